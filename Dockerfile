@@ -1,0 +1,31 @@
+# One image for the operator and its workers: their versions cannot differ.
+
+FROM python:3.13-slim-trixie AS dependencies
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1
+RUN python3 -m venv /opt/bucketops
+COPY requirements/runtime.lock /tmp/
+RUN /opt/bucketops/bin/pip install --require-hashes --only-binary :all: --requirement /tmp/runtime.lock
+
+# Our own packages stand apart, so that a change of theirs moves a small layer.
+FROM dependencies AS packages
+COPY api /src/api
+COPY operator /src/operator
+COPY jobs /src/jobs
+RUN /opt/bucketops/bin/pip install --no-deps --no-build-isolation --prefix /packages /src/api /src/operator /src/jobs \
+ && /opt/bucketops/bin/python -m compileall -q --invalidation-mode unchecked-hash -s /packages -p /opt/bucketops /packages
+
+# What installed the rest is not needed any more. Bytecode without time stamps stays valid, however layers are copied.
+FROM dependencies AS runtime
+RUN /opt/bucketops/bin/pip uninstall --yes hatchling pip \
+ && /opt/bucketops/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/bucketops/lib
+
+FROM python:3.13-slim-trixie
+COPY --from=runtime /opt/bucketops /opt/bucketops
+COPY --from=packages /packages /opt/bucketops
+ENV PATH=/opt/bucketops/bin:/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title=bucketops \
+      org.opencontainers.image.description="Object storage chores as Kubernetes resources: operator and workers" \
+      org.opencontainers.image.version=$VERSION
+USER 65532:65532
+CMD ["python", "-m", "bucketops_operator"]

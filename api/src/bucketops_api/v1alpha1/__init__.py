@@ -1,0 +1,8 @@
+"""Group bucketops.dev, version v1alpha1. A new kind is a new file beside the others and a line here."""
+
+from bucketops_api.v1alpha1.kind import API_VERSION, GROUP, VERSION, Kind
+from bucketops_api.v1alpha1.migration import S3MIGRATION
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (S3MIGRATION,)}
+
+__all__ = ["API_VERSION", "GROUP", "KINDS", "S3MIGRATION", "VERSION", "Kind"]

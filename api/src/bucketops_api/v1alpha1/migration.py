@@ -1,0 +1,209 @@
+"""S3Migration: move the objects of a legacy bucket and rewrite their paths in a live PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from bucketops_api.v1alpha1.common import (
+    BucketRef,
+    CaBundle,
+    Credentials,
+    Filter,
+    Mode,
+    Model,
+    Progress,
+    Rule,
+    Status,
+    StatusModel,
+    Worker,
+)
+from bucketops_api.v1alpha1.kind import Column, Kind
+from bucketops_api.v1alpha1.scalars import Count, Duration, Identifier, matches
+
+Format = Annotated[
+    str,
+    Field(max_length=1024),
+    matches(
+        r"^[^{}]*\{key(:url)?\}[^{}]*$", "write the key once, as {key} or {key:url}, such as https://legacy-url/{key}"
+    ),
+]
+
+
+class Reference(Model):
+    """A column that names objects."""
+
+    schema_: Identifier = Field("public", alias="schema")
+    table: Identifier
+    key: Identifier = Field("id", description="The primary key's column; any comparable type.")
+    column: Identifier
+    format: Format = Field(
+        "{key}",
+        description="How the full key is written in the column; {key:url} is percent-encoded.",
+    )
+    new_format: Format | None = Field(None, description="How the new key is written. Absent: as format.")
+
+    @property
+    def written_format(self) -> str:
+        """The format of rewritten values."""
+        return self.new_format or self.format
+
+
+class Database(Model):
+    """The live PostgreSQL whose rows name the objects."""
+
+    credentials: Credentials = Field(
+        description="A Secret with DATABASE_URL or uri, or PG* variables, or username, password, host, port, dbname.",
+    )
+    ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    ca_bundle: CaBundle | None = None
+    references: Annotated[list[Reference], Field(min_length=1, max_length=16)]
+    batch_size: Annotated[int, Field(ge=1, le=10_000)] = Field(1000, description="Objects and rows per chunk.")
+    lock_timeout: Duration = Field("500ms", description="How long an UPDATE waits for a row the application holds.")
+    max_replication_lag: Duration | None = Field(None, description="Pause while a replica is further behind.")
+
+
+class Cleanup(Model):
+    """What becomes of the legacy objects."""
+
+    policy: Literal["Delete", "Retain"] = "Retain"
+    grace: Duration = Field("24h", description="After the last legacy write seen; caches and replicas run out first.")
+
+
+def overlaps(source: BucketRef, destination: BucketRef) -> bool:
+    """Whether one of both places lies within the other."""
+    same = (source.endpoint, source.bucket) == (destination.endpoint, destination.bucket)
+    return same and (source.prefix.startswith(destination.prefix) or destination.prefix.startswith(source.prefix))
+
+
+def _or_empty(field: str) -> str:
+    return f"(has(self.{field}) ? self.{field} : '')"
+
+
+_OVERLAP = "source and destination overlap: choose another bucket, or prefixes of which neither contains the other"
+
+
+class MigrationSpec(Model):
+    """What to move where, and which rows name it."""
+
+    RULES = (
+        Rule(
+            f"{_or_empty('source.endpoint')} != {_or_empty('destination.endpoint')}"
+            " || self.source.bucket != self.destination.bucket"
+            f" || !({_or_empty('source.prefix')}.startsWith({_or_empty('destination.prefix')})"
+            f" || {_or_empty('destination.prefix')}.startsWith({_or_empty('source.prefix')}))",
+            _OVERLAP,
+        ),
+    )
+    mode: Mode = Field("Plan", description="Plan writes nothing outside .bucketops/; Apply does the work.")
+    suspend: bool = Field(default=False, description="Stop at a safe point and keep all progress.")
+    trigger: Annotated[str, Field(max_length=256)] = Field("", description="Any new string starts one run now.")
+    source: BucketRef
+    destination: BucketRef
+    records: BucketRef | None = Field(None, description="Absent: .bucketops/ in the destination bucket.")
+    filter: Filter = Field(default_factory=Filter)
+    database: Database | None = Field(None, description="Absent: objects move and nothing is rewritten.")
+    on_conflict: Literal["Fail", "KeepDestination", "Overwrite"] = Field(
+        "Fail", description="When the destination holds other content that is not ours."
+    )
+    guard: Literal["Strict", "Check"] = Field(
+        "Strict", description="Strict: a race never overwrites a destination object. Check: look, then copy."
+    )
+    orphans: Literal["Move", "Ignore"] = Field("Move", description="Objects that no row names.")
+    verify: Literal["ETag", "Content"] = Field("ETag", description="Content compares the bytes of both objects.")
+    cleanup: Cleanup = Field(default_factory=Cleanup)
+    worker: Worker = Field(default_factory=Worker)
+
+    @model_validator(mode="after")
+    def _refuse_overlap(self) -> MigrationSpec:
+        if overlaps(self.source, self.destination):
+            raise ValueError(_OVERLAP)
+        return self
+
+
+class MigrationProgress(Progress):
+    """Progress of a migration."""
+
+    rows_updated: Count = 0
+    objects_deleted: Count = 0
+
+
+class Outcomes(StatusModel):
+    """Every object is in exactly one."""
+
+    moved: Count = 0
+    already: Count = 0
+    conflict: Count = 0
+    changed_by_app: Count = 0
+    ignored: Count = 0
+    failed: Count = 0
+
+
+class RowOutcomes(StatusModel):
+    """Every legacy row is in exactly one."""
+
+    rewritten: Count = 0
+    healed: Count = 0
+    missing_source: Count = 0
+    changed_by_app: Count = 0
+    failed: Count = 0
+
+
+class Census(StatusModel):
+    """What fresh listings and a fresh scan of the tables found."""
+
+    legacy_objects: Count = 0
+    legacy_rows: Count = 0
+    dangling_rows: Count = 0
+    production_objects: Count = 0
+
+
+class Audit(StatusModel):
+    """The world before and after; decides Complete."""
+
+    before: Census | None = None
+    after: Census | None = None
+
+
+class PlanRef(StatusModel):
+    """What the preflight wrote to the records and later phases work by."""
+
+    key: Annotated[str, Field(max_length=1024)]
+    sha256: Annotated[str, Field(max_length=64)]
+    shards: Annotated[int, Field(ge=1, le=10_000)]
+
+
+class MigrationStatus(Status):
+    """Status of a migration."""
+
+    progress: MigrationProgress = Field(default_factory=MigrationProgress)
+    outcomes: Outcomes = Field(default_factory=Outcomes)
+    row_outcomes: RowOutcomes = Field(default_factory=RowOutcomes)
+    last_legacy_write: datetime | None = Field(None, description="The newest sign that somebody writes legacy paths.")
+    delete_after: datetime | None = None
+    audit: Audit = Field(default_factory=Audit)
+    plan: PlanRef | None = None
+
+
+_DATABASE_FROZEN = ("credentials", "sslMode", "caBundle", "references", "batchSize", "lockTimeout")
+
+S3MIGRATION = Kind(
+    name="S3Migration",
+    plural="s3migrations",
+    short_name="s3mig",
+    spec=MigrationSpec,
+    status=MigrationStatus,
+    columns=(
+        Column("Phase", "string", ".status.phase"),
+        Column("Done %", "integer", ".status.progress.percent"),
+        Column("Objects", "integer", ".status.progress.objectsDone"),
+        Column("Rate", "integer", ".status.progress.objectsPerSecond"),
+        Column("ETA", "integer", ".status.progress.etaSeconds"),
+        Column("Total", "integer", ".status.progress.objectsTotal", priority=1),
+        Column("Ready", "string", '.status.conditions[?(@.type=="Ready")].reason', priority=1),
+        Column("Age", "date", ".metadata.creationTimestamp"),
+    ),
+    frozen=("source", "destination", "filter", "onConflict", *(f"database.{field}" for field in _DATABASE_FROZEN)),
+)

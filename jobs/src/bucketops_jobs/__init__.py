@@ -1,0 +1,1 @@
+"""The bucketops workers: what runs in the pods that the operator starts."""

@@ -1,0 +1,102 @@
+"""A worker: RunSpec file in, result and exit code out; dispatch by (kind, phase)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, start_http_server
+from pydantic import ValidationError
+
+from bucketops_api import names
+from bucketops_api.contract import RunResult, RunSpec
+from bucketops_api.reasons import Reason
+from bucketops_jobs import logs
+from bucketops_jobs.engine import Engine
+from bucketops_jobs.errors import DeniedError, ShardError, StoppedError, UserError
+from bucketops_jobs.limits import Pace
+from bucketops_jobs.migration import context as migration_context
+from bucketops_jobs.migration import phases as migration_phases
+from bucketops_jobs.tally import Tally
+
+log = logging.getLogger(__name__)
+
+Job = Callable[[RunSpec, int, Path, Engine, Tally], RunResult]
+
+
+def _migration(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tally) -> RunResult:
+    context = migration_context.build(run, shard, root, engine, tally)
+    return migration_phases.PHASES[run.phase](context)
+
+
+JOBS: Mapping[str, Job] = {"S3Migration": _migration}
+
+
+def main() -> int:
+    """Run one shard of one phase."""
+    logs.configure()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    root = Path(os.environ.get(names.ENV_ROOT, names.MOUNT_ROOT))
+    shard = int(os.environ.get(names.ENV_INDEX, "0"))
+    code, result = work(root, shard, stop, _serve)
+    Path(os.environ.get(names.ENV_RESULT, names.TERMINATION_LOG)).write_text(result.encode())
+    return code
+
+
+def work(root: Path, shard: int, stop: threading.Event, serve: Callable[[Tally], None]) -> tuple[int, RunResult]:
+    """The exit code and the result of one shard; every error becomes both, once."""
+    tally = Tally()
+    try:
+        run = _read(root)
+        log.info("start", extra={"run": run.run, "phase": run.phase, "shard": shard})
+        serve(tally)
+        pace = Pace(int(run.spec["worker"]["concurrency"]), root / names.LIMITS_FILE, stop)
+        pace.refresh()
+        with Engine(pace, int(run.spec["worker"]["concurrency"])) as engine:
+            result = JOBS[run.kind](run, shard, root, engine, tally)
+    except UserError as error:
+        return _failed(names.EXIT_USER, tally, error.reason, str(error))
+    except DeniedError as error:
+        return _failed(names.EXIT_USER, tally, Reason.ACCESS_DENIED, str(error))
+    except ShardError as error:
+        return _failed(names.EXIT_SHARD, tally, Reason.RUN_FAILED, str(error))
+    except StoppedError as error:
+        return _failed(names.EXIT_RETRY, tally, "", str(error))
+    except Exception as error:
+        log.exception("failed")
+        return _failed(names.EXIT_RETRY, tally, Reason.RUN_FAILED, f"{type(error).__name__}: {error}")
+    log.info("done", extra={"counts": result.counts})
+    return names.EXIT_DONE, result
+
+
+def _read(root: Path) -> RunSpec:
+    """The RunSpec; a version or key that this worker does not know is refused."""
+    try:
+        run = RunSpec.model_validate_json((root / names.RUN_FILE).read_text())
+    except (OSError, ValidationError) as error:
+        raise UserError(Reason.CONTRACT_MISMATCH, f"the run file cannot be read by this version: {error}") from error
+    if run.kind not in JOBS:
+        raise UserError(Reason.CONTRACT_MISMATCH, f"this version knows no kind {run.kind}")
+    return run
+
+
+def _failed(code: int, tally: Tally, reason: str, message: str) -> tuple[int, RunResult]:
+    log.error("stopped", extra={"exit": code, "reason": reason, "why": message})
+    return code, tally.result().model_copy(update={"reason": reason, "message": message})
+
+
+def _serve(tally: Tally) -> None:
+    registry = CollectorRegistry()
+    registry.register(tally)
+    start_http_server(int(os.environ.get(names.ENV_METRICS_PORT, names.METRICS_PORT)), registry=registry)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Items -> process (bounded) -> settle per chunk. No framework: two functions and a pool of threads."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Self, TypeVar
+
+from bucketops_jobs.errors import ItemError, StoppedError, TransientError
+from bucketops_jobs.limits import Pace
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+class Engine:
+    """Runs a function over chunks of items, as many at once as the pace allows, until told to stop."""
+
+    def __init__(self, pace: Pace, concurrency: int) -> None:
+        self.pace = pace
+        self.stop: threading.Event = pace.stop
+        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="engine")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def chunks(self, items: Iterable[Item], size: int) -> Iterator[Sequence[Item]]:
+        """Items in lists of `size`; raises StoppedError before a chunk when told to stop."""
+        iterator = iter(items)
+        while chunk := tuple(itertools.islice(iterator, size)):
+            if self.stop.is_set():
+                raise StoppedError("told to stop; the next attempt goes on from here")
+            self.pace.refresh()
+            yield chunk
+
+    def map(
+        self, function: Callable[[Item], Answer], items: Sequence[Item]
+    ) -> list[Answer | ItemError | TransientError | StoppedError]:
+        """The answers in the order of the items. An item's own error is its answer; any other error ends the run."""
+
+        def guarded(item: Item) -> Answer | ItemError | TransientError | StoppedError:
+            if self.stop.is_set():
+                return StoppedError("told to stop before this item")
+            try:
+                return function(item)
+            except (ItemError, TransientError, StoppedError) as error:
+                return error
+
+        return list(self._pool.map(guarded, items))

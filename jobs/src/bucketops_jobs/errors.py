@@ -1,0 +1,61 @@
+"""What can go wrong in a worker, by what must be done about it.
+
+UserError: the user must change something (exit 64). ShardError: this shard cannot succeed (exit 65).
+ItemError: one object or row; counted, reported, the run goes on. TransientError: try again.
+"""
+
+from __future__ import annotations
+
+from bucketops_api.reasons import Reason
+
+
+class WorkerError(Exception):
+    """Base of all; the message says what happened, to which object, and what to do next."""
+
+
+class UserError(WorkerError):
+    """The user must change something before any retry makes sense."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ShardError(WorkerError):
+    """The shard cannot succeed whatever is retried."""
+
+
+class StoppedError(WorkerError):
+    """The worker was told to stop (SIGTERM); its work is safe and goes on in the next attempt."""
+
+
+class TransientError(WorkerError):
+    """The same call may succeed later."""
+
+    def __init__(self, message: str, *, throttled: bool = False) -> None:
+        super().__init__(message)
+        self.throttled = throttled
+
+
+class ItemError(WorkerError):
+    """One object or row failed; the message says why."""
+
+
+class NotFoundError(ItemError):
+    """The object does not exist."""
+
+
+class PreconditionFailedError(ItemError):
+    """The object is not (or no longer) what the caller expected: HTTP 412."""
+
+
+class DeniedError(ItemError):
+    """The store refused the call: HTTP 403."""
+
+
+class DatabaseError(WorkerError):
+    """The database refused a statement for these rows; `transient` ones may succeed later."""
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient

@@ -1,0 +1,93 @@
+"""Look at everything afresh: listings, rows, journal. A suspect is looked at again before it is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from bucketops_jobs.migration import claim, plans
+from bucketops_jobs.migration.census import count, dangling
+from bucketops_jobs.migration.context import Context
+from bucketops_jobs.migration.copy import count_settled
+from bucketops_jobs.migration.journal import Reader
+from bucketops_jobs.migration.merge import Item, Row, decide, deletable
+from bucketops_jobs.migration.walk import walk
+
+DANGLING = "audit/dangling"
+UNFINISHED = "audit/unfinished"
+UNDELETED = "audit/undeleted"
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """Something that should not be."""
+
+    item: Item
+    row: Row | None = None
+
+
+def run(context: Context) -> None:
+    """Audit one shard; the counts and the names of what is wrong are the result."""
+    plan = plans.of(context)
+    within = plan.ranges()[context.shard]
+    entries = Reader(context.records).entries(plan.epoch, context.shard, within)
+    known = set(plan.dangling)
+    suspects = list(_suspects(context, walk(context, within, entries), known))
+    for suspect in suspects:
+        _look_again(context, suspect)
+    if context.shard == 0:
+        claim.release(context)
+
+
+def _suspects(context: Context, items: Iterable[Item], known: set[str]) -> Iterator[Suspect]:
+    for item in items:
+        count(context, item)
+        for row in dangling(context, item):
+            if f"{row.id} {item.key}" not in known:
+                yield Suspect(item, row)
+        if not context.in_scope(item.key) or not (item.source or item.entry or item.legacy):
+            continue
+        decision = decide(item, context.policy, context.same)
+        count_settled(context, item, decision)
+        if decision.works or _undeleted(context, item):
+            yield Suspect(item)
+
+
+def _undeleted(context: Context, item: Item) -> bool:
+    return context.spec.cleanup.policy == "Delete" and deletable(item) is None
+
+
+def _look_again(context: Context, suspect: Suspect) -> None:
+    item = _afresh(context, suspect.item)
+    if suspect.row is not None:
+        if suspect.row in item.rows and suspect.row in dangling(context, item):
+            place = context.source_key(item.key) if suspect.row.legacy else context.destination_key(item.key)
+            _name(context, item.key, DANGLING, f"row {suspect.row.pk} names {place}, which does not exist")
+        return
+    if decide(item, context.policy, context.same).works:
+        _name(context, item.key, UNFINISHED, _unfinished(item))
+    elif _undeleted(context, item):
+        _name(context, item.key, UNDELETED, "the legacy object was moved and is still there")
+
+
+def _unfinished(item: Item) -> str:
+    rows = ", ".join(row.pk for row in item.legacy)
+    if rows:
+        return f"row {rows} names the legacy object: the application still writes legacy paths"
+    return "a legacy object that was not moved: the application still writes there"
+
+
+def _afresh(context: Context, item: Item) -> Item:
+    """The item as it is now."""
+    current = context.rows.current(item.rows) if context.rows is not None else {}
+    return replace(
+        item,
+        source=context.source.head(context.source_key(item.key)),
+        destination=context.destination.head(context.destination_key(item.key)),
+        rows=tuple(row for row in item.rows if current.get(row.id) == row.value),
+    )
+
+
+def _name(context: Context, key: str, what: str, message: str) -> None:
+    context.tally.add(what)
+    context.tally.sample(key, what.removeprefix("audit/"), message)

@@ -1,0 +1,175 @@
+"""What the preflight refuses, and what it warns of; each message says what to do."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from botocore import exceptions
+
+from bucketops_api.reasons import Reason
+from bucketops_jobs.errors import DeniedError, ItemError, UserError
+from bucketops_jobs.migration.context import Context
+from bucketops_jobs.migration.database import Rows, Table, value_range
+from bucketops_jobs.migration.database import queries as sql
+from bucketops_jobs.migration.journal import Range
+from bucketops_jobs.s3.capabilities import Capabilities, probe
+from bucketops_jobs.s3.client import S3Store
+
+SCAN_ROWS = 1_000_000
+"""Above this many rows a scan per shard is too dear: an index must serve the ranges."""
+YOUNG = timedelta(hours=1)
+OLDEST_SERVER = 130000
+"""pg_current_snapshot() came with PostgreSQL 13."""
+
+
+def stores(context: Context) -> Capabilities:
+    """Both buckets are there, may be read and written, and are two places."""
+    for store, prefix in ((context.source, context.spec.source.prefix), (context.destination, context.spec.destination.prefix)):
+        next(store.list_objects(prefix), None)
+    _two_places(context)
+    try:
+        found = probe(context.destination, context.records.folder)
+    except DeniedError as error:
+        raise UserError(
+            Reason.ACCESS_DENIED, f"{error}: allow s3:PutObject and s3:DeleteObject on .bucketops/*"
+        ) from error
+    if context.spec.guard == "Strict" and not (found.copy_if_absent or found.put_if_absent):
+        raise UserError(
+            Reason.INVALID_SPEC,
+            "the destination's server honours no condition on writes: choose guard: Check, which looks and then copies",
+        )
+    return found
+
+
+def _two_places(context: Context) -> None:
+    """The same bucket under two endpoint names: a key written to the one appears in the other."""
+    key = f"{context.records.folder}scratch-{secrets.token_hex(8)}"
+    try:
+        context.destination.put(key, b"bucketops looks whether both buckets are one", {})
+        one = context.source.bucket == context.destination.bucket and context.source.head(key) is not None
+    except DeniedError as error:
+        raise UserError(
+            Reason.ACCESS_DENIED, f"{error}: allow s3:GetObject and s3:PutObject on .bucketops/*"
+        ) from error
+    finally:
+        context.destination.remove([key])
+    source, destination = context.spec.source.prefix, context.spec.destination.prefix
+    if one and (source.startswith(destination) or destination.startswith(source)):
+        raise UserError(
+            Reason.OVERLAP,
+            f"{context.source.bucket} is the same bucket under both endpoints, and the prefixes overlap: "
+            "choose another destination",
+        )
+
+
+def rows(context: Context) -> None:
+    """The database can do what the migration needs, and this role may."""
+    if context.rows is None:
+        return
+    encoding, replica, version = context.rows.query("look at the server", sql()["server"])[0]
+    if encoding != "UTF8":
+        raise UserError(Reason.DATABASE_REFUSED, f"the database's encoding is {encoding}: only UTF8 sorts as S3 does")
+    if replica:
+        raise UserError(Reason.DATABASE_REFUSED, "the database is a read-only replica: name the primary in the Secret")
+    if version < OLDEST_SERVER:
+        raise UserError(Reason.DATABASE_REFUSED, "PostgreSQL 13 or newer is needed")
+    for table in context.rows.tables:
+        _table(context, context.rows, table)
+
+
+def _table(context: Context, rows: Rows, table: Table) -> None:
+    names = {"table": table.regclass, "key": table.reference.key, "column": table.reference.column}
+    _privileges(rows, table, names)
+    if not rows.query("look at the indexes", sql()["unique"], names)[0][0]:
+        raise UserError(
+            Reason.INVALID_SPEC, f"{table.name}: {table.reference.key} is not unique: name the primary key in key"
+        )
+    _self_match(context, table)
+    _width(context, rows, table)
+    _index(context, rows, table)
+
+
+def _privileges(rows: Rows, table: Table, names: dict[str, str]) -> None:
+    may_select, may_update = rows.query("look at the privileges", sql()["privileges"], names)[0]
+    ref = table.reference
+    missing = ([] if may_select else [f"SELECT ({ref.key}, {ref.column})"]) + (
+        [] if may_update else [f"UPDATE ({ref.column})"]
+    )
+    if missing:
+        raise UserError(
+            Reason.ACCESS_DENIED,
+            f"this role may not read and rewrite {table.name}: GRANT {', '.join(missing)} "
+            f"ON {ref.schema_}.{ref.table} to it",
+        )
+
+
+def _self_match(context: Context, table: Table) -> None:
+    """A rewritten path that looks legacy would be rewritten again, for ever."""
+    written = table.new.write(context.spec.destination.prefix)
+    again = table.old.read(written)
+    if again is not None and again.startswith(context.spec.source.prefix):
+        raise UserError(
+            Reason.OVERLAP,
+            f"{table.name}: new paths such as {written}… look like legacy paths again: choose another destination "
+            "prefix or a newFormat",
+        )
+
+
+def _width(context: Context, rows: Rows, table: Table) -> None:
+    if table.width is None:
+        return
+    low, high = value_range(table.old, context.spec.source.prefix, Range())
+    longest = rows.query(f"measure {table.name}", table.statement("longest"), {"low": low, "high": high})[0][0]
+    growth = len(table.new.write(context.spec.destination.prefix)) - len(table.old.write(context.spec.source.prefix))
+    if longest and longest + growth > table.width:
+        raise UserError(
+            Reason.DATABASE_REFUSED,
+            f"{table.name} holds {table.width} characters, rewritten paths need {longest + growth}: widen the column",
+        )
+
+
+def _index(context: Context, rows: Rows, table: Table) -> None:
+    if table.row_estimate <= SCAN_ROWS:
+        return
+    low, high = value_range(table.old, context.spec.source.prefix, Range(after="a", until="b"))
+    plan = rows.query(f"explain {table.name}", table.statement("explain"), {"low": low, "high": high})[0][0]
+    if "Seq Scan" in str(plan):
+        ref = table.reference
+        raise UserError(
+            Reason.INDEX_MISSING,
+            f"{table.name} has about {table.row_estimate} rows and no index for ranges of paths; run: "
+            f'CREATE INDEX CONCURRENTLY ON {ref.schema_}.{ref.table} ({ref.column} COLLATE "C")',
+        )
+
+
+def warnings(context: Context, newest: datetime | None) -> Iterator[str]:
+    """What people should know before they go on; none of it stops the run."""
+    if newest is not None and datetime.now(UTC) - newest < YOUNG:
+        yield (
+            f"a legacy object was written at {newest.isoformat()}: if the application still writes there, let it write "
+            "the new form first"
+        )
+    yield from _lifecycle(context.source)
+    yield from _lifecycle(context.destination)
+    if context.rows is not None:
+        yield from _lookalikes(context, context.rows)
+
+
+def _lifecycle(store: S3Store) -> Iterator[str]:
+    try:
+        answer = store.control.get_bucket_lifecycle_configuration(Bucket=store.bucket)
+    except (exceptions.ClientError, exceptions.BotoCoreError, ItemError):
+        return  # none, not supported, or not allowed: nothing to say
+    if answer.get("Rules"):
+        yield f"{store.bucket} has lifecycle rules: see that none of them removes what is being moved"
+
+
+def _lookalikes(context: Context, rows: Rows) -> Iterator[str]:
+    prefix = context.spec.source.prefix
+    ours = {(t.reference.schema_, t.reference.table, t.reference.column) for t in rows.tables}
+    if prefix:
+        for found in rows.query("look for other columns", sql()["lookalikes"], {"prefix": prefix}):
+            if tuple(found) not in ours:
+                yield f"column {'.'.join(found)} seems to hold legacy paths too and is not among the references"

@@ -1,0 +1,244 @@
+"""The protocol of one chunk: intent, copy, look again, rewrite, outcome. A crash after any line is safe.
+
+After the intent: nothing happened, or a copy that no row names. After a copy: the next walk finds it equal to what
+the intent says. After the commit: the rows name objects that exist. After the outcome: it is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from bucketops_api import counts
+from bucketops_jobs.errors import (
+    ItemError,
+    NotFoundError,
+    PreconditionFailedError,
+    StoppedError,
+    TransientError,
+)
+from bucketops_jobs.migration.context import Context
+from bucketops_jobs.migration.database import Rewrite, Verdict
+from bucketops_jobs.migration.journal import Writer
+from bucketops_jobs.migration.lookup import lookup
+from bucketops_jobs.migration.merge import Decision, Entry, Item, Outcome, RowOutcome, settled_rows
+from bucketops_jobs.migration.transfer import transfer
+from bucketops_jobs.s3.capabilities import Capabilities
+from bucketops_jobs.s3.store import Object
+
+
+@dataclass(frozen=True)
+class Work:
+    """An item with something to do."""
+
+    item: Item
+    decision: Decision
+    position: int
+    """Of the item in the walk: how far apart two works are."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Where a work stands after the copy and the second look."""
+
+    work: Work
+    after: str | None = None
+    """ETag of the destination as we left it."""
+    commit: bool = False
+    """Whether the journal may say so."""
+    rewrite: bool = False
+    """Whether rows may name the destination now."""
+    failure: str = ""
+
+
+class Chunks:
+    """Processes chunks of works for one shard."""
+
+    def __init__(self, context: Context, capabilities: Capabilities, journal: Writer) -> None:
+        self._context = context
+        self._capabilities = capabilities
+        self._journal = journal
+
+    def process(self, works: Sequence[Work]) -> None:
+        """All steps, in their order."""
+        self._journal.intend((w.item.key, intent(w)) for w in works if w.decision.journal)
+        settled = self._look_again(works, self._copy(works))
+        verdicts = self._rewrite(settled)
+        self._journal.done((s.work.item.key, outcome(s, verdicts)) for s in settled if s.commit)
+        for one in settled:
+            self._count(one, verdicts)
+
+    def _copy(self, works: Sequence[Work]) -> list[str | ItemError | TransientError | StoppedError | None]:
+        def copy(work: Work) -> str | None:
+            if work.decision.copy is None:
+                return None
+            return transfer(self._context, self._capabilities, work.item, work.decision.copy)
+
+        return self._context.engine.map(copy, works)
+
+    def _look_again(
+        self, works: Sequence[Work], answers: Sequence[str | ItemError | TransientError | StoppedError | None]
+    ) -> list[Settled]:
+        sources, destinations = self._now(works)
+        return [
+            settle(work, answer, sources.get(work.item.key), destinations.get(work.item.key))
+            for work, answer in zip(works, answers, strict=True)
+        ]
+
+    def _now(self, works: Sequence[Work]) -> tuple[Mapping[str, Object], Mapping[str, Object]]:
+        context, keys = self._context, [work.item.key for work in works]
+        span = works[-1].position - works[0].position + 1
+        return (
+            lookup(context.engine, context.source, context.spec.source.prefix, keys, span=span),
+            lookup(context.engine, context.destination, context.spec.destination.prefix, keys, span=span),
+        )
+
+    def _rewrite(self, settled: Sequence[Settled]) -> Mapping[str, Verdict]:
+        rows = self._context.rows
+        if rows is None:
+            return {}
+        wanted = [
+            Rewrite(row, rows.new_value(row, one.work.item.key))
+            for one in settled
+            if one.rewrite
+            for row in one.work.item.legacy
+        ]
+        return rows.rewrite(wanted) if wanted else {}
+
+    def _count(self, one: Settled, verdicts: Mapping[str, Verdict]) -> None:
+        tally, item = self._context.tally, one.work.item
+        if one.failure:
+            tally.add(counts.OBJECTS + Outcome.FAILED)
+            tally.add(counts.ROWS + RowOutcome.FAILED, len(item.legacy))
+            tally.add(counts.DONE)
+            tally.sample(item.key, Outcome.FAILED, one.failure)
+            return
+        if not one.rewrite:
+            tally.add(counts.CHANGED)
+            tally.add(counts.PENDING)
+            return
+        tally.add(counts.CHANGED, int(_changed(one, verdicts)))
+        if one.work.decision.outcome:
+            tally.add(counts.OBJECTS + one.work.decision.outcome)
+            tally.add(counts.DONE)
+            tally.add(counts.BYTES, item.source.size if item.source else 0)
+        self._count_rows(one, verdicts)
+
+    def _count_rows(self, one: Settled, verdicts: Mapping[str, Verdict]) -> None:
+        tally, item = self._context.tally, one.work.item
+        for result in rows_after(one, verdicts).values():
+            tally.add(counts.ROWS + result)
+        for row in item.legacy:
+            verdict = verdicts.get(row.id)
+            if verdict is None:
+                tally.add(counts.PENDING)
+            elif not isinstance(verdict, RowOutcome):
+                tally.add(counts.ROWS + RowOutcome.FAILED)
+                tally.sample(item.key, "rowFailed", verdict)
+        if item.legacy:
+            tally.mark("lastLegacyWrite", datetime.now(UTC))
+
+
+def _changed(one: Settled, verdicts: Mapping[str, Verdict]) -> bool:
+    """Whether this walk changed anything, so that another one has to look."""
+    new = one.work.item.entry is None or not one.work.item.entry.committed
+    swapped = any(verdicts.get(row.id) is RowOutcome.REWRITTEN for row in one.work.item.legacy)
+    return one.work.decision.copy is not None or new or swapped
+
+
+def intent(work: Work) -> Entry:
+    """What the journal says before anything is written. What is committed stays so where only rows are rewritten."""
+    item, decision = work.item, work.decision
+    become = decision.rewrite or RowOutcome.REWRITTEN
+    rows = tuple((settled_rows(item) | {row.id: become for row in item.legacy}).items())
+    if item.entry is not None and item.entry.committed and decision.copy is None and not _compared(work):
+        return replace(item.entry, rows=rows)
+    open_copy = item.entry is not None and item.entry.copied and not item.entry.committed
+    etag, size = _source(item)
+    return Entry(
+        source_etag=etag,
+        source_size=size,
+        copied=decision.copy is not None or (open_copy and not _compared(work)),
+        before=_before(item, decision),
+        rows=rows,
+    )
+
+
+def _compared(work: Work) -> bool:
+    """Whether the decision rests on a comparison of both contents, not on what the journal says."""
+    return work.decision.outcome is Outcome.ALREADY and work.decision.copy is None and not _holds(work)
+
+
+def _holds(work: Work) -> bool:
+    entry, source = work.item.entry, work.item.source
+    return entry is not None and entry.committed and source is not None and source.etag == entry.source_etag
+
+
+def _source(item: Item) -> tuple[str, int]:
+    if item.source is not None:
+        return item.source.etag, item.source.size
+    return (item.entry.source_etag, item.entry.source_size) if item.entry else ("", 0)
+
+
+def _before(item: Item, decision: Decision) -> str | None:
+    """The destination before our copy: what it is now if we copy now, else what an open intent says."""
+    if decision.copy is None and item.entry is not None:
+        return item.entry.before
+    return item.destination.etag if item.destination else None
+
+
+def settle(
+    work: Work,
+    answer: str | ItemError | TransientError | StoppedError | None,
+    source: Object | None,
+    destination: Object | None,
+) -> Settled:
+    """What the second look allows: rows are rewritten only to an object that is there, of a source unchanged."""
+    if isinstance(answer, PreconditionFailedError | NotFoundError | StoppedError):
+        return Settled(work)  # changed under our hands, or not begun: the next walk decides anew
+    if isinstance(answer, Exception):
+        return Settled(work, failure=str(answer))
+    if destination is None:
+        return Settled(work)
+    seen = work.item.destination
+    if answer is None and (seen is None or destination.etag != seen.etag):
+        return Settled(work)
+    unchanged = _etag(source) == _etag(work.item.source)
+    return Settled(work, after=_after(work, answer, destination), commit=work.decision.journal, rewrite=unchanged)
+
+
+def _etag(entry: Object | None) -> str | None:
+    return entry.etag if entry else None
+
+
+def _after(work: Work, answer: str | None, destination: Object) -> str | None:
+    if answer is not None:
+        return answer
+    if work.decision.keeps:
+        return None
+    entry = work.item.entry
+    keeps_entry = entry is not None and entry.committed and not _compared(work)
+    return entry.after if entry is not None and keeps_entry else destination.etag
+
+
+def rows_after(one: Settled, verdicts: Mapping[str, Verdict]) -> dict[str, RowOutcome]:
+    """By row id what became of the rows of a work, those of earlier walks included."""
+    rows = settled_rows(one.work.item)
+    for row in one.work.item.legacy:
+        verdict = verdicts.get(row.id)
+        if isinstance(verdict, RowOutcome):
+            swapped = verdict is RowOutcome.REWRITTEN
+            rows[row.id] = (one.work.decision.rewrite or verdict) if swapped else verdict
+    return rows
+
+
+def outcome(one: Settled, verdicts: Mapping[str, Verdict]) -> Entry:
+    """What the journal says after the commit."""
+    return replace(
+        intent(one.work),
+        committed=True,
+        after=one.after,
+        outcome=one.work.decision.outcome,
+        rows=tuple(rows_after(one, verdicts).items()),
+    )

@@ -1,0 +1,160 @@
+"""Delete the legacy objects of one shard, each only on positive evidence that is seconds old."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from bucketops_api import counts
+from bucketops_api.reasons import Reason
+from bucketops_api.v1alpha1.scalars import parse_duration
+from bucketops_jobs.errors import StoppedError, TransientError, UserError
+from bucketops_jobs.migration import plans
+from bucketops_jobs.migration.context import Context
+from bucketops_jobs.migration.copy import LAST_LEGACY_WRITE
+from bucketops_jobs.migration.journal import Reader
+from bucketops_jobs.migration.lookup import lookup
+from bucketops_jobs.migration.merge import Item, deletable
+from bucketops_jobs.migration.walk import scoped, walk
+from bucketops_jobs.s3.store import Object
+
+BATCH = 1000
+FRESH_SECONDS = 10.0
+"""A check older than this is no evidence any more."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An object that may go, as far as the walk can tell."""
+
+    item: Item
+    source: Object
+    position: int
+
+
+def run(context: Context) -> None:
+    """Walk the shard and delete in chunks."""
+    _require_time(context)
+    plan = plans.of(context)
+    within = plan.ranges()[context.shard]
+    entries = Reader(context.records).entries(plan.epoch, context.shard, within)
+    candidates = _candidates(context, scoped(context, walk(context, within, entries)))
+    for chunk in context.engine.chunks(candidates, BATCH):
+        _wait_for_replicas(context)
+        _process(context, chunk, conditional=plan.capabilities.delete_if_match)
+
+
+def _require_time(context: Context) -> None:
+    """The operator starts this phase after the grace; a worker does not take its word for it."""
+    due = context.run.not_before
+    if due is None or context.spec.cleanup.policy != "Delete":
+        raise UserError(Reason.CONTRACT_MISMATCH, "a delete needs cleanup.policy: Delete and a time to wait for")
+    if datetime.now(UTC) < due:
+        raise TransientError(f"the grace lasts until {due.isoformat()}")
+
+
+def _candidates(context: Context, items: Iterable[Item]) -> Iterator[Candidate]:
+    for position, item in enumerate(items):
+        if item.source is None:
+            gone = item.entry is not None and item.entry.committed and bool(item.entry.source_etag)
+            context.tally.add(counts.DELETED, int(gone))
+        elif (reason := deletable(item)) is None:
+            yield Candidate(item, item.source, position)
+        elif item.entry is not None:
+            _postpone(context, item.key, reason)
+
+
+def _process(context: Context, chunk: Sequence[Candidate], *, conditional: bool) -> None:
+    keys = [candidate.item.key for candidate in chunk]
+    if context.rows is not None:
+        context.rows.fence(context.engine.stop.is_set)
+    checked = time.monotonic()
+    named = context.rows.naming(keys) if context.rows is not None else set()
+    span = chunk[-1].position - chunk[0].position + 1
+    sources = lookup(context.engine, context.source, context.spec.source.prefix, keys, span=span)
+    copies = lookup(context.engine, context.destination, context.spec.destination.prefix, keys, span=span)
+    ready = [c for c in chunk if _may_go(context, c, named, sources, copies)]
+    _delete(context, ready, checked, conditional=conditional)
+
+
+def _may_go(
+    context: Context,
+    candidate: Candidate,
+    named: Collection[str],
+    sources: dict[str, Object],
+    copies: dict[str, Object],
+) -> bool:
+    key = candidate.item.key
+    now = sources.get(key)
+    if now is None:
+        context.tally.add(counts.DELETED)
+        return False
+    grace = parse_duration(context.spec.cleanup.grace)
+    reasons = (
+        ("a row names it again", key in named),
+        ("it was written again after it was copied", now.etag != candidate.source.etag),
+        ("its copy is not there", key not in copies),
+        ("it was written within the grace", now.modified + grace > datetime.now(UTC) + timedelta(seconds=1)),
+    )
+    for reason, holds in reasons:
+        if holds:
+            _postpone(context, key, reason)
+            return False
+    return True
+
+
+def _postpone(context: Context, key: str, reason: str) -> None:
+    """It stays for now: the sweep goes on, and the grace begins anew."""
+    context.tally.add(counts.PENDING)
+    context.tally.mark(LAST_LEGACY_WRITE, datetime.now(UTC))
+    context.tally.sample(key, "kept", reason)
+
+
+def _delete(context: Context, ready: Sequence[Candidate], checked: float, *, conditional: bool) -> None:
+    if not ready:
+        return
+    if conditional:
+        answers = context.engine.map(lambda c: _delete_one(context, c, checked), ready)
+        for candidate, answer in zip(ready, answers, strict=True):
+            _count(context, candidate, answer)
+        return
+    if time.monotonic() - checked > FRESH_SECONDS:
+        for candidate in ready:
+            _count(context, candidate, TransientError("the check took too long: it is made anew"))
+        return
+    remaining = context.source.delete([candidate.source for candidate in ready], conditional=False)
+    for candidate in ready:
+        _count(context, candidate, remaining.get(candidate.source.key))
+
+
+def _delete_one(context: Context, candidate: Candidate, checked: float) -> Exception | None:
+    if time.monotonic() - checked > FRESH_SECONDS:
+        return TransientError("the check took too long: it is made anew")
+    remaining = context.source.delete([candidate.source], conditional=True)
+    return remaining.get(candidate.source.key)
+
+
+def _count(context: Context, candidate: Candidate, error: Exception | None) -> None:
+    if error is None:
+        context.tally.add(counts.DELETED)
+        context.tally.add(counts.CHANGED)
+    elif isinstance(error, StoppedError):
+        context.tally.add(counts.PENDING)
+    else:
+        context.tally.add(counts.PENDING)
+        context.tally.sample(candidate.item.key, "kept", str(error))
+
+
+def _wait_for_replicas(context: Context) -> None:
+    """A replica that lags may still show the old path; an unknown lag is no reason to delete."""
+    database = context.spec.database
+    if context.rows is None or database is None or database.max_replication_lag is None:
+        return
+    most = context.pace.max_replication_lag or parse_duration(database.max_replication_lag).total_seconds()
+    while (lag := context.rows.lag()) is None or lag > most:
+        if lag is None:
+            raise UserError(Reason.ACCESS_DENIED, "the replication lag is unknown: GRANT pg_monitor to this role")
+        if context.engine.stop.wait(1.0):
+            raise StoppedError("told to stop while waiting for the replicas")

@@ -1,0 +1,126 @@
+"""What we did, per chunk of keys: an intent before the first write, an outcome after the commit.
+
+A segment is one worker's walk through one shard; a shard's segments are numbered, and the newest entry of a key
+counts. An epoch is one plan's cut into shards: entries of older epochs are read for the keys of the new shards.
+Layout: journal/<epoch>/<shard>/<segment>-<nonce>/<chunk>.{intent,done}
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import Any
+
+from bucketops_jobs.migration.merge import Entry, Outcome, RowOutcome
+from bucketops_jobs.records import Records
+
+ROOT = "journal/"
+
+
+@dataclass(frozen=True)
+class Range:
+    """Keys after `after` (exclusive) up to `until` (inclusive); None: to the end."""
+
+    after: str = ""
+    until: str | None = None
+
+    def __contains__(self, key: str) -> bool:
+        return key > self.after and (self.until is None or key <= self.until)
+
+
+class Writer:
+    """Writes one segment."""
+
+    def __init__(self, records: Records, epoch: str, shard: int, number: int) -> None:
+        self._records = records
+        self._folder = f"{ROOT}{epoch}/{shard:05d}/{number:06d}-{secrets.token_hex(4)}/"
+        self._chunk = 0
+
+    def intend(self, entries: Iterable[tuple[str, Entry]]) -> None:
+        """Say what is about to be copied; starts a chunk."""
+        self._chunk += 1
+        self._write("intent", entries)
+
+    def done(self, entries: Iterable[tuple[str, Entry]]) -> None:
+        """Say what came of it; ends the chunk."""
+        self._write("done", entries)
+
+    def _write(self, suffix: str, entries: Iterable[tuple[str, Entry]]) -> None:
+        self._records.write_lines(f"{self._folder}{self._chunk:06d}.{suffix}", (_encode(k, e) for k, e in entries))
+
+
+@dataclass(frozen=True)
+class _Part:
+    epoch: str
+    shard: int
+    segment: str
+    chunk: str
+    suffix: str
+    key: str
+
+
+class Reader:
+    """Reads the newest entry of each key of a range, in key order, a chunk per segment in memory."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        root = records.folder + ROOT
+        self._parts = [_part(key, key.removeprefix(root)) for key in records.keys(ROOT)]
+
+    def next_segment(self, epoch: str, shard: int) -> int:
+        """The number after the last segment of a shard."""
+        taken = [int(p.segment.split("-")[0]) for p in self._parts if (p.epoch, p.shard) == (epoch, shard)]
+        return max(taken, default=0) + 1
+
+    def entries(self, epoch: str, shard: int, within: Range) -> Iterator[tuple[str, Entry]]:
+        """(key, entry) in key order, of this shard and of whatever older epochs say of its keys."""
+        parts = [part for part in self._parts if part.shard == shard or part.epoch != epoch]
+        segments = [self._segment(order, segment, within) for order, segment in enumerate(_by_age(parts))]
+        merged = heapq.merge(*segments, key=itemgetter(0, 1))
+        for key, versions in itertools.groupby(merged, key=itemgetter(0)):
+            *_, (_, _, newest) = versions
+            yield key, newest
+
+    def _segment(self, order: int, parts: Sequence[_Part], within: Range) -> Iterator[tuple[str, int, Entry]]:
+        for _, pair in itertools.groupby(sorted(parts, key=lambda p: (p.chunk, p.suffix)), key=lambda p: p.chunk):
+            entries: dict[str, Entry] = {}
+            for part in sorted(pair, key=lambda p: p.suffix, reverse=True):  # intent, then done
+                entries |= dict(map(_decode, self._records.read_lines(part.key)))
+            for key in sorted(entries):
+                if key in within:
+                    yield key, order, entries[key]
+
+
+def _by_age(parts: Iterable[_Part]) -> Iterator[Sequence[_Part]]:
+    """Segments from the oldest to the newest: by epoch, then by number (those of different shards share no key)."""
+
+    def age(part: _Part) -> tuple[str, str, int]:
+        return part.epoch, part.segment, part.shard
+
+    for _, segment in itertools.groupby(sorted(parts, key=age), key=age):
+        yield list(segment)
+
+
+def _part(key: str, name: str) -> _Part:
+    epoch, shard, segment, file = name.split("/")
+    chunk, suffix = file.split(".")
+    return _Part(epoch, int(shard), segment, chunk, suffix, key)
+
+
+def _encode(key: str, entry: Entry) -> list[object]:
+    head = [key, entry.source_etag, entry.source_size, entry.copied, entry.before, entry.rows]
+    return [*head, entry.after, entry.outcome] if entry.committed else head
+
+
+def _decode(line: list[Any]) -> tuple[str, Entry]:
+    key, source_etag, size, copied, before, rows, *end = line
+    known = tuple((row, RowOutcome(outcome)) for row, outcome in rows)
+    entry = Entry(source_etag, size, copied, before, rows=known)
+    if end:
+        after, outcome = end
+        entry = replace(entry, committed=True, after=after, outcome=Outcome(outcome) if outcome else None)
+    return key, entry

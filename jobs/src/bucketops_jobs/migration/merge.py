@@ -1,0 +1,243 @@
+"""The decision table: what to do with one key, from what the listings, the rows and the journal say. Pure.
+
+Listings and rows are the truth about what exists; the journal is the truth about what we did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Literal
+
+from bucketops_jobs.s3.store import ABSENT, Expect, Object
+
+
+class Outcome(StrEnum):
+    """Every object ends in exactly one."""
+
+    MOVED = "moved"
+    ALREADY = "already"
+    CONFLICT = "conflict"
+    CHANGED_BY_APP = "changedByApp"
+    IGNORED = "ignored"
+    FAILED = "failed"
+
+
+class RowOutcome(StrEnum):
+    """Every legacy row ends in exactly one."""
+
+    REWRITTEN = "rewritten"
+    HEALED = "healed"
+    MISSING_SOURCE = "missingSource"
+    CHANGED_BY_APP = "changedByApp"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row that names an object: which reference, its primary key, and the value as it stands in the column."""
+
+    reference: int
+    pk: str
+    value: str
+    legacy: bool
+
+    @property
+    def id(self) -> str:
+        """How the journal names it."""
+        return f"{self.reference}:{self.pk}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the journal says of a key: the intent, and once `committed` what came of it."""
+
+    source_etag: str
+    """Empty: no object, only rows that were healed."""
+    source_size: int
+    copied: bool
+    """Whether we meant to write the destination; otherwise its content was there already."""
+    before: str | None
+    """ETag of the destination before our copy; None: absent."""
+    committed: bool = False
+    after: str | None = None
+    """ETag of the destination as we left it; None: other content that the user told us to keep."""
+    outcome: Outcome | None = None
+    rows: tuple[tuple[str, RowOutcome], ...] = ()
+    """Rows that named the legacy place, and what became of them (is to become, until committed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Everything known of one key (relative to both prefixes)."""
+
+    key: str
+    source: Object | None = None
+    destination: Object | None = None
+    entry: Entry | None = None
+    rows: tuple[Row, ...] = ()
+
+    @property
+    def legacy(self) -> tuple[Row, ...]:
+        """Rows that still name the legacy place."""
+        return tuple(row for row in self.rows if row.legacy)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be done: copy (if the destination is as expected), then rewrite the legacy rows, then journal."""
+
+    outcome: Outcome | None
+    """None: the key is no object of this migration (rows alone, or a native modern object)."""
+    copy: Expect | None = None
+    rewrite: RowOutcome | None = None
+    """What a legacy row becomes; None: it stays, and counts as `row_outcome`."""
+    row_outcome: RowOutcome | None = None
+    journal: bool = False
+    keeps: bool = False
+    """The destination's other content stays, as the user told us."""
+    message: str = ""
+
+    @property
+    def works(self) -> bool:
+        """Whether there is anything to do."""
+        return self.copy is not None or self.rewrite is not None or self.journal
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The fields of the spec that the table depends on."""
+
+    on_conflict: Literal["Fail", "KeepDestination", "Overwrite"] = "Fail"
+    orphans: Literal["Move", "Ignore"] = "Move"
+
+
+Same = Callable[[Object, Object], bool]
+"""Whether two objects have the same content; never decided by size alone."""
+
+
+def decide(item: Item, policy: Policy, same: Same) -> Decision:
+    """The row of the decision table that an item falls under."""
+    if item.entry is not None and not _counts(item.entry):
+        item = replace(item, entry=None)
+    if item.source is None:
+        return _source_gone(item)
+    if item.destination is None:
+        return _destination_absent(item, policy)
+    if item.entry is not None and _ours(item.entry, item.source, item.destination, same):
+        return _as_journalled(item, item.source, item.destination, item.entry)
+    return _not_as_journalled(item, item.source, item.destination, policy, same)
+
+
+def _counts(entry: Entry) -> bool:
+    """A heal has no object, and an intent that was to copy nothing says nothing of the destination."""
+    return bool(entry.source_etag) and (entry.committed or entry.copied)
+
+
+def _source_gone(item: Item) -> Decision:
+    known = item.entry is not None
+    if item.destination is None:
+        gone = Outcome.CHANGED_BY_APP if known else None
+        if not item.legacy:
+            return Decision(gone)
+        lost = "neither the legacy nor the production object exists: the row stays as it is"
+        return Decision(gone, row_outcome=RowOutcome.MISSING_SOURCE, message=lost)
+    outcome = (item.entry.outcome or Outcome.MOVED) if item.entry else None
+    if item.legacy:
+        return Decision(outcome, rewrite=RowOutcome.HEALED, journal=True)
+    return Decision(outcome)
+
+
+def _destination_absent(item: Item, policy: Policy) -> Decision:
+    if item.entry is not None and item.entry.committed and not item.rows:
+        return Decision(Outcome.CHANGED_BY_APP, message="deleted by the application after it was moved")
+    if policy.orphans == "Ignore" and not item.rows:
+        return Decision(Outcome.IGNORED)
+    return _copy(ABSENT)
+
+
+def _ours(entry: Entry, source: Object, destination: Object, same: Same) -> bool:
+    """Whether the destination is as we left it: as answered, or what an unfinished copy would have made of it."""
+    if entry.committed:
+        return destination.etag == entry.after
+    if destination.etag == entry.before:
+        return False
+    if source.etag == entry.source_etag:
+        return same(source, destination)
+    return (destination.etag, destination.size) == (entry.source_etag, entry.source_size)
+
+
+def _as_journalled(item: Item, source: Object, destination: Object, entry: Entry) -> Decision:
+    if source.etag != entry.source_etag:
+        return _copy(Expect(etag=destination.etag))
+    return _finished(item, entry)
+
+
+def _not_as_journalled(item: Item, source: Object, destination: Object, policy: Policy, same: Same) -> Decision:
+    """The destination is not ours, or no longer as we left it."""
+    entry = item.entry
+    if entry is not None and entry.committed and source.etag == entry.source_etag:
+        return _finished(item, entry)  # the application's newer picture, or one that the user keeps
+    if entry is not None and not entry.committed and destination.etag == entry.before:
+        return _copy(Expect(etag=destination.etag))  # the intent's copy was never made
+    if same(source, destination):
+        return Decision(Outcome.ALREADY, rewrite=RowOutcome.REWRITTEN, journal=True)
+    return _conflict(item, destination, policy)
+
+
+def _copy(expect: Expect) -> Decision:
+    return Decision(Outcome.MOVED, copy=expect, rewrite=RowOutcome.REWRITTEN, journal=True)
+
+
+def _finished(item: Item, entry: Entry) -> Decision:
+    """The object is done; rows that still name the legacy place are rewritten, an open intent is closed."""
+    todo = bool(item.legacy) or not entry.committed
+    return Decision(entry.outcome or Outcome.MOVED, rewrite=RowOutcome.REWRITTEN if todo else None, journal=todo)
+
+
+def _conflict(item: Item, destination: Object, policy: Policy) -> Decision:
+    if policy.orphans == "Ignore" and not item.rows:
+        return Decision(Outcome.IGNORED)
+    if policy.on_conflict == "Overwrite":
+        return _copy(Expect(etag=destination.etag))
+    if policy.on_conflict == "KeepDestination":
+        return Decision(Outcome.ALREADY, rewrite=RowOutcome.REWRITTEN, journal=True, keeps=True)
+    return Decision(
+        Outcome.CONFLICT,
+        row_outcome=RowOutcome.FAILED if item.legacy else None,
+        message="the destination holds other content that is not ours: choose onConflict KeepDestination or Overwrite",
+    )
+
+
+def deletable(item: Item) -> str | None:
+    """Why a source object must stay, or None when it may go (the rows are asked for again just before).
+
+    It goes only if the journal says what it became, it is still what the journal speaks of, the destination exists,
+    and no row names the legacy place.
+    """
+    if item.source is None or item.entry is None or not item.entry.committed or not item.entry.source_etag:
+        return "the journal does not say what it became"
+    if item.source.etag != item.entry.source_etag:
+        return "it was written again after it was copied"
+    if item.destination is None:
+        return "its copy is not there"
+    if item.legacy:
+        return "a row still names it"
+    return None
+
+
+def settled_rows(item: Item) -> dict[str, RowOutcome]:
+    """Rows that the journal knows and that no longer name the legacy place, by id, and what became of them.
+
+    An intent that was never closed is judged by the rows: what names the new place now was rewritten.
+    """
+    if item.entry is None:
+        return {}
+    legacy = {row.id for row in item.rows if row.legacy}
+    modern = {row.id for row in item.rows if not row.legacy}
+    return {
+        row: outcome if item.entry.committed or row in modern else RowOutcome.CHANGED_BY_APP
+        for row, outcome in item.entry.rows
+        if row not in legacy
+    }

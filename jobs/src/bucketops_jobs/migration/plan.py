@@ -1,0 +1,23 @@
+"""Plan: the same walk and the same decisions as the copy, and nothing is written."""
+
+from __future__ import annotations
+
+from bucketops_api import counts
+from bucketops_jobs.migration import plans
+from bucketops_jobs.migration.context import Context
+from bucketops_jobs.migration.copy import count_settled
+from bucketops_jobs.migration.journal import Reader
+from bucketops_jobs.migration.merge import decide
+from bucketops_jobs.migration.walk import scoped, walk
+
+
+def run(context: Context) -> None:
+    """Count what each object and row would become."""
+    plan = plans.of(context)
+    within = plan.ranges()[context.shard]
+    entries = Reader(context.records).entries(plan.epoch, context.shard, within)
+    for item in scoped(context, walk(context, within, entries)):
+        decision = decide(item, context.policy, context.same)
+        count_settled(context, item, decision)
+        if decision.rewrite:
+            context.tally.add(counts.ROWS + decision.rewrite, len(item.legacy))

@@ -1,0 +1,67 @@
+"""One pod, before anything is written: refuse what cannot go well, count the world, cut it into shards."""
+
+from __future__ import annotations
+
+from bucketops_api.contract import Artifact
+from bucketops_api.names import run_number
+from bucketops_jobs.migration import census, checks, claim
+from bucketops_jobs.migration.context import Context
+from bucketops_jobs.migration.copy import LAST_LEGACY_WRITE
+from bucketops_jobs.migration.journal import Range, Reader
+from bucketops_jobs.migration.plans import Plan, Sampler, shard_count
+from bucketops_jobs.migration.transfer import mode
+from bucketops_jobs.migration.walk import walk
+from bucketops_jobs.s3.capabilities import Capabilities
+
+TOTAL = "total"
+MOST_DANGLING = 100_000
+
+
+def run(context: Context) -> tuple[Artifact, str]:
+    """The plan that later phases work by, and the warnings."""
+    capabilities = checks.stores(context)
+    checks.rows(context)
+    if context.spec.mode == "Apply":
+        claim.take(context)
+    sampler, dangling = _survey(context)
+    where = f"s3://{context.records.store.bucket}/{context.records.folder}"
+    context.tally.facts = capabilities.facts() | {"copy": mode(context, capabilities), "records": where}
+    newest = context.tally.marks.get(LAST_LEGACY_WRITE)
+    plan = _plan(context, capabilities, sampler, dangling)
+    return plan, "; ".join(checks.warnings(context, newest))
+
+
+def _survey(context: Context) -> tuple[Sampler, list[str]]:
+    """One walk over everything: the world before, the boundaries of the shards, rows that dangle already."""
+    sampler, dangling = Sampler([]), list[str]()
+    epoch = _epoch(context)
+    for item in walk(context, Range(), Reader(context.records).entries(epoch, 0, Range())):
+        census.count(context, item)
+        dangling += [f"{row.id} {item.key}" for row in census.dangling(context, item)][: MOST_DANGLING - len(dangling)]
+        if context.in_scope(item.key) and (item.source or item.legacy or item.entry):
+            sampler.add(item.key)
+            known = item.source is not None or (item.entry is not None and bool(item.entry.source_etag))
+            context.tally.add(TOTAL, int(known))
+        if item.source is not None and context.in_scope(item.key):
+            context.tally.mark(LAST_LEGACY_WRITE, item.source.modified)
+    return sampler, dangling
+
+
+def _plan(context: Context, capabilities: Capabilities, sampler: Sampler, dangling: list[str]) -> Artifact:
+    worker = context.spec.worker
+    bounds = sampler.bounds(shard_count(worker.shards, worker.parallelism, sampler.seen))
+    context.tally.facts["shards"] = str(len(bounds) + 1)
+    epoch = _epoch(context)
+    plan = Plan(
+        epoch=epoch,
+        bounds=bounds,
+        copy_if_absent=capabilities.copy_if_absent,
+        put_if_absent=capabilities.put_if_absent,
+        delete_if_match=capabilities.delete_if_match,
+        dangling=tuple(dangling),
+    )
+    return context.records.write_json(f"plans/{epoch}.json", plan.model_dump(mode="json"))
+
+
+def _epoch(context: Context) -> str:
+    return f"{run_number(context.run.run):06d}"

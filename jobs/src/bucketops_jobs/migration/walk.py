@@ -1,0 +1,69 @@
+"""The merge join: source listing, destination listing, rows and journal, in key order, one item per key."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterable, Iterator
+from operator import itemgetter
+from typing import Any
+
+from bucketops_jobs.migration.context import Context
+from bucketops_jobs.migration.journal import Range
+from bucketops_jobs.migration.merge import Entry, Item, Row
+from bucketops_jobs.s3.store import Object, Store
+
+_SOURCE, _DESTINATION, _ENTRY, _ROW = range(4)
+Tagged = tuple[str, int, Any]
+
+
+def listing(store: Store, prefix: str, within: Range) -> Iterator[tuple[str, Object]]:
+    """(relative key, object) of a range of keys."""
+    after = prefix + within.after if within.after else ""
+    until = prefix + within.until if within.until is not None else None
+    for entry in store.list_objects(prefix, after=after, until=until):
+        yield entry.key.removeprefix(prefix), entry
+
+
+def walk(context: Context, within: Range, entries: Iterable[tuple[str, Entry]]) -> Iterator[Item]:
+    """Every key that any of the four streams knows, in key order, whatever the filter says."""
+    streams = (
+        _tagged(_SOURCE, listing(context.source, context.spec.source.prefix, within)),
+        _tagged(_DESTINATION, listing(context.destination, context.spec.destination.prefix, within)),
+        _tagged(_ENTRY, entries),
+        _tagged(_ROW, sorted_rows(context, within)),
+    )
+    merged = heapq.merge(*streams, key=itemgetter(0, 1))
+    for key, parts in itertools.groupby(merged, key=itemgetter(0)):
+        yield join(key, parts)
+
+
+def scoped(context: Context, items: Iterable[Item]) -> Iterator[Item]:
+    """Items that the filter lets through and that are more than a native modern object."""
+    for item in items:
+        if context.in_scope(item.key) and (item.source or item.entry or item.legacy):
+            yield item
+
+
+def join(key: str, parts: Iterable[Tagged]) -> Item:
+    """One item of what the streams say about its key."""
+    found: dict[int, Any] = {}
+    rows: list[Row] = []
+    for _, stream, part in parts:
+        if stream == _ROW:
+            rows.append(part)
+        else:
+            found[stream] = part
+    return Item(key, found.get(_SOURCE), found.get(_DESTINATION), found.get(_ENTRY), tuple(rows))
+
+
+def sorted_rows(context: Context, within: Range) -> list[tuple[str, Row]]:
+    """The shard's rows, read in one short transaction; a shard is cut small enough to hold them."""
+    if context.rows is None:
+        return []
+    return sorted(context.rows.load(within), key=itemgetter(0))
+
+
+def _tagged(stream: int, pairs: Iterable[tuple[str, Any]]) -> Iterator[Tagged]:
+    for key, part in pairs:
+        yield key, stream, part

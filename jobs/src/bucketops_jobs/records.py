@@ -1,0 +1,68 @@
+"""Journal and report parts: small JSON artifacts under `.bucketops/`, known by name and digest."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from bucketops_api import names
+from bucketops_api.contract import Artifact
+from bucketops_api.reasons import Reason
+from bucketops_api.v1alpha1.common import BucketRef
+from bucketops_jobs.errors import ItemError, UserError
+from bucketops_jobs.s3.client import S3Store
+
+
+class Records:
+    """The folder of one resource under `.bucketops/`."""
+
+    def __init__(self, store: S3Store, folder: str) -> None:
+        self.store = store
+        self.folder = folder
+
+    def write_json(self, name: str, content: Any) -> Artifact:  # noqa: ANN401 - JSON
+        """Write an artifact; its digest lets a later phase see that it reads what was meant."""
+        data = json.dumps(content, separators=(",", ":")).encode()
+        self.store.put(self.folder + name, data, {"ContentType": "application/json"})
+        return Artifact(key=self.folder + name, sha256=hashlib.sha256(data).hexdigest())
+
+    def read_json(self, artifact: Artifact) -> Any:  # noqa: ANN401 - JSON
+        """Read it again; UserError when somebody changed or removed it."""
+        try:
+            with self.store.get(artifact.key).body as body:
+                data = body.read()
+        except ItemError as error:
+            raise UserError(Reason.CONTRACT_MISMATCH, f"the plan is gone: {error}; set a new trigger") from error
+        if hashlib.sha256(data).hexdigest() != artifact.sha256:
+            raise UserError(
+                Reason.CONTRACT_MISMATCH, f"{artifact.key} was changed after it was written; set a new trigger"
+            )
+        return json.loads(data)
+
+    def write_lines(self, name: str, lines: Iterable[Any]) -> None:
+        """Write JSON lines, gzipped."""
+        text = "".join(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n" for line in lines)
+        body = gzip.compress(text.encode(), compresslevel=1, mtime=0)
+        self.store.put(self.folder + name, body, {"ContentType": "application/x-ndjson", "ContentEncoding": "gzip"})
+
+    def read_lines(self, key: str) -> Iterator[Any]:
+        """Read them again, by the full key."""
+        with self.store.get(key).body as body:
+            data = body.read()
+        for line in io.TextIOWrapper(gzip.GzipFile(fileobj=io.BytesIO(data)), encoding="utf-8"):
+            yield json.loads(line)
+
+    def keys(self, below: str) -> Iterator[str]:
+        """Full keys of the records below a name, in order."""
+        return self.store.keys(self.folder + below)
+
+
+def folder(ref: BucketRef | None, kind: str, namespace: str, name: str, place: str) -> str:
+    """Where a resource's records lie: `.bucketops/<kind>/<namespace>/<name>/<digest of the place>/`."""
+    prefix = ref.prefix if ref else ""
+    digest = hashlib.sha256(place.encode()).hexdigest()[:12]
+    return f"{prefix}{names.RECORDS_FOLDER}{kind.lower()}/{namespace}/{name}/{digest}/"

@@ -1,0 +1,1 @@
+"""Object storage: the protocol that every kind works with, and its implementations."""

@@ -1,0 +1,67 @@
+"""What a server can do, found out on a scratch key: headers that a server ignores are answered with 200."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bucketops_jobs.errors import ItemError, PreconditionFailedError
+from bucketops_jobs.s3.store import ABSENT, Object, Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """Which conditions the server honours."""
+
+    copy_if_absent: bool
+    put_if_absent: bool
+    delete_if_match: bool
+
+    def facts(self) -> dict[str, str]:
+        """For `status.capabilities`."""
+        return {
+            "conditionalCopy": _yes(self.copy_if_absent),
+            "conditionalPut": _yes(self.put_if_absent),
+            "conditionalDelete": _yes(self.delete_if_match),
+        }
+
+
+def probe(store: Store, folder: str) -> Capabilities:
+    """Try each condition on a scratch key below `folder` (which ends in '/'); nothing stays behind."""
+    key = f"{folder}scratch-{secrets.token_hex(8)}"
+    etag = store.put(key, b"bucketops probes what this server honours", {})
+    scratch = store.head(key)
+    if scratch is None:
+        raise ItemError(f"the scratch key {key!r} was written and is not there")
+    wrong = Object(key, "0" * len(etag), scratch.size, scratch.modified)
+    try:
+        return Capabilities(
+            copy_if_absent=_refused(lambda: store.copy(store.bucket, scratch, key, ABSENT)),
+            put_if_absent=_refused(lambda: store.put(key, b"overwritten", {}, ABSENT)),
+            delete_if_match=_delete_refused(store, wrong),
+        )
+    finally:
+        store.delete([scratch], conditional=False)
+
+
+def _refused(call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except PreconditionFailedError:
+        return True
+    except ItemError as error:
+        log.info("a probed condition is not supported: %s", error)
+    return False
+
+
+def _delete_refused(store: Store, wrong: Object) -> bool:
+    remaining = store.delete([wrong], conditional=True)
+    return wrong.key in remaining and store.head(wrong.key) is not None
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

@@ -1,0 +1,68 @@
+"""What a worker has counted so far: shown live as metrics, and said at the end in its result."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from bucketops_api import counts
+from bucketops_api.contract import SAMPLES, RunResult
+from bucketops_api.v1alpha1.common import Sample
+
+_KEY_CHARACTERS, _MESSAGE_CHARACTERS = 256, 300
+
+
+class Tally(Collector):
+    """Counts, marks and samples of one worker; safe for threads."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.marks: dict[str, datetime] = {}
+        self.samples: list[Sample] = []
+        self.facts: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def add(self, name: str, amount: int = 1) -> None:
+        """Count."""
+        with self._lock:
+            self.counts[name] += amount
+
+    def mark(self, name: str, when: datetime) -> None:
+        """Keep the latest time."""
+        with self._lock:
+            self.marks[name] = max(when, self.marks.get(name, when))
+
+    def sample(self, key: str, outcome: str, message: str) -> None:
+        """Keep an example for people; only the first few."""
+        with self._lock:
+            if len(self.samples) < SAMPLES:
+                cut = {"key": key[:_KEY_CHARACTERS], "message": message[:_MESSAGE_CHARACTERS]}
+                self.samples.append(Sample(outcome=outcome, **cut))
+
+    def result(self) -> RunResult:
+        """Everything as a result."""
+        with self._lock:
+            return RunResult(
+                counts={name: amount for name, amount in self.counts.items() if amount},
+                marks=dict(self.marks),
+                facts=dict(self.facts),
+                samples=tuple(self.samples),
+            )
+
+    def collect(self) -> Iterator[Metric]:
+        """The counts as Prometheus metrics (see bucketops_api.counts)."""
+        with self._lock:
+            now = dict(self.counts)
+        families: dict[str, CounterMetricFamily] = {}
+        for name, amount in sorted(now.items()):
+            family, labels = counts.to_metric(name)
+            metric = families.setdefault(
+                family, CounterMetricFamily(family, "What this worker has counted.", labels=list(labels))
+            )
+            metric.add_metric(list(labels.values()), amount)
+        yield from families.values()

@@ -1,0 +1,212 @@
+"""The executor on Kubernetes.
+
+What exists and is not ours is never touched, and a Job is created only after all pods of Jobs that are gone have ended.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bucketops_api import names
+from bucketops_api.reasons import Reason
+from bucketops_api.v1alpha1 import API_VERSION, KINDS
+from bucketops_api.v1alpha1.common import Status
+from bucketops_operator import podstate
+from bucketops_operator.errors import ApiError, StalledError, WaitingError, refusal
+from bucketops_operator.events import event_manifest
+from bucketops_operator.executor import Event, Manifest, ObservedRun, Resource
+from bucketops_operator.hindrance import without_pods
+from bucketops_operator.objects import job_changes, limits_name
+from bucketops_operator.observed import observed_run
+from bucketops_operator.rest import APPLY, MERGE, METADATA, Api, path
+from bucketops_operator.scrape import live_counts
+
+Json = dict[str, Any]
+
+_NOT_FOUND = 404
+_ENDING = timedelta(seconds=2)
+_PLURALS = {"Job": "jobs", "ConfigMap": "configmaps"}
+_AS_MANAGER = {"fieldManager": names.MANAGER}
+_BY_FORCE = {"fieldManager": names.MANAGER, "force": "true"}
+_LOG = logging.getLogger(__name__)
+
+
+class Cluster:
+    """Runs as Jobs of a Kubernetes cluster; an Executor."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def get(self, kind: str, namespace: str, name: str) -> Resource | None:
+        """Read a resource as it is now; None when it is gone or being deleted."""
+        found = self._api.find(path(API_VERSION, KINDS[kind].plural, namespace, name))
+        return _resource(kind, found) if found and "deletionTimestamp" not in found["metadata"] else None
+
+    def resources(self, kind: str, namespaces: Sequence[str] = ()) -> Iterator[Resource]:
+        """List a kind's resources in these namespaces, or (if none is given) everywhere."""
+        for namespace in namespaces or ("",):
+            for found in self._api.pages(path(API_VERSION, KINDS[kind].plural, namespace), {}):
+                yield _resource(kind, found)
+
+    def versions(self, api_version: str, plural: str, namespaces: Sequence[str] = ()) -> dict[str, int]:
+        """List what is managed by us: the resourceVersion of each object by its uid; only metadata travels.
+
+        Versions of one type of object can be compared as integers:
+        https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
+        """
+        ours = {} if api_version == API_VERSION else {"labelSelector": f"{names.LABEL_MANAGED_BY}={names.MANAGER}"}
+        found: dict[str, int] = {}
+        for namespace in namespaces or ("",):
+            for item in self._api.pages(path(api_version, plural, namespace), ours, accept=METADATA):
+                found[item["metadata"]["uid"]] = int(item["metadata"]["resourceVersion"])
+        return found
+
+    def observe(self, owner: Resource) -> Sequence[ObservedRun]:
+        """List Jobs, then pods: of a Job that was seen to have ended, every pod that still exists is seen too."""
+        jobs = [job for job in self._owned(owner, "batch/v1", "jobs") if not _deleted(job)]
+        pods: dict[str, list[Json]] = {job["metadata"]["name"]: [] for job in jobs}
+        for pod in self._owned(owner, "v1", "pods") if jobs else ():
+            pods.get(pod["metadata"]["labels"][names.LABEL_RUN], []).append(pod)
+        found = [self._observe_run(job, pods[job["metadata"]["name"]]) for job in jobs]
+        return sorted(found, key=lambda run: names.run_number(run.run))
+
+    def apply(self, owner: Resource, objects: Iterable[Manifest]) -> None:
+        """Create what is absent; a refusal becomes the error that says whether the user must act."""
+        existing = [(manifest, self._current(owner, manifest)) for manifest in objects]
+        started = any(manifest["kind"] == "Job" and current for manifest, current in existing)
+        for manifest, current in existing:
+            try:
+                if current is None:
+                    self._create(owner, manifest)
+                elif manifest["kind"] == "Job":
+                    self._change_job(owner, current, manifest)
+                elif current.get("data") != manifest["data"]:
+                    self._change_config_map(owner, current, manifest, started=started)
+            except ApiError as error:
+                raise refusal(error, f"{manifest['kind']} {manifest['metadata']['name']}") from error
+
+    def remove(self, owner: Resource, runs: Collection[str]) -> None:
+        """Delete these runs; the garbage collector ends their pods, which get SIGTERM and their grace period."""
+        for run in sorted(runs):
+            self._api.delete(path("batch/v1", "jobs", owner.namespace, run))
+            for name in (limits_name(run), run):
+                self._api.delete(path("v1", "configmaps", owner.namespace, name))
+            _LOG.info("run removed", extra=_names(owner, run))
+
+    def write_status(self, owner: Resource, status: Status) -> None:
+        """Apply the whole status by force: a field that is no longer named disappears, and so does a foreign value.
+
+        The uid keeps a status off a resource that was deleted and created anew meanwhile.
+        """
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": owner.kind,
+            "metadata": {"name": owner.name, "namespace": owner.namespace, "uid": owner.uid},
+            "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
+        }
+        target = path(API_VERSION, KINDS[owner.kind].plural, owner.namespace, owner.name)
+        try:
+            self._api.call("PATCH", f"{target}/status", query=_BY_FORCE, body=body, content=APPLY)
+        except ApiError as error:
+            if error.status != _NOT_FOUND:
+                raise refusal(error, f"the status of {owner.kind} {owner.name}") from error
+
+    def emit(self, owner: Resource, events: Iterable[Event]) -> None:
+        """Write Events. One that cannot be written is logged: it is no reason to do the transition again."""
+        for event in events:
+            body = event_manifest(owner, event, datetime.now(UTC), socket.gethostname())
+            try:
+                self._api.call("POST", path("events.k8s.io/v1", "events", owner.namespace), body=body)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the work goes on
+                _LOG.warning("event not written", extra=_names(owner) | {"reason": event.reason, "error": str(error)})
+
+    def _owned(self, owner: Resource, api_version: str, plural: str) -> Iterator[Json]:
+        selector = {"labelSelector": f"{names.LABEL_OWNER}={owner.uid},{names.LABEL_RUN}"}
+        return self._api.pages(path(api_version, plural, owner.namespace), selector)
+
+    def _observe_run(self, job: Json, pods: Sequence[Json]) -> ObservedRun:
+        running = [pod["status"] for pod in pods if podstate.phase(pod) == "Running"]
+        live = live_counts(status["podIP"] for status in running if status.get("podIP"))
+        now = datetime.now(UTC)
+        run = observed_run(job, pods, live, now)
+        return replace(run, waiting=self._why_no_pods(job)) if without_pods(job, pods, now) else run
+
+    def _why_no_pods(self, job: Json) -> str:
+        """Find out why pods are not even created: quota, pod security, no such ServiceAccount stand in Events alone."""
+        selector = {"fieldSelector": f"involvedObject.uid={job['metadata']['uid']},type=Warning"}
+        events = list(self._api.pages(path("v1", "events", job["metadata"]["namespace"]), selector))
+        newest = max(events, key=lambda event: str(event["metadata"]["creationTimestamp"]), default=None)
+        return f"{newest['reason']}: {newest['message']}" if newest else "no pod has been created yet"
+
+    def _current(self, owner: Resource, manifest: Manifest) -> Json | None:
+        """Read what stands under a manifest's name, if it is this owner's."""
+        name = manifest["metadata"]["name"]
+        found = self._api.find(path(manifest["apiVersion"], _PLURALS[manifest["kind"]], owner.namespace, name))
+        if found is None:
+            return None
+        what, labels = f"{manifest['kind']} {name}", found["metadata"].get("labels", {})
+        if labels.get(names.LABEL_MANAGED_BY) != names.MANAGER:
+            raise StalledError(Reason.REFUSED, f"{what} exists and is not ours: delete it, or rename this {owner.kind}")
+        if labels.get(names.LABEL_OWNER) != owner.uid or _deleted(found):
+            raise WaitingError(f"{what} of a former run is still being deleted", _ENDING)
+        return found
+
+    def _create(self, owner: Resource, manifest: Manifest) -> None:
+        metadata = manifest["metadata"]
+        if manifest["kind"] == "Job":
+            self._refuse_overlap(owner)
+            _LOG.info("run starts", extra=_names(owner, metadata["name"]))
+        target = path(manifest["apiVersion"], _PLURALS[manifest["kind"]], owner.namespace)
+        self._api.call("POST", target, query=_AS_MANAGER, body=manifest)
+
+    def _refuse_overlap(self, owner: Resource) -> None:
+        """Refuse a new Job as long as pods of a Job that is gone may still write."""
+        jobs = {job["metadata"]["uid"] for job in self._owned(owner, "batch/v1", "jobs") if not _deleted(job)}
+        for pod in self._owned(owner, "v1", "pods"):
+            if podstate.unfinished(pod) and podstate.controller(pod) not in jobs:
+                raise WaitingError(f"pod {pod['metadata']['name']} of a former run still ends", _ENDING)
+
+    def _change_job(self, owner: Resource, job: Json, manifest: Manifest) -> None:
+        changes = job_changes(job, manifest)
+        if changes and podstate.job_state(job) == "Running":
+            name = job["metadata"]["name"]
+            target = path("batch/v1", "jobs", owner.namespace, name)
+            self._api.call("PATCH", target, query=_AS_MANAGER, body={"spec": changes}, content=MERGE)
+            _LOG.info("run changed", extra=_names(owner, name) | changes)
+
+    def _change_config_map(self, owner: Resource, current: Json, manifest: Manifest, *, started: bool) -> None:
+        """Write new limits; write a RunSpec anew only while no Job works on it (the operator had died in between)."""
+        target = path("v1", "configmaps", owner.namespace, manifest["metadata"]["name"])
+        if not manifest.get("immutable"):
+            self._api.call("PATCH", target, query=_BY_FORCE, body=manifest, content=APPLY)
+        elif not started:
+            self._api.delete(target, uid=current["metadata"]["uid"])
+            self._create(owner, manifest)
+
+
+def _deleted(found: Json) -> bool:
+    return "deletionTimestamp" in found["metadata"]
+
+
+def _names(owner: Resource, run: str = "") -> Json:
+    """Name a resource in a log line."""
+    return {"kind": owner.kind, "namespace": owner.namespace, "resource": owner.name} | ({"run": run} if run else {})
+
+
+def _resource(kind: str, found: Json) -> Resource:
+    metadata = found["metadata"]
+    return Resource(
+        kind=kind,
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        generation=metadata["generation"],
+        spec=found.get("spec", {}),
+        status=found.get("status", {}),
+        labels=metadata.get("labels", {}),
+    )

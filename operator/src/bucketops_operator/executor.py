@@ -1,0 +1,82 @@
+"""The protocol between the reconcile loop and the place where runs happen: a cluster, or this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from bucketops_api.contract import RunResult
+from bucketops_api.v1alpha1.common import Status
+
+Manifest = Mapping[str, Any]
+"""A Kubernetes object as data."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A bucketops resource as it stands in the API server (or in a file)."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    spec: Mapping[str, Any]
+    status: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ObservedRun:
+    """A run's Job and pods, as they are now.
+
+    `pods` counts the pods that exist and have not ended: the next phase starts only at zero. `result` is the total
+    over the shards that have succeeded (of each the last attempt); `failure` the first failed one's, when the Job
+    failed. `live` are the counts that the running pods' metrics show. `waiting` says, for people, what is in the way of
+    a run (an image that cannot be pulled, no node that fits, a shard that fails and is tried again); empty when nothing
+    is. `lost` counts shards that have succeeded and whose result cannot be read: their pods are gone, or said nothing.
+    """
+
+    run: str
+    phase: str
+    state: Literal["Running", "Succeeded", "Failed"]
+    shards: int
+    active: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    pods: int = 0
+    suspended: bool = False
+    result: RunResult = field(default_factory=RunResult)
+    failure: RunResult | None = None
+    live: Mapping[str, int] = field(default_factory=dict)
+    waiting: str = ""
+    lost: int = 0
+
+
+@dataclass(frozen=True)
+class Event:
+    """One transition, told to people once."""
+
+    reason: str
+    message: str
+    type: Literal["Normal", "Warning"] = "Normal"
+
+
+class Executor(Protocol):
+    """Where runs happen. Every method may be repeated after a crash."""
+
+    def observe(self, owner: Resource) -> Sequence[ObservedRun]:
+        """The runs of a resource that exist now, in the order of their numbers."""
+
+    def apply(self, owner: Resource, objects: Iterable[Manifest]) -> None:
+        """Create what is absent; of what exists change only a Job's suspend and parallelism, and mutable ConfigMaps."""
+
+    def remove(self, owner: Resource, runs: Collection[str]) -> None:
+        """Delete these runs' Jobs (with their pods) and ConfigMaps; absent ones are fine."""
+
+    def write_status(self, owner: Resource, status: Status) -> None:
+        """Write the whole status at once."""
+
+    def emit(self, owner: Resource, events: Iterable[Event]) -> None:
+        """Tell people."""

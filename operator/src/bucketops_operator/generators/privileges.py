@@ -1,0 +1,137 @@
+"""docs/privileges.md: who may do what, from the same data as the chart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from bucketops_api.privileges import migration, operator
+from bucketops_api.privileges.s3 import Statement
+from bucketops_api.v1alpha1.migration import Database, MigrationSpec
+from bucketops_operator.generators import NOTICE, Files
+
+PATH = PurePosixPath("docs/privileges.md")
+
+EXAMPLE = MigrationSpec.model_validate(
+    {
+        "mode": "Apply",
+        "source": {"bucket": "legacy-s3", "prefix": "image/"},
+        "destination": {"bucket": "production-s3", "prefix": "avatar/"},
+        "database": {
+            "credentials": {"secretRef": {"name": "avatars-db"}},
+            "references": [{"table": "avatars", "key": "id", "column": "path"}],
+            "maxReplicationLag": "10s",
+        },
+        "cleanup": {"policy": "Delete"},
+    }
+)
+"""What the page shows the rights of."""
+
+
+def files() -> Files:
+    """The page of all rights."""
+    return {PATH: page()}
+
+
+def page() -> str:
+    """Operator, workers, then each identity of a migration."""
+    database = EXAMPLE.database
+    return _PAGE.format(
+        notice=NOTICE,
+        namespaced=_table(operator.rules(cluster=False)),
+        scanning=_table(operator.scanning_rules()),
+        view=_table(operator.view_rules()),
+        edit=_table(operator.edit_rules()),
+        source=_json(migration.source_statements(EXAMPLE)),
+        destination=_json(migration.destination_statements(EXAMPLE)),
+        grants=_grants(database) if database else "",
+    )
+
+
+def _table(rules: Iterable[operator.PolicyRule]) -> str:
+    rows = (
+        f"| {_group(rule['apiGroups'])} | {', '.join(rule['resources'])} | {', '.join(rule['verbs'])} |"
+        for rule in rules
+    )
+    return "\n".join(("| API group | resources | verbs |", "|---|---|---|", *rows))
+
+
+def _group(groups: Iterable[str]) -> str:
+    return ", ".join(group or "core" for group in groups)
+
+
+def _json(statements: Iterable[Statement]) -> str:
+    return json.dumps(migration.policy(*statements), indent=2)
+
+
+def _grants(database: Database) -> str:
+    return "\n".join(migration.sql_grants(database, "bucketops"))
+
+
+_PAGE = """\
+<!-- {notice} -->
+
+# Privileges
+
+Least privileges, as the code has them: the chart's roles, the users of the tests and this page are made from the same
+data. No policy has `*` as an action, and nobody needs an administrator's key.
+
+## The operator
+
+It has no verb on Secrets: it hands their names to the Jobs, and the kubelet mounts them.
+
+{namespaced}
+
+The chart grants this in the whole cluster or, with `namespaces`, in each of these namespaces. Only an operator of the
+whole cluster also has:
+
+{scanning}
+
+## The workers
+
+None. Their pods have no API token, run without root and without capabilities, and read mounted files.
+
+## People
+
+The chart adds these rules to the cluster's own roles (`rbac.aggregate`). To `view`:
+
+{view}
+
+To `edit` and `admin`:
+
+{edit}
+
+Who may create a resource can use the Secrets of its namespace that it names, as with any pod.
+
+## S3Migration
+
+These are the rights for objects that move from `legacy-s3/image/` to `production-s3/avatar/`, with
+`cleanup.policy: Delete`. If source and destination have the same credentials, the identity needs both lists.
+
+### Identity of the source
+
+With `cleanup.policy: Retain` the statement `SourceDelete` goes.
+
+```json
+{source}
+```
+
+### Identity of the destination
+
+It signs the copies, which the server makes by itself, and so it reads the source too. It can delete nothing but what
+lies below `.bucketops/`. If `records` names another bucket, its identity needs to list, read, write and delete below
+`.bucketops/` there.
+
+```json
+{destination}
+```
+
+### Role in the database
+
+The last line goes with `maxReplicationLag`: replicas show their lag to those alone who may read statistics.
+
+```sql
+{grants}
+```
+"""

@@ -1,0 +1,176 @@
+"""What a migration's runs say, folded into its status. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from bucketops_api import counts
+from bucketops_api.contract import SAMPLES, RunResult
+from bucketops_api.reasons import Reason
+from bucketops_api.v1alpha1.common import Run, Shard
+from bucketops_api.v1alpha1.migration import (
+    Audit,
+    Census,
+    MigrationStatus,
+    Outcomes,
+    PlanRef,
+    RowOutcomes,
+)
+from bucketops_operator import conditions, progress
+from bucketops_operator.executor import ObservedRun
+
+TOTAL = "total"
+CENSUS = "census/"
+LAST_LEGACY_WRITE = "lastLegacyWrite"
+_COUNTED = {"copy", "sweep", "plan", "audit"}
+"""Phases that walk over every object and count each in its outcome."""
+_WRONG = ("audit/dangling", "audit/unfinished", "audit/undeleted")
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def live(status: MigrationStatus, run: Run, seen: ObservedRun, now: datetime) -> MigrationStatus:
+    """The status while a run works."""
+    so_far = counts.add(seen.result.counts, dict(seen.live))
+    shards = Shard(total=seen.shards, active=seen.active, succeeded=seen.succeeded, failed=seen.failed)
+    return _counted(status, run, so_far, now).model_copy(update={"shards": shards})
+
+
+def finished(status: MigrationStatus, run: Run, seen: ObservedRun, now: datetime) -> MigrationStatus:
+    """The status after a run has succeeded."""
+    found = seen.result.counts
+    ended = run.model_copy(
+        update={
+            "result": "Succeeded",
+            "completed_at": now,
+            "changed": found.get(counts.CHANGED, 0),
+            "pending": sum(found.get(name, 0) for name in (counts.PENDING, *_WRONG)),
+        }
+    )
+    shards = Shard(total=seen.shards, succeeded=seen.succeeded, failed=seen.failed)
+    changes: dict[str, object] = {"runs": [*status.runs[:-1], ended], "shards": shards}
+    changes |= _marks(status, seen.result)
+    if run.phase == "preflight":
+        changes |= _plan(seen.result)
+    if run.phase in _COUNTED:
+        changes |= _exact(seen.result)
+    if run.phase == "audit":
+        changes["audit"] = Audit(before=status.audit.before, after=_model(Census, found, CENSUS))
+    return _counted(status, run, found, now).model_copy(update=changes)
+
+
+def failed(status: MigrationStatus, run: Run, now: datetime) -> MigrationStatus:
+    """The status after a run has failed."""
+    ended = run.model_copy(update={"result": "Failed", "completed_at": now})
+    return status.model_copy(update={"runs": [*status.runs[:-1], ended]})
+
+
+def reason_of(text: str) -> Reason:
+    """A worker's reason, as one of the closed list."""
+    return Reason(text) if text in set(Reason) else Reason.RUN_FAILED
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """How a migration has ended."""
+
+    well: bool
+    phase: str
+    reason: Reason
+    message: str
+    conditions: conditions.Verdicts
+
+
+def verdict(status: MigrationStatus, last: Run) -> Conclusion:
+    """The audit's findings and the outcomes decide; nothing says success while anything failed."""
+    outcomes, rows = status.outcomes, status.row_outcomes
+    if last.phase == "plan":
+        message = f"{outcomes.moved} objects would move, {outcomes.conflict} are in conflict; set mode: Apply to begin"
+        return _conclusion(Reason.PLANNED, message, phase="Planned")
+    found = [sample for sample in status.samples if sample.outcome in {"dangling", "unfinished", "undeleted"}]
+    if last.pending:
+        named = "; ".join(f"{sample.key}: {sample.message}" for sample in found)
+        return _conclusion(Reason.AUDIT_FAILED, f"the audit found {last.pending} faults: {named}", well=False)
+    if outcomes.failed or outcomes.conflict or rows.failed:
+        message = (
+            f"{outcomes.failed} objects and {rows.failed} rows failed, {outcomes.conflict} objects are in conflict"
+        )
+        return _conclusion(Reason.PARTIALLY_FAILED, f"{message}; see status.samples and the records", well=False)
+    message = f"{outcomes.moved} objects moved, {outcomes.already} were there already, {rows.rewritten} rows rewritten"
+    return _conclusion(Reason.SUCCEEDED, message)
+
+
+def _conclusion(reason: Reason, message: str, *, well: bool = True, phase: str = "") -> Conclusion:
+    verdicts = (conditions.complete if well else conditions.failed)(reason, message)
+    return Conclusion(well, phase or ("Succeeded" if well else "Failed"), reason, message, verdicts)
+
+
+def _marks(status: MigrationStatus, result: RunResult) -> dict[str, object]:
+    written = result.marks.get(LAST_LEGACY_WRITE)
+    if written is None:
+        return {}
+    return {"last_legacy_write": max(written, status.last_legacy_write or written)}
+
+
+def _plan(result: RunResult) -> dict[str, object]:
+    """What the preflight found; its shard count and records stand among the facts."""
+    facts = dict(result.facts)
+    shards, where = int(facts.pop("shards", "1")), facts.pop("records", "")
+    artifact = result.plan
+    return {
+        "plan": PlanRef(key=artifact.key, sha256=artifact.sha256, shards=shards) if artifact else None,
+        "plan_hash": artifact.sha256 if artifact else "",
+        "records": where,
+        "capabilities": facts,
+        "audit": Audit(before=_model(Census, result.counts, CENSUS)),
+    }
+
+
+def _exact(result: RunResult) -> dict[str, object]:
+    """A complete walk counts every object and row once, whatever happened to earlier attempts."""
+    return {
+        "outcomes": _model(Outcomes, result.counts, counts.OBJECTS),
+        "row_outcomes": _model(RowOutcomes, result.counts, counts.ROWS),
+        "samples": list(result.samples[:SAMPLES]),
+    }
+
+
+def _counted(status: MigrationStatus, run: Run, so_far: Mapping[str, int], now: datetime) -> MigrationStatus:
+    """Live numbers; each is the larger of what was known and what is seen, since a restarted worker counts anew."""
+    if run.phase == "plan":
+        return status
+    known = status.progress
+    advanced = progress.advance(
+        known,
+        total=so_far.get(TOTAL, 0),
+        done=so_far.get(counts.DONE, 0) if run.phase == "copy" else 0,
+        bytes_done=so_far.get(counts.BYTES, 0) if run.phase == "copy" else 0,
+        now=now,
+    )
+    rows = so_far.get(f"{counts.ROWS}rewritten", 0) + so_far.get(f"{counts.ROWS}healed", 0)
+    moved = {
+        "rows_updated": max(known.rows_updated, rows),
+        "objects_deleted": max(known.objects_deleted, so_far.get(counts.DELETED, 0)),
+    }
+    changes: dict[str, object] = {"progress": advanced.model_copy(update=moved)}
+    if run.phase == "copy":
+        changes["outcomes"] = _larger(status.outcomes, _model(Outcomes, so_far, counts.OBJECTS))
+        changes["row_outcomes"] = _larger(status.row_outcomes, _model(RowOutcomes, so_far, counts.ROWS))
+    return status.model_copy(update=changes)
+
+
+def _larger(known: M, seen: M) -> M:
+    fields = type(known).model_fields
+    return known.model_copy(update={name: max(getattr(known, name), getattr(seen, name)) for name in fields})
+
+
+def _model(model: type[M], so_far: Mapping[str, int], prefix: str) -> M:
+    """Counts with a prefix as a model of the status."""
+    return model.model_validate(
+        {name.removeprefix(prefix): amount for name, amount in so_far.items() if name.startswith(prefix)}
+    )

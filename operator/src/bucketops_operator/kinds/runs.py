@@ -1,0 +1,77 @@
+"""What every phase machine does with its list of runs: number them, start them, find the current one. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from bucketops_api.contract import Limits
+from bucketops_api.names import run_name, run_number
+from bucketops_api.v1alpha1.common import Run, Worker
+from bucketops_api.v1alpha1.scalars import parse_quantity
+from bucketops_operator.executor import ObservedRun, Resource
+from bucketops_operator.settings import Settings
+
+KEPT = 10
+"""Runs that the status remembers."""
+FIRST_RETRY = timedelta(seconds=30)
+LAST_RETRY = timedelta(minutes=30)
+
+
+def digest(spec: Mapping[str, Any], live: Sequence[str]) -> str:
+    """Identifies the work that a spec asks for; `live` fields may change without a new run."""
+    frozen = {name: value for name, value in spec.items() if name not in live}
+    return hashlib.sha256(json.dumps(frozen, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def start(resource: Resource, runs: Sequence[Run], phase: str, now: datetime, settings: Settings) -> list[Run]:
+    """The list of runs with a new one at its end; its name follows from the list, so a crash repeats it."""
+    number = run_number(runs[-1].id) + 1 if runs else 1
+    run = Run(
+        id=run_name(resource.name, number, phase),
+        phase=phase,
+        started_at=now,
+        image=settings.image,
+        generation=resource.generation,
+    )
+    return [*runs, run][-KEPT:]
+
+
+def current(runs: Sequence[Run]) -> Run | None:
+    """The run that is under way."""
+    return runs[-1] if runs and runs[-1].result == "Running" else None
+
+
+def observed(run: Run | None, history: Sequence[ObservedRun]) -> ObservedRun | None:
+    """What exists of a run."""
+    return next((seen for seen in history if run and seen.run == run.id), None)
+
+
+def ended(seen: ObservedRun | None) -> bool:
+    """Whether a run is over and none of its pods can still write."""
+    return seen is not None and seen.state != "Running" and seen.pods == 0
+
+
+def retry_at(runs: Sequence[Run]) -> datetime:
+    """When a phase that failed is tried again by itself: after 30 s, then twice as long each time, up to 30 min."""
+    failures = 0
+    for run in reversed(runs):
+        if run.result != "Failed":
+            break
+        failures += 1
+    pause: timedelta = min(LAST_RETRY, FIRST_RETRY * 2.0 ** max(0, failures - 1))
+    return (runs[-1].completed_at or runs[-1].started_at) + pause
+
+
+def limits(worker: Worker, pods: int, max_replication_lag: float | None = None) -> Limits:
+    """The share of one pod of the run's rates."""
+    share = max(1, pods)
+    of_bytes = parse_quantity(worker.bytes_per_second) if worker.bytes_per_second is not None else None
+    return Limits(
+        requests_per_second=worker.requests_per_second / share if worker.requests_per_second else None,
+        bytes_per_second=of_bytes / share if of_bytes else None,
+        max_replication_lag_seconds=max_replication_lag,
+    )

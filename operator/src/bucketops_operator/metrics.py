@@ -1,0 +1,167 @@
+"""All metrics of the operator: its own, and those of the resources, computed from their statuses.
+
+The resources' are gauges made afresh from the last status at each scrape: they outlive pods and restarts of the
+operator, start at zero when a resource is first seen (so that `increase()` sees a first failure), and end with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from bucketops_api.reasons import ConditionType
+from bucketops_api.v1alpha1 import KINDS
+from bucketops_operator.objects import VERSION
+from bucketops_operator.workqueue import Key
+
+_RESOURCE = "bucketops_resource_"
+_LABELS = ("kind", "namespace", "name")
+_OUTCOMES = {
+    "objects": ("outcomes", "Objects by outcome; every object is in exactly one."),
+    "rows": ("rowOutcomes", "Rows by outcome; every legacy row is in exactly one."),
+}
+_PROGRESS = {
+    "progress_percent": ("percent", "How far the work is; never falls."),
+    "objects_expected": ("objectsTotal", "Objects that the work is about."),
+    "objects_done": ("objectsDone", "Objects that have their outcome."),
+    "objects_deleted": ("objectsDeleted", "Source objects deleted."),
+    "rows_updated": ("rowsUpdated", "Rows rewritten."),
+    "done_bytes": ("bytesDone", "Bytes of objects done."),
+}
+_SHARDS = ("total", "active", "succeeded", "failed")
+_RESULTS = ("Running", "Succeeded", "Failed")
+_STATUSES = ("True", "False", "Unknown")
+
+Json = Mapping[str, Any]
+
+
+class Resources(Collector):
+    """Gauges of all resources from their last statuses."""
+
+    def __init__(self) -> None:
+        self._statuses: dict[Key, Json] = {}
+
+    def show(self, key: Key, status: Json) -> None:
+        """Take a status in (camelCase, as in the API server)."""
+        self._statuses[key] = status
+
+    def forget(self, key: Key) -> None:
+        """End the series of a resource that is gone."""
+        self._statuses.pop(key, None)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families that Prometheus scrapes."""
+        statuses = dict(self._statuses)
+        for name, (field, text) in _OUTCOMES.items():
+            yield _family(name, text, ("outcome",), statuses, _counts_of(field))
+        for name, (field, text) in _PROGRESS.items():
+            yield _family(name, text, (), statuses, _progress_of(field))
+        yield _family("shards", "Shards of the current run by state.", ("state",), statuses, _shards)
+        yield _family("runs", "The last few runs by result.", ("result",), statuses, _runs)
+        yield _family("condition", "1 for the status that a condition has.", ("type", "status"), statuses, _conditions)
+        text = "When the resource last became Complete; 0: never."
+        yield _family("last_success_timestamp_seconds", text, (), statuses, _last_success)
+
+
+class Metrics:
+    """The operator's own metrics beside those of the resources, in one registry."""
+
+    def __init__(self, depth: Callable[[], float], list_age: Callable[[], float]) -> None:
+        self.registry = CollectorRegistry()
+        self.resources = Resources()
+        self.registry.register(self.resources)
+        self._seconds = Histogram(
+            "bucketops_operator_reconcile_duration_seconds", "Time of a reconcile.", ["kind"], registry=self.registry
+        )
+        self._errors = Counter(
+            "bucketops_operator_reconcile_errors",
+            "Reconciles that ended in an error, by its class.",
+            ["kind", "error"],
+            registry=self.registry,
+        )
+        self._gauge("queue_depth", "Resources that wait to be reconciled.", depth)
+        self._gauge("list_age_seconds", "Seconds since the last successful list through the API server.", list_age)
+        build = Gauge("bucketops_operator_build_info", "1.", ["version"], registry=self.registry)
+        build.labels(VERSION).set(1)
+        for kind in KINDS:
+            self._seconds.labels(kind)
+
+    def reconciled(self, kind: str, seconds: float) -> None:
+        """Count a reconcile that came to its end."""
+        self._seconds.labels(kind).observe(seconds)
+
+    def failed(self, kind: str, error: Exception) -> None:
+        """Count an error."""
+        self._errors.labels(kind, type(error).__name__).inc()
+
+    def _gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
+        Gauge(f"bucketops_operator_{name}", text, registry=self.registry).set_function(value)
+
+
+_Values = Callable[[str, Json], Iterable[tuple[tuple[str, ...], float]]]
+
+
+def _family(
+    name: str, text: str, labels: tuple[str, ...], statuses: Mapping[Key, Json], values: _Values
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(_RESOURCE + name, text, labels=(*_LABELS, *labels))
+    for key, status in statuses.items():
+        for extra, value in values(key.kind, status):
+            family.add_metric((*key, *extra), value)
+    return family
+
+
+def _counts_of(field: str) -> _Values:
+    """Every count of the model's field, zero where the status does not have it yet."""
+
+    def values(kind: str, status: Json) -> Iterator[tuple[tuple[str, ...], float]]:
+        model = _zero(kind).get(field)
+        for outcome, nothing in (model or {}).items():
+            yield (outcome,), (status.get(field) or {}).get(outcome, nothing)
+
+    return values
+
+
+def _progress_of(field: str) -> _Values:
+    def values(kind: str, status: Json) -> Iterator[tuple[tuple[str, ...], float]]:
+        if field in _zero(kind).get("progress", {}):
+            yield (), (status.get("progress") or {}).get(field, 0)
+
+    return values
+
+
+def _shards(_: str, status: Json) -> Iterator[tuple[tuple[str, ...], float]]:
+    for state in _SHARDS:
+        yield (state,), (status.get("shards") or {}).get(state, 0)
+
+
+def _runs(_: str, status: Json) -> Iterator[tuple[tuple[str, ...], float]]:
+    results = [run.get("result") for run in status.get("runs") or ()]
+    for result in _RESULTS:
+        yield (result,), results.count(result)
+
+
+def _conditions(_: str, status: Json) -> Iterator[tuple[tuple[str, ...], float]]:
+    has = {condition["type"]: condition["status"] for condition in status.get("conditions") or ()}
+    for kind in ConditionType:
+        for value in _STATUSES:
+            yield (kind.value, value), float(has.get(kind.value, "Unknown") == value)
+
+
+def _last_success(_: str, status: Json) -> Iterator[tuple[tuple[str, ...], float]]:
+    complete = [c for c in status.get("conditions") or () if (c["type"], c["status"]) == ("Complete", "True")]
+    times = [datetime.fromisoformat(condition["lastTransitionTime"]).timestamp() for condition in complete]
+    yield (), max(times, default=0.0)
+
+
+_ZEROS = {name: kind.status().model_dump(mode="json", by_alias=True) for name, kind in KINDS.items()}
+
+
+def _zero(kind: str) -> Json:
+    """The status of a resource that nobody has looked at: says which counts a kind has."""
+    return _ZEROS.get(kind, {})

@@ -1,0 +1,151 @@
+"""Kubernetes objects of a run, as data: an immutable ConfigMap with the RunSpec, one with live limits, and the Job.
+
+The rules on Jobs are those of https://kubernetes.io/docs/concepts/workloads/controllers/job/; every feature used is
+stable since Kubernetes 1.34.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import PurePosixPath
+from typing import Any
+
+from bucketops_api import names
+from bucketops_api.contract import Limits, RunSpec
+from bucketops_api.v1alpha1 import API_VERSION
+from bucketops_api.v1alpha1.common import Worker
+from bucketops_operator.executor import Manifest, Resource
+from bucketops_operator.pods import pod_spec
+from bucketops_operator.settings import Settings
+
+RUN_KEY = PurePosixPath(names.RUN_FILE).name
+LIMITS_KEY = PurePosixPath(names.LIMITS_FILE).name
+ATTEMPTS = 6
+"""Retries of one shard. The Job controller waits 10 s before the first, twice as long before each next one."""
+VERSION = version("bucketops-operator")
+
+
+def run_objects(
+    resource: Resource,
+    run: RunSpec,
+    *,
+    parallelism: int,
+    suspend: bool,
+    limits: Limits,
+    settings: Settings,
+) -> tuple[Manifest, ...]:
+    """What a run consists of, in the order in which it is to be created: the Job comes last, so it finds the others.
+
+    `parallelism` counts pods, `limits` are the share of one pod. A Job of a Kueue queue is created suspended and Kueue
+    alone starts it (https://kueue.sigs.k8s.io/docs/tasks/run/jobs/): there, zero pods at once are our way to suspend.
+    """
+    labels = run_labels(resource, run)
+    run_json, limits_json = _json(run), limits.model_dump_json(by_alias=True, exclude_none=True)
+    return (
+        _config_map(_metadata(resource, run.run, labels), {RUN_KEY: run_json}) | {"immutable": True},
+        _config_map(_metadata(resource, limits_name(run.run), labels), {LIMITS_KEY: limits_json}),
+        _job(resource, run, labels, parallelism=parallelism, suspend=suspend, settings=settings),
+    )
+
+
+def limits_name(run: str) -> str:
+    """The name of the ConfigMap that holds a run's live limits."""
+    return f"{run}-limits"
+
+
+def run_labels(resource: Resource, run: RunSpec) -> dict[str, str]:
+    """The labels on everything that belongs to a run; the operator lists and watches by them."""
+    return {
+        names.LABEL_MANAGED_BY: names.MANAGER,
+        names.LABEL_VERSION: names.label_value(VERSION),
+        names.LABEL_KIND: resource.kind,
+        names.LABEL_NAME: names.label_value(resource.name),
+        names.LABEL_OWNER: resource.uid,
+        names.LABEL_RUN: names.label_value(run.run),
+        names.LABEL_PHASE: run.phase,
+    }
+
+
+def job_changes(existing: Manifest, wanted: Manifest) -> dict[str, Any]:
+    """The part of a Job's spec that has to be patched, empty if none: only `suspend` and `parallelism` ever are.
+
+    `suspend` of a Job in a Kueue queue belongs to Kueue.
+    """
+    has, wants = existing["spec"], wanted["spec"]
+    current = {"suspend": has.get("suspend") or False, "parallelism": has.get("parallelism")}
+    if names.LABEL_QUEUE in existing["metadata"].get("labels", {}):
+        del current["suspend"]
+    return {key: wants[key] for key, value in current.items() if wants[key] != value}
+
+
+def _job(
+    resource: Resource, run: RunSpec, labels: dict[str, str], *, parallelism: int, suspend: bool, settings: Settings
+) -> Manifest:
+    worker = Worker.model_validate(run.spec.get("worker") or {})
+    queue = {key: resource.labels[key] for key in (names.LABEL_QUEUE,) if key in resource.labels}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": _metadata(resource, run.run, labels | queue),
+        "spec": {
+            "completionMode": "Indexed",
+            "completions": run.shards,
+            "parallelism": 0 if queue and suspend else min(parallelism, run.shards),
+            "suspend": suspend or bool(queue),
+            "backoffLimitPerIndex": ATTEMPTS,
+            "maxFailedIndexes": run.shards,
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {"rules": _failure_rules()},
+            "template": {
+                "metadata": {
+                    "labels": worker.template.labels | labels,
+                    "annotations": worker.template.annotations,
+                },
+                "spec": pod_spec(run, worker, limits_name(run.run), settings),
+            },
+        },
+    }
+
+
+def _failure_rules() -> list[Mapping[str, Any]]:
+    """The first rule that matches counts: a drained node costs no attempt, whatever the worker's exit code was."""
+    return [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {"action": "FailJob", "onExitCodes": _exit_code(names.EXIT_USER)},
+        {"action": "FailIndex", "onExitCodes": _exit_code(names.EXIT_SHARD)},
+    ]
+
+
+def _exit_code(code: int) -> Mapping[str, Any]:
+    return {"containerName": names.WORKER_CONTAINER, "operator": "In", "values": [code]}
+
+
+def _config_map(metadata: Manifest, data: Mapping[str, str]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+def _metadata(resource: Resource, name: str, labels: Mapping[str, str]) -> Manifest:
+    return {
+        "name": name,
+        "namespace": resource.namespace,
+        "labels": labels,
+        "ownerReferences": [_owner(resource)],
+    }
+
+
+def _owner(resource: Resource) -> Manifest:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": resource.kind,
+        "name": resource.name,
+        "uid": resource.uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+
+
+def _json(run: RunSpec) -> str:
+    """Keys in a fixed order: the same run gives the same bytes, so that a ConfigMap can be compared."""
+    return json.dumps(run.model_dump(mode="json", by_alias=True), sort_keys=True, ensure_ascii=False)

@@ -1,0 +1,60 @@
+"""A Job and its pods as the API server lists them -> a run as the phase machines see it; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from bucketops_api import names
+from bucketops_api.contract import RunResult, total
+from bucketops_api.reasons import Reason
+from bucketops_operator import podstate
+from bucketops_operator.executor import Manifest, ObservedRun
+from bucketops_operator.hindrance import hindrance
+
+
+def observed_run(job: Manifest, pods: Sequence[Manifest], live: Mapping[str, int], now: datetime) -> ObservedRun:
+    """Read a run from its Job and from the pods that carry its label; `live` are the counts of the running ones.
+
+    Pods of an older Job of the same name count as pods, for they may still work; their results do not count.
+    """
+    status, state = job.get("status", {}), podstate.job_state(job)
+    own = [pod for pod in pods if podstate.controller(pod) == job["metadata"]["uid"]]
+    completed, results = podstate.indexes(status.get("completedIndexes", "")), _results(own)
+    return ObservedRun(
+        run=job["metadata"]["name"],
+        phase=job["metadata"]["labels"].get(names.LABEL_PHASE, ""),
+        state=state,
+        shards=job["spec"].get("completions") or 1,
+        active=status.get("active", 0),
+        succeeded=len(completed),
+        failed=len(podstate.indexes(status.get("failedIndexes", ""))),
+        pods=sum(podstate.unfinished(pod) for pod in pods),
+        suspended=podstate.held(job),
+        result=total(results[index] for index in sorted(results)),
+        failure=_failure(job, own) if state == "Failed" else None,
+        live=live,
+        waiting=hindrance(job, own, now),
+        lost=len(completed - results.keys()),
+    )
+
+
+def _results(pods: Iterable[Manifest]) -> dict[int, RunResult]:
+    """Take one result per shard. Two pods may have succeeded for one: the Job controller does not rule it out."""
+    succeeded = [pod for pod in pods if podstate.phase(pod) == "Succeeded"]
+    read = {podstate.index(pod): podstate.result(pod) for pod in sorted(succeeded, key=podstate.finished)}
+    return {index: result for index, result in read.items() if result is not None}
+
+
+def _failure(job: Manifest, pods: Iterable[Manifest]) -> RunResult:
+    """Take the best explanation: what the user must change, else a shard that cannot succeed, else the latest."""
+    failed = [pod for pod in pods if podstate.phase(pod) == "Failed"]
+    if failed:
+        return podstate.explanation(max(failed, key=lambda pod: (_rank(pod), podstate.finished(pod))))
+    conditions = job.get("status", {}).get("conditions") or ()
+    message = next((c.get("message", "") for c in conditions if c["type"] == "Failed"), "")
+    return RunResult(reason=Reason.RUN_FAILED, message=message)
+
+
+def _rank(pod: Manifest) -> int:
+    return {names.EXIT_USER: 2, names.EXIT_SHARD: 1}.get(podstate.ended(pod).get("exitCode", 0), 0)

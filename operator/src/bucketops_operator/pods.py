@@ -1,0 +1,150 @@
+"""The pod of a worker, as data: no rights, no API token, and everything it needs mounted below one folder.
+
+The security context is that of the `restricted` profile:
+https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+from bucketops_api import names
+from bucketops_api.contract import RunSpec
+from bucketops_api.v1alpha1.common import Worker, WorkerTemplate
+from bucketops_operator.settings import Settings
+
+Json = dict[str, Any]
+
+GRACE_SECONDS = 60
+"""Between SIGTERM and SIGKILL: a worker finishes or abandons what is in flight, and reports."""
+_USER = 65532
+_READABLE = 0o440
+_RESOURCES = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
+_POD_SECURITY = {
+    "runAsNonRoot": True,
+    "runAsUser": _USER,
+    "runAsGroup": _USER,
+    "fsGroup": _USER,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+_CONTAINER_SECURITY = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+
+
+class _Mount(NamedTuple):
+    volume: Json
+    path: str
+
+
+def pod_spec(run: RunSpec, worker: Worker, limits: str, settings: Settings) -> Json:
+    """The spec of a run's pods; `limits` names the ConfigMap of live limits. `worker.template` adds to it."""
+    template, mounts = worker.template, _mounts(run, limits)
+    return {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "securityContext": _POD_SECURITY,
+        "containers": [_container(template, mounts, settings)],
+        "volumes": [mount.volume for mount in mounts],
+        **_given(
+            serviceAccountName=worker.service_account_name,
+            nodeSelector=template.node_selector,
+            tolerations=template.tolerations,
+            affinity=template.affinity,
+            topologySpreadConstraints=template.topology_spread_constraints,
+            priorityClassName=template.priority_class_name,
+            imagePullSecrets=template.image_pull_secrets,
+        ),
+    }
+
+
+def secret_names(spec: Mapping[str, Any]) -> list[str]:
+    """The Secrets that a spec names by `secretRef`, each once, sorted."""
+    return sorted(set(_referenced(spec, "secretRef")))
+
+
+def config_map_names(spec: Mapping[str, Any]) -> list[str]:
+    """The ConfigMaps that a spec names by `configMapRef`, each once, sorted."""
+    return sorted(set(_referenced(spec, "configMapRef")))
+
+
+def _container(template: WorkerTemplate, mounts: Iterable[_Mount], settings: Settings) -> Json:
+    return {
+        "name": names.WORKER_CONTAINER,
+        "image": settings.image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "command": ["python", "-m", "bucketops_jobs"],
+        "ports": [{"name": "metrics", "containerPort": names.METRICS_PORT, "protocol": "TCP"}],
+        "resources": template.resources or _RESOURCES,
+        "securityContext": _CONTAINER_SECURITY | (template.security_context or {}),
+        "terminationMessagePath": names.TERMINATION_LOG,
+        "terminationMessagePolicy": "File",
+        "volumeMounts": [_volume_mount(mount) for mount in mounts],
+        **_given(env=template.env),
+    }
+
+
+def _volume_mount(mount: _Mount) -> Json:
+    read_only = {} if "emptyDir" in mount.volume else {"readOnly": True}
+    return {"name": mount.volume["name"], "mountPath": mount.path} | read_only
+
+
+def _mounts(run: RunSpec, limits: str) -> list[_Mount]:
+    """Secrets and ConfigMaps are optional: the worker says which one is missing, better than a pod that never starts.
+
+    Volumes are numbered: a Secret's name may be longer than a volume's, and may hold dots.
+    """
+    return [
+        _Mount({"name": "scratch", "emptyDir": {}}, names.SCRATCH_DIR),
+        _config_map("run", run.run, _folder(names.RUN_FILE), optional=False),
+        _config_map("limits", limits, _folder(names.LIMITS_FILE), optional=True),
+        *(
+            _Mount(
+                {
+                    "name": f"secret-{number}",
+                    "secret": {"secretName": name, "optional": True, "defaultMode": _READABLE},
+                },
+                f"{names.MOUNT_ROOT}/{names.SECRETS_DIR}/{name}",
+            )
+            for number, name in enumerate(secret_names(run.spec))
+        ),
+        *(
+            _config_map(
+                f"configmap-{number}", name, f"{names.MOUNT_ROOT}/{names.CONFIG_MAPS_DIR}/{name}", optional=True
+            )
+            for number, name in enumerate(config_map_names(run.spec))
+        ),
+    ]
+
+
+def _config_map(volume: str, name: str, path: str, *, optional: bool) -> _Mount:
+    source = {"name": name, "defaultMode": _READABLE} | ({"optional": True} if optional else {})
+    return _Mount({"name": volume, "configMap": source}, path)
+
+
+def _folder(file: str) -> str:
+    return f"{names.MOUNT_ROOT}/{PurePosixPath(file).parent}"
+
+
+def _referenced(node: object, reference: str) -> Iterator[str]:
+    """Every `<reference>: {name: …}` anywhere in a spec. Free-form pod settings of `template` are not ours to read."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key == reference and isinstance(value, Mapping):
+                yield str(value["name"])
+            elif key != "template":
+                yield from _referenced(value, reference)
+    elif isinstance(node, list | tuple):
+        for child in node:
+            yield from _referenced(child, reference)
+
+
+def _given(**fields: object) -> Json:
+    """Those fields that say something."""
+    return {name: value for name, value in fields.items() if value}

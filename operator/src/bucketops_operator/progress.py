@@ -1,0 +1,52 @@
+"""From counts to progress: totals that never fall, a rate, an estimate of what is left. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TypeVar
+
+from bucketops_api.v1alpha1.common import Progress
+
+UNFINISHED = 99
+"""Percent, at most, before the whole work is complete."""
+_SMOOTHING = 0.5
+
+P = TypeVar("P", bound=Progress)
+
+
+def advance(progress: P, *, total: int, done: int, bytes_done: int, now: datetime) -> P:
+    """Progress at `now`, from counts that may have begun anew after a restart."""
+    total = max(total, progress.objects_total)
+    done = min(total, max(done, progress.objects_done))
+    rate = _rate(progress, done, now)
+    left = total - done
+    return progress.model_copy(
+        update={
+            "objects_total": total,
+            "objects_done": done,
+            "bytes_done": max(bytes_done, progress.bytes_done),
+            "percent": max(progress.percent, min(UNFINISHED, 100 * done // total if total else 0)),
+            "objects_per_second": rate,
+            "eta_seconds": left // rate if rate and left else None,
+            "updated_at": now,
+        }
+    )
+
+
+def finished(progress: P, now: datetime) -> P:
+    """Everything is done and has been looked at again."""
+    rest = {"percent": 100, "objects_per_second": 0, "eta_seconds": None, "updated_at": now}
+    return progress.model_copy(update=rest)
+
+
+def _rate(progress: Progress, done: int, now: datetime) -> int:
+    """Objects per second since the last look, smoothed."""
+    if progress.updated_at is None:
+        return 0
+    seconds = (now - progress.updated_at).total_seconds()
+    if seconds <= 0:
+        return progress.objects_per_second
+    fresh = (done - progress.objects_done) / seconds
+    if not progress.objects_per_second:
+        return round(fresh)
+    return round(_SMOOTHING * fresh + (1 - _SMOOTHING) * progress.objects_per_second)

@@ -1,0 +1,34 @@
+"""Observe -> desired -> apply the difference -> one status write -> Events. The same for every kind and executor.
+
+A crash after any line is harmless: names of runs follow from the status, so the next call does the same again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from bucketops_operator.desired import Desired
+from bucketops_operator.executor import Executor, ObservedRun, Resource
+from bucketops_operator.kinds import migration
+from bucketops_operator.settings import Settings
+
+Machine = Callable[[Resource, Sequence[ObservedRun], datetime, Settings], Desired]
+
+MACHINES: Mapping[str, Machine] = {"S3Migration": migration.desired}
+
+
+def reconcile(resource: Resource, executor: Executor, now: datetime, settings: Settings) -> Desired:
+    """Bring one resource a step nearer to what its spec says; `now` is timezone-aware."""
+    observed = executor.observe(resource)
+    desired = MACHINES[resource.kind](resource, observed, now, settings)
+    executor.remove(resource, {run.run for run in observed} - desired.keep)
+    executor.apply(resource, desired.objects)
+    if _differs(resource, desired):
+        executor.write_status(resource, desired.status)
+    executor.emit(resource, desired.events)
+    return desired
+
+
+def _differs(resource: Resource, desired: Desired) -> bool:
+    return desired.status.model_dump(mode="json", by_alias=True, exclude_none=True) != dict(resource.status)

@@ -1,0 +1,101 @@
+"""The programs of the cluster, compiled from their public Go modules."""
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from cache import cached, digest_of
+from settings import CACHE, COREDNS_VERSION, HELM_VERSION, HERE, KUBERNETES_VERSION, MINIO_VERSION
+from shell import ClusterError, run, step
+
+SOURCES = HERE / "binaries"
+OLDEST_GO = (1, 25)
+_MAJOR, _MINOR, _ = KUBERNETES_VERSION.split(".")
+_KUBERNETES_STAMP = (
+    f"-X k8s.io/component-base/version.gitVersion=v{KUBERNETES_VERSION}"
+    f" -X k8s.io/component-base/version.gitMajor={_MAJOR} -X k8s.io/component-base/version.gitMinor={_MINOR}"
+    f" -X k8s.io/client-go/pkg/version.gitVersion=v{KUBERNETES_VERSION}"
+)
+
+
+@dataclass(frozen=True)
+class Program:
+    """One Go program: a package of the module in SOURCES or, with an @version, a module by itself."""
+
+    name: str
+    version: str
+    package: str
+    stamp: str = ""
+    links: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where it is kept; a newer Go alone is no reason for a new build."""
+        inputs: list[str | Path] = [self.package, self.stamp, *self.links]
+        if "@" not in self.package:
+            inputs += [SOURCES / "go.mod", SOURCES / "go.sum"]
+        if self.package.startswith("./"):
+            inputs.append(SOURCES / self.package)
+        return CACHE / "binaries" / f"{self.name}-{self.version}-{digest_of(*inputs)}"
+
+
+KUBERNETES = Program(
+    "kubernetes",
+    KUBERNETES_VERSION,
+    "./kubernetes",
+    _KUBERNETES_STAMP,
+    (
+        "etcd",
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kube-proxy",
+        "kubelet",
+        "kubeadm",
+        "kubectl",
+    ),
+)
+COREDNS = Program("coredns", COREDNS_VERSION, "./coredns")
+PAUSE = Program("pause", "1", "./pause")
+# Helm reads the Kubernetes version that it was made for from its own modules: the same stamp does no harm.
+HELM = Program("helm", HELM_VERSION, "helm.sh/helm/v4/cmd/helm", _KUBERNETES_STAMP)
+MINIO = Program("minio", MINIO_VERSION, f"github.com/minio/minio@{MINIO_VERSION}")
+ALL = (KUBERNETES, COREDNS, PAUSE, HELM, MINIO)
+TOOLS = {"kubectl": KUBERNETES, "helm": HELM, "minio": MINIO}
+
+
+def folder(program: Program) -> Path:
+    """The folder with the program in it, built if this is the first time that it is needed."""
+
+    def build(target: Path) -> None:
+        with step(f"building {program.name} {program.version}"):
+            _require_go()
+            _compile(program, target)
+            for link in program.links:
+                (target / link).symlink_to(program.name)
+
+    return cached(program.folder, build)
+
+
+def tool(name: str) -> Path:
+    return folder(TOOLS[name]) / name
+
+
+def _compile(program: Program, target: Path) -> None:
+    flags = ("-trimpath", "-ldflags", f"-s -w {program.stamp}".strip())
+    target.mkdir(parents=True)
+    if "@" in program.package:
+        run("go", "install", *flags, program.package, env={"CGO_ENABLED": "0", "GOBIN": str(target)})
+    else:
+        output = target / program.name
+        run("go", "build", *flags, "-o", output, program.package, cwd=SOURCES, env={"CGO_ENABLED": "0"})
+
+
+def _require_go() -> None:
+    wanted = ".".join(map(str, OLDEST_GO))
+    if not shutil.which("go"):
+        raise ClusterError(f"the cluster's programs are compiled here: install Go {wanted} or newer")
+    found = re.search(r"go(\d+)\.(\d+)", run("go", "version"))
+    if not found or (int(found[1]), int(found[2])) < OLDEST_GO:
+        raise ClusterError(f"Go {wanted} or newer is needed, this is {run('go', 'version').strip()}")

@@ -1,0 +1,63 @@
+"""The project's own image: its tag is a digest of its sources, so that changed code is a new image."""
+
+import os
+import tempfile
+from configparser import ConfigParser
+from pathlib import Path
+
+import containerd
+import images
+from cache import digest_of, locked
+from settings import CACHE, PROJECT, PROJECT_IMAGE, PROJECT_SOURCES
+from shell import ClusterError, run, step, succeeds
+
+CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")  # the same place in Debian's images as on a Debian host
+
+
+def name() -> str:
+    """The image's name with the tag that its sources have now."""
+    if not (PROJECT / "Dockerfile").exists():
+        raise ClusterError(f"there is no Dockerfile in {PROJECT}")
+    return f"{PROJECT_IMAGE}:{digest_of(*(PROJECT / source for source in PROJECT_SOURCES))}"
+
+
+def load() -> str:
+    """Have the image in our containerd, built if its sources changed; its name."""
+    image = name()
+    if not any(known.endswith(f"/{image}") for known in containerd.names()):
+        with locked(CACHE / "project.lock"):
+            _build(image)
+            with step(f"loading image {image}"), tempfile.TemporaryDirectory(dir=CACHE) as folder:
+                archive = Path(folder, "image.tar")
+                images.save(image, archive)
+                containerd.load_archive(archive)
+    return image
+
+
+def _build(image: str) -> None:
+    if succeeds(*images.BUILDAH, "inspect", "--type", "image", image):
+        return
+    images.base()
+    with step(f"building image {image}"), tempfile.NamedTemporaryFile("w", suffix=".conf") as pip:
+        _pip_config().write(pip)
+        pip.flush()
+        volumes = (f"--volume={pip.name}:/etc/pip.conf:ro", f"--volume={_ca_bundle()}:{CA_BUNDLE}:ro")
+        run(*images.BUILD, "--tag", image, *volumes, PROJECT)
+
+
+def _pip_config() -> ConfigParser:
+    """What this machine tells pip, by files and by variables, but for what is local to it."""
+    config = ConfigParser(interpolation=None)
+    config.read(["/etc/pip.conf", *(Path.home() / file for file in (".pip/pip.conf", ".config/pip/pip.conf"))])
+    if not config.has_section("global"):
+        config.add_section("global")
+    for variable, value in os.environ.items():
+        if variable.startswith("PIP_") and variable != "PIP_CONFIG_FILE":
+            config["global"][variable.removeprefix("PIP_").lower().replace("_", "-")] = value
+    config.remove_option("global", "find-links")
+    config["global"]["cert"] = str(CA_BUNDLE)
+    return config
+
+
+def _ca_bundle() -> Path:
+    return Path(os.environ.get("SSL_CERT_FILE") or CA_BUNDLE)

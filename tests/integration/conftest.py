@@ -1,0 +1,102 @@
+"""Real MinIO and PostgreSQL for the whole session; fresh buckets, database and identity for each test."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from bucketops_api.privileges.migration import sql_grants
+from bucketops_api.v1alpha1.migration import MigrationSpec
+from support.avatars import World, s3_client
+from support.driver import Driver, driving
+from support.identities import Identity, migration_user
+from support.servers import ADMIN, PASSWORD, Server, start_minio, start_postgres
+
+
+@pytest.fixture(scope="session")
+def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = start_minio(tmp_path_factory.mktemp("minio"))
+    yield f"http://127.0.0.1:{server.port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = start_postgres(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.stop()
+
+
+@dataclass
+class Lab:
+    """A world with a migration to run in it."""
+
+    world: World
+    endpoint: str
+    database: dict[str, str]
+    root: Path
+    drivers: list[Any]
+
+    def spec(self, **changes: Any) -> dict[str, Any]:
+        """The example's spec with this test's buckets; `changes` replace whole fields."""
+        place = {"endpoint": self.endpoint, "credentials": {"secretRef": {"name": "avatars-s3"}}}
+        spec: dict[str, Any] = {
+            "mode": "Apply",
+            "source": {"bucket": self.world.source, "prefix": "image/", **place},
+            "destination": {"bucket": self.world.destination, "prefix": "avatar/", **place},
+            "filter": {"include": ["avatar-*.png"]},
+            "database": {
+                "credentials": {"secretRef": {"name": "avatars-db"}},
+                "references": [{"table": "avatars", "key": "id", "column": "path"}],
+            },
+            "cleanup": {"policy": "Delete", "grace": "1s"},
+            "worker": {"parallelism": 2, "shards": 4, "concurrency": 8},
+        }
+        return spec | changes
+
+    def secrets(self, spec: dict[str, Any]) -> dict[str, dict[str, str]]:
+        """Credentials of a user and a role that have the documented rights and no others."""
+        model = MigrationSpec.model_validate(spec)
+        user = migration_user(self.endpoint, Identity(ADMIN, PASSWORD), model)
+        if model.database is not None:
+            for grant in sql_grants(model.database, self.database["PGUSER"]):
+                self.world.sql(grant)
+        return {"avatars-s3": user.secret(), "avatars-db": self.database}
+
+    def drive(self, spec: dict[str, Any], name: str = "avatars", **secrets_: dict[str, str]) -> Driver:
+        context = driving(self.root / f"run-{len(self.drivers)}", self.secrets(spec) | secrets_, spec, name)
+        self.drivers.append(context)
+        return context.__enter__()
+
+
+@pytest.fixture
+def lab(minio: str, postgres: Server, tmp_path: Path) -> Iterator[Lab]:
+    token = secrets.token_hex(4)
+    admin = psycopg2.connect(host="127.0.0.1", port=postgres.port, user="postgres", dbname="postgres")
+    admin.autocommit = True
+    with admin.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE db_{token}")
+        cursor.execute(f"CREATE ROLE role_{token} LOGIN")
+    admin.close()
+    dsn = f"host=127.0.0.1 port={postgres.port} user=postgres dbname=db_{token}"
+    world = World(s3_client(minio, ADMIN, PASSWORD), dsn, f"legacy-{token}", f"production-{token}")
+    database = {
+        "PGHOST": "127.0.0.1",
+        "PGPORT": str(postgres.port),
+        "PGUSER": f"role_{token}",
+        "PGDATABASE": f"db_{token}",
+    }
+    lab = Lab(world, minio, database, tmp_path, [])
+    yield lab
+    for context in lab.drivers:
+        context.__exit__(None, None, None)
+
+
+@pytest.fixture
+def make(lab: Lab) -> Callable[..., Driver]:
+    return lab.drive

@@ -1,0 +1,176 @@
+"""The world of the examples: legacy avatars, modern ones, and a table that names them."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import psycopg2
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from psycopg2.extras import execute_values
+
+LEGACY, MODERN = "image/", "avatar/"
+
+
+def s3_client(endpoint: str, access_key: str, secret_key: str) -> Any:
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        region_name="us-east-1",
+        config=Config(s3={"addressing_style": "path"}, max_pool_connections=64),
+    )
+
+
+def picture(number: int, version: int = 0) -> bytes:
+    """A valid PNG of one pixel's colour with bytes of its own for each number."""
+    seed = hashlib.sha256(f"{number}/{version}".encode()).digest()
+    rows = b"".join(b"\0" + bytes(seed[:3]) * 8 for _ in range(8))
+    header = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
+    text = b"Comment\0" + f"avatar {number} version {version} {seed.hex()}".encode()
+    chunks = ((b"IHDR", header), (b"tEXt", text), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+
+def name(number: int) -> str:
+    return f"avatar-{number}.png"
+
+
+@dataclass
+class World:
+    """Both buckets and the database, with the rights of an administrator."""
+
+    s3: Any
+    dsn: str
+    source: str = "legacy-s3"
+    destination: str = "production-s3"
+    objects: dict[int, int] = field(default_factory=dict)
+
+    def make_buckets(self) -> None:
+        for bucket in (self.source, self.destination):
+            try:
+                self.s3.create_bucket(Bucket=bucket)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
+                    raise
+
+    def make_table(self) -> None:
+        self.sql("CREATE TABLE avatars (id serial PRIMARY KEY, path varchar(255) NOT NULL)")
+
+    def sql(self, statement: str, values: Any = None) -> list[Any]:
+        with psycopg2.connect(self.dsn) as connection, connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            found = cursor.fetchall() if cursor.description else []
+        connection.close()
+        return found
+
+    def insert(self, paths: Iterable[str]) -> None:
+        with psycopg2.connect(self.dsn) as connection, connection.cursor() as cursor:
+            execute_values(cursor, "INSERT INTO avatars (path) VALUES %s", [(path,) for path in paths])
+        connection.close()
+
+    def put_legacy(self, numbers: Iterable[int], **extra: Any) -> None:
+        self._put(self.source, LEGACY, numbers, extra)
+
+    def put_modern(self, numbers: Iterable[int], **extra: Any) -> None:
+        self._put(self.destination, MODERN, numbers, extra)
+
+    def _put(self, bucket: str, prefix: str, numbers: Iterable[int], extra: dict[str, Any]) -> None:
+        def put(number: int) -> None:
+            headers = {"ContentType": "image/png", "Metadata": {"avatar": str(number)}} | extra
+            self.s3.put_object(Bucket=bucket, Key=prefix + name(number), Body=picture(number), **headers)
+
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(put, numbers))
+
+    def seed(self, legacy: Iterable[int], modern: Iterable[int] = ()) -> None:
+        legacy, modern = list(legacy), list(modern)
+        self.make_buckets()
+        self.make_table()
+        self.put_legacy(legacy)
+        self.put_modern(modern)
+        self.insert([LEGACY + name(number) for number in legacy] + [MODERN + name(number) for number in modern])
+
+    def keys(self, bucket: str, prefix: str = "") -> dict[str, tuple[str, Any]]:
+        """Key -> (ETag, LastModified), records left out."""
+        found: dict[str, tuple[str, Any]] = {}
+        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for row in page.get("Contents", []):
+                if not row["Key"].startswith(".bucketops/"):
+                    found[row["Key"]] = (row["ETag"], row["LastModified"])
+        return found
+
+    def body(self, bucket: str, key: str) -> bytes:
+        return bytes(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+
+    def paths(self) -> list[str]:
+        return [path for (path,) in self.sql("SELECT path FROM avatars ORDER BY id")]
+
+
+class Reader:
+    """A reader of the website: picks random rows all the while and GETs the picture named there."""
+
+    def __init__(self, world: World, *, threads: int = 2, pause: float = 0.0) -> None:
+        self.world, self.pause = world, pause
+        self.reads = 0
+        self.wrong: list[str] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(n,), daemon=True) for n in range(threads)]
+
+    def __enter__(self) -> Reader:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, number: int) -> None:
+        chance = random.Random(number)
+        connection = psycopg2.connect(self.world.dsn)
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT max(id) FROM avatars")
+            (most,) = cursor.fetchone() or (0,)
+            while not self._stop.is_set():
+                self._read(cursor, chance.randint(1, most))
+                time.sleep(self.pause)
+        connection.close()
+
+    def _read(self, cursor: Any, row: int) -> None:
+        """A row read just before its object was moved is stale, as any cache: the row is read again, once."""
+        for attempt in range(2):
+            cursor.execute("SELECT path FROM avatars WHERE id = %s", (row,))
+            found = cursor.fetchone()
+            if found is None:
+                return
+            wrong = self._get(found[0])
+            if wrong is None:
+                self.reads += 1
+                return
+            if attempt or "404" not in wrong:
+                self.wrong.append(f"row {row}: {wrong}")
+
+    def _get(self, path: str) -> str | None:
+        bucket = self.world.source if path.startswith(LEGACY) else self.world.destination
+        try:
+            body = self.world.body(bucket, path)
+        except ClientError as error:
+            return f"{path}: {error.response['ResponseMetadata']['HTTPStatusCode']}"
+        number = int(path.rsplit("-", 1)[1].removesuffix(".png"))
+        return None if body == picture(number) else f"{path}: another picture"

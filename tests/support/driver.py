@@ -1,0 +1,73 @@
+"""Drives the operator's own reconcile with the local executor: whole migrations in seconds, without a cluster."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bucketops_operator.executor import Resource
+from bucketops_operator.local import Local, Secrets
+from bucketops_operator.reconcile import reconcile
+from bucketops_operator.settings import Settings
+
+SETTINGS = Settings(status_seconds=0.2)
+
+
+class Driver:
+    """One resource and the place where its runs happen."""
+
+    def __init__(self, root: Path, secrets: Secrets, spec: dict[str, Any], name: str = "avatars") -> None:
+        self.local = Local(root, secrets, backoff_seconds=0.2)
+        self.resource = Resource("S3Migration", "default", name, str(uuid.uuid4()), 1, spec)
+        self.seen: list[dict[str, Any]] = []
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return dict(self.local.statuses.get(self.resource.uid, {}))
+
+    def change(self, spec: dict[str, Any]) -> None:
+        """As `kubectl apply` does."""
+        self.resource = replace(self.resource, spec=spec, generation=self.resource.generation + 1)
+
+    def step(self) -> dict[str, Any]:
+        """One reconcile; a status written is a status read by the next."""
+        current = replace(self.resource, status=self.status)
+        reconcile(current, self.local, datetime.now(UTC), SETTINGS)
+        self.seen.append(self.status)
+        return self.status
+
+    def until(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 120) -> dict[str, Any]:
+        """Reconcile until the status is as wanted."""
+        deadline = time.monotonic() + seconds
+        while not wanted(status := self.step()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not reached in {seconds} s: {status}")
+            time.sleep(0.1)
+        return status
+
+    def finish(self, seconds: float = 120) -> dict[str, Any]:
+        """Reconcile until the migration has ended or stalled."""
+        return self.until(lambda status: any(condition(status, c) for c in ("Complete", "Failed", "Stalled")), seconds)
+
+
+def condition(status: dict[str, Any], type_: str) -> bool:
+    return any(c["type"] == type_ and c["status"] == "True" for c in status.get("conditions", ()))
+
+
+def message(status: dict[str, Any], type_: str) -> str:
+    return next((c["message"] for c in status.get("conditions", ()) if c["type"] == type_), "")
+
+
+@contextmanager
+def driving(root: Path, secrets: Secrets, spec: dict[str, Any], name: str = "avatars") -> Iterator[Driver]:
+    driver = Driver(root, secrets, spec, name)
+    try:
+        yield driver
+    finally:
+        driver.local.close()

@@ -1,0 +1,42 @@
+"""Users with exactly the rights that the privileges module names; the administrator's are for making them."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from bucketops_api.privileges import migration
+from bucketops_api.v1alpha1.migration import MigrationSpec
+from minio import MinioAdmin
+from minio.credentials import StaticProvider
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One user of the store."""
+
+    name: str
+    password: str
+
+    def secret(self) -> dict[str, str]:
+        return {"AWS_ACCESS_KEY_ID": self.name, "AWS_SECRET_ACCESS_KEY": self.password}
+
+
+def store_user(endpoint: str, admin: Identity, document: dict[str, object]) -> Identity:
+    """Make a MinIO user with one policy."""
+    parts = urlsplit(endpoint)
+    client = MinioAdmin(
+        endpoint=parts.netloc, credentials=StaticProvider(admin.name, admin.password), secure=parts.scheme == "https"
+    )
+    user = Identity(f"user-{secrets.token_hex(6)}", secrets.token_hex(16))
+    client.user_add(user.name, user.password)
+    client.policy_add(f"policy-{user.name}", policy=document)
+    client.attach_policy([f"policy-{user.name}"], user=user.name)
+    return user
+
+
+def migration_user(endpoint: str, admin: Identity, spec: MigrationSpec) -> Identity:
+    """One user for source and destination: the union of both identities' statements."""
+    statements = (*migration.source_statements(spec), *migration.destination_statements(spec))
+    return store_user(endpoint, admin, migration.policy(*statements))

@@ -1,0 +1,73 @@
+"""What Prometheus reads from the operator."""
+
+from __future__ import annotations
+
+import pytest
+from prometheus_client import generate_latest
+
+from bucketops_operator.metrics import Metrics
+from bucketops_operator.workqueue import Key
+
+KEY = Key("S3Migration", "shop", "avatars")
+LABELS = {"kind": "S3Migration", "namespace": "shop", "name": "avatars"}
+STATUS = {
+    "progress": {"percent": 41, "objectsTotal": 100, "objectsDone": 41, "bytesDone": 4096, "rowsUpdated": 40},
+    "outcomes": {"moved": 40, "already": 1},
+    "rowOutcomes": {"rewritten": 40},
+    "runs": [{"id": "avatars-1-copy", "result": "Succeeded"}, {"id": "avatars-2-sweep", "result": "Running"}],
+    "conditions": [{"type": "Complete", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}],
+}
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics(depth=lambda: 3, list_age=lambda: 12.5)
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(f"bucketops_resource_{name}", LABELS | labels)
+
+
+def test_a_resource_that_was_just_seen_has_all_its_series_at_zero(metrics: Metrics) -> None:
+    metrics.resources.show(KEY, {})
+    assert value(metrics, "objects", outcome="failed") == 0
+    assert value(metrics, "rows", outcome="missingSource") == 0
+    assert value(metrics, "progress_percent") == 0
+    assert value(metrics, "last_success_timestamp_seconds") == 0
+    assert value(metrics, "condition", type="Failed", status="Unknown") == 1
+    assert value(metrics, "runs", result="Failed") == 0
+
+
+def test_a_status_becomes_series(metrics: Metrics) -> None:
+    metrics.resources.show(KEY, STATUS)
+    assert value(metrics, "objects", outcome="moved") == 40
+    assert value(metrics, "rows", outcome="rewritten") == 40
+    assert value(metrics, "progress_percent") == 41
+    assert value(metrics, "objects_expected") == 100
+    assert value(metrics, "done_bytes") == 4096
+    assert value(metrics, "runs", result="Running") == 1
+    assert value(metrics, "condition", type="Complete", status="True") == 1
+    assert value(metrics, "condition", type="Complete", status="False") == 0
+    assert value(metrics, "last_success_timestamp_seconds") == 1767225600
+
+
+def test_series_end_with_their_resource(metrics: Metrics) -> None:
+    metrics.resources.show(KEY, STATUS)
+    metrics.resources.forget(KEY)
+    assert value(metrics, "progress_percent") is None
+
+
+def test_a_count_that_a_kind_does_not_have_has_no_series(metrics: Metrics) -> None:
+    metrics.resources.show(KEY, {"outcomes": {"unheardOf": 5}})
+    assert value(metrics, "objects", outcome="unheardOf") is None
+
+
+def test_the_operator_tells_of_itself(metrics: Metrics) -> None:
+    metrics.reconciled("S3Migration", 0.2)
+    metrics.failed("S3Migration", OSError("x"))
+    text = generate_latest(metrics.registry).decode()
+    assert 'bucketops_operator_reconcile_duration_seconds_count{kind="S3Migration"} 1.0' in text
+    assert 'bucketops_operator_reconcile_errors_total{error="OSError",kind="S3Migration"} 1.0' in text
+    assert "bucketops_operator_queue_depth 3.0" in text
+    assert "bucketops_operator_list_age_seconds 12.5" in text
+    assert "bucketops_operator_build_info{" in text

@@ -1,0 +1,175 @@
+"""The chart, rendered by Helm for several values."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bucketops_operator import generate
+from bucketops_operator.errors import StalledError, WaitingError
+from bucketops_operator.generators import chart, helm, install
+from bucketops_operator.metrics import Metrics
+from bucketops_operator.settings import from_environment
+
+ROOT = generate.find_root(Path(__file__).resolve())
+Manifest = dict[str, Any]
+
+ALL_OPTIONS = """\
+image: {digest: "sha256:0000000000000000000000000000000000000000000000000000000000000000"}
+imagePullSecrets: [{name: pull}]
+namespaces: [team-a, team-b]
+logFormat: text
+nodeSelector: {disk: fast}
+tolerations: [{operator: Exists}]
+affinity: {nodeAffinity: {}}
+priorityClassName: system-cluster-critical
+podLabels: {team: storage}
+podAnnotations: {note: text}
+extraEnv: [{name: HTTPS_PROXY, value: "http://proxy:3128"}]
+extraObjects:
+  - {apiVersion: v1, kind: ConfigMap, metadata: {name: "{{ .Release.Name }}-extra"}}
+metrics:
+  serviceMonitor: {enabled: true, labels: {release: prometheus}}
+  prometheusRule: {enabled: true}
+  dashboards: {enabled: true, annotations: {folder: Storage}}
+networkPolicy: {enabled: true, metricsFrom: [{podSelector: {}}]}
+"""
+
+
+def render(*options: str) -> list[Manifest]:
+    text = helm.template(ROOT, {}, install.NAMESPACE, *options)
+    return [manifest for manifest in yaml.safe_load_all(text) if manifest]
+
+
+@pytest.fixture(scope="module")
+def default() -> list[Manifest]:
+    return render()
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> list[Manifest]:
+    values = tmp_path_factory.mktemp("values") / "all.yaml"
+    values.write_text(ALL_OPTIONS)
+    return render("--values", str(values))
+
+
+def of_kind(manifests: list[Manifest], kind: str) -> list[Manifest]:
+    return [manifest for manifest in manifests if manifest["kind"] == kind]
+
+
+def environment(manifests: list[Manifest]) -> tuple[Manifest, dict[str, str]]:
+    (deployment,) = of_kind(manifests, "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return container, {entry["name"]: entry["value"] for entry in container["env"]}
+
+
+def test_install_manifest_is_up_to_date() -> None:
+    """`make generate` mends it."""
+    assert generate.differing(ROOT, install.files(ROOT, generate.files())) == []
+
+
+def test_operator_and_workers_have_one_image(default: list[Manifest], everything: list[Manifest]) -> None:
+    for manifests in (default, everything):
+        container, env = environment(manifests)
+        assert from_environment(env).image == container["image"]
+
+
+def test_environment_says_what_the_values_say(everything: list[Manifest]) -> None:
+    settings = from_environment(environment(everything)[1])
+    assert settings.namespaces == ("team-a", "team-b")
+    assert settings.log_format == "text"
+
+
+def test_default_environment_is_that_of_the_settings(default: list[Manifest]) -> None:
+    assert from_environment(environment(default)[1]) == from_environment({})
+
+
+def test_pod_meets_the_restricted_profile(default: list[Manifest]) -> None:
+    (deployment,) = of_kind(default, "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert pod["containers"][0]["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+
+
+def test_there_is_never_a_second_operator(default: list[Manifest]) -> None:
+    (deployment,) = of_kind(default, "Deployment")
+    assert (deployment["spec"]["replicas"], deployment["spec"]["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_namespaces_have_roles_and_the_cluster_none(everything: list[Manifest]) -> None:
+    assert [role["metadata"]["namespace"] for role in of_kind(everything, "Role")] == ["team-a", "team-b"]
+    assert [role["metadata"]["name"] for role in of_kind(everything, "ClusterRole")] == [
+        "bucketops-view",
+        "bucketops-edit",
+    ]
+    assert of_kind(everything, "ClusterRoleBinding") == []
+
+
+def test_no_role_has_a_verb_on_secrets(default: list[Manifest], everything: list[Manifest]) -> None:
+    for manifest in (*of_kind(default, "ClusterRole"), *of_kind(everything, "Role")):
+        assert all("secrets" not in rule["resources"] for rule in manifest["rules"])
+
+
+@pytest.mark.parametrize(("keep", "policy"), [("true", "keep"), ("false", None)])
+def test_crds_are_kept_unless_told_otherwise(keep: str, policy: str | None) -> None:
+    found = of_kind(render("--set", f"crds.keep={keep}"), "CustomResourceDefinition")
+    assert {manifest["metadata"]["annotations"].get("helm.sh/resource-policy") for manifest in found} == {policy}
+    assert all(manifest["metadata"]["annotations"][chart.SCHEMA_HASH] for manifest in found)
+
+
+def test_what_others_bring_is_left_out() -> None:
+    manifests = render("--set", "crds.install=false,rbac.create=false,rbac.aggregate=false,serviceAccount.create=false")
+    assert {manifest["kind"] for manifest in manifests} == {"Deployment", "Service"}
+
+
+def test_every_option_makes_its_object(everything: list[Manifest]) -> None:
+    kinds = {manifest["kind"] for manifest in everything}
+    assert kinds >= {"ServiceMonitor", "PrometheusRule", "NetworkPolicy", "ConfigMap"}
+    assert "bucketops-extra" in {manifest["metadata"]["name"] for manifest in everything}
+
+
+def test_dashboards_are_json(everything: list[Manifest]) -> None:
+    (folder,) = (m for m in of_kind(everything, "ConfigMap") if m["metadata"]["name"] == "bucketops-dashboards")
+    assert json.loads(folder["data"]["bucketops-migration.json"])["panels"]
+
+
+def test_alerts_and_dashboards_read_metrics_that_the_operator_has(everything: list[Manifest]) -> None:
+    (rule,) = of_kind(everything, "PrometheusRule")
+    folders = [m for m in of_kind(everything, "ConfigMap") if m["metadata"]["name"] == "bucketops-dashboards"]
+    used = set(re.findall(r"\bbucketops_\w+", json.dumps([rule, folders])))
+    served = {family.name for family in Metrics(lambda: 0.0, lambda: 0.0).registry.collect()}
+    assert used
+    assert {name.removesuffix("_total") for name in used} <= served
+
+
+def test_alerts_know_the_errors_that_are_none(everything: list[Manifest]) -> None:
+    (rule,) = of_kind(everything, "PrometheusRule")
+    assert f'error!~"{WaitingError.__name__}|{StalledError.__name__}"' in json.dumps(rule).replace('\\"', '"')
+
+
+def test_everything_of_a_namespace_says_which(everything: list[Manifest]) -> None:
+    """kubectl apply -f install.yaml knows no release's namespace."""
+    anywhere = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+    ours = [m for m in everything if m["kind"] not in anywhere and m["metadata"]["name"] != "bucketops-extra"]
+    assert all(manifest["metadata"].get("namespace") for manifest in ours)
+
+
+@pytest.mark.parametrize("wrong", ["image.tag=latest", "replicas=2", "logFormat=xml", "namespaces={No_Name}"])
+def test_helm_refuses_wrong_values(wrong: str) -> None:
+    with pytest.raises(ValueError, match="values don't meet the specifications"):
+        render("--set", wrong)
+
+
+def test_selector_of_the_service_finds_the_pod(default: list[Manifest]) -> None:
+    (service,) = of_kind(default, "Service")
+    (deployment,) = of_kind(default, "Deployment")
+    assert service["spec"]["selector"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
