@@ -22,7 +22,9 @@ RUN /opt/bucketops/bin/pip uninstall --yes hatchling pip \
 FROM python:3.13-slim-trixie
 COPY --from=runtime /opt/bucketops /opt/bucketops
 COPY --from=packages /packages /opt/bucketops
-ENV PATH=/opt/bucketops/bin:/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# The user has a number alone, of which some clusters choose another: USER is the name that Kopf asks for.
+ENV PATH=/opt/bucketops/bin:/usr/local/bin:/usr/bin:/bin USER=bucketops HOME=/tmp \
+    PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title=bucketops \
       org.opencontainers.image.description="Object storage chores as Kubernetes resources: operator and workers" \

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import processes
@@ -65,13 +66,25 @@ def once(image: str, *command: str) -> None:
     run(*CTR, "run", "--rm", "--net-host", "--privileged", image, f"once-{os.getpid()}", *command, timeout=30)
 
 
+def expect_empty() -> None:
+    """Fail if any container is left."""
+    if left := run(*CTR, "containers", "list", "--quiet").split():
+        raise ClusterError(f"{len(left)} containers were not removed")
+
+
 def stop() -> None:
-    """Stop it, and the shims that survived an earlier, violent end of it."""
+    """Stop it, and whatever it had started that is still there."""
     processes.stop("containerd")
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if command[0].endswith(b"containerd-shim-runc-v2") and str(SOCKET).encode() in command:
-            os.kill(int(folder.name), signal.SIGKILL)
+    for shim in filter(_is_our_shim, Path("/proc").glob("[0-9]*")):
+        children = " ".join(threads.read_text() for threads in shim.glob("task/*/children"))
+        for pid in (*children.split(), shim.name):
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+
+
+def _is_our_shim(process: Path) -> bool:
+    try:
+        command = (process / "cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return command[0].endswith(b"containerd-shim-runc-v2") and str(SOCKET).encode() in command

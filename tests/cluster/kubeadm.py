@@ -13,7 +13,7 @@ import processes
 import settings
 from cache import digest_of, remove
 from settings import CONFIG, KUBECONFIG, KUBELET, KUBERNETES_ETC, KUBERNETES_VERSION, RUN
-from shell import ClusterError, run, step, succeeds, unmount_below, wait_until
+from shell import ClusterError, run, say, step, succeeds, unmount_below, wait_until
 
 OWNED = RUN / "owned"  # says that the node on this machine is ours
 MADE_FROM = RUN / "made-from"  # written when the cluster works: what it was made from
@@ -91,7 +91,9 @@ def _remove_pods() -> None:
         reset = (_program("kubeadm"), "reset", "--force", "--cri-socket", f"unix://{containerd.SOCKET}")
         run(*reset, "--ignore-preflight-errors=all", timeout=60)
         containerd.once(PROXY_IMAGE, "kube-proxy", "--cleanup")
-    except ClusterError:
+        containerd.expect_empty()  # kubeadm reset only warns when it leaves some
+    except ClusterError as error:
+        say(f"  pods are removed by force: {error}")
         containerd.stop()
         unmount_below(containerd.FOLDER, KUBELET)
         remove(containerd.FOLDER)

@@ -39,9 +39,11 @@ def check() -> None:
 
 
 def down() -> None:
-    """Take away the bridge and the rules; the interfaces of pods went with the pods."""
-    if Path("/sys/class/net", NODE_BRIDGE).exists():
-        run("ip", "link", "delete", NODE_BRIDGE)
+    """Take away the bridge, the rules, and interfaces of pods that did not end in good order."""
+    routes = json.loads(run("ip", "-json", "route", "show", "root", POD_CIDR) or "[]")
+    for device in (NODE_BRIDGE, *(route["dev"] for route in routes)):
+        if Path("/sys/class/net", device).exists():
+            run("ip", "link", "delete", device)
     for rule in RULES:
         while succeeds("ip", "rule", "delete", *rule):
             pass

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+
 from bucketops_api.privileges.migration import sql_grants
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from support.avatars import World, s3_client

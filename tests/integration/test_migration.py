@@ -25,5 +25,10 @@ def test_a_migration_moves_every_object_and_rewrites_every_row(lab: Any) -> None
     assert status["outcomes"]["moved"] == 300
     assert status["rowOutcomes"]["rewritten"] == 301
     assert status["progress"]["percent"] == 100
-    assert status["audit"]["after"] == {"legacyObjects": 0, "legacyRows": 0, "danglingRows": 0, "productionObjects": 320}
+    assert status["audit"]["after"] == {
+        "legacyObjects": 0,
+        "legacyRows": 0,
+        "danglingRows": 0,
+        "productionObjects": 320,
+    }
     assert "moved" in message(status, "Complete")

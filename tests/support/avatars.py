@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import boto3
 import psycopg2
@@ -66,6 +66,13 @@ class World:
             except ClientError as error:
                 if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
                     raise
+
+    def empty(self) -> None:
+        """Remove everything from both buckets, records included."""
+        for bucket in (self.source, self.destination):
+            for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+                if keys := [{"Key": row["Key"]} for row in page.get("Contents", [])]:
+                    self.s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
 
     def make_table(self) -> None:
         self.sql("CREATE TABLE avatars (id serial PRIMARY KEY, path varchar(255) NOT NULL)")
@@ -130,7 +137,7 @@ class Reader:
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(n,), daemon=True) for n in range(threads)]
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self

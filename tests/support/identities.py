@@ -6,10 +6,11 @@ import secrets
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from bucketops_api.privileges import migration
-from bucketops_api.v1alpha1.migration import MigrationSpec
 from minio import MinioAdmin
 from minio.credentials import StaticProvider
+
+from bucketops_api.privileges import migration
+from bucketops_api.v1alpha1.migration import MigrationSpec
 
 
 @dataclass(frozen=True)

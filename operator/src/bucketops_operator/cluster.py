@@ -45,7 +45,7 @@ class Cluster:
     def get(self, kind: str, namespace: str, name: str) -> Resource | None:
         """Read a resource as it is now; None when it is gone or being deleted."""
         found = self._api.find(path(API_VERSION, KINDS[kind].plural, namespace, name))
-        return _resource(kind, found) if found and "deletionTimestamp" not in found["metadata"] else None
+        return _resource(kind, found) if found and not podstate.deleted(found) else None
 
     def resources(self, kind: str, namespaces: Sequence[str] = ()) -> Iterator[Resource]:
         """List a kind's resources in these namespaces, or (if none is given) everywhere."""
@@ -68,7 +68,7 @@ class Cluster:
 
     def observe(self, owner: Resource) -> Sequence[ObservedRun]:
         """List Jobs, then pods: of a Job that was seen to have ended, every pod that still exists is seen too."""
-        jobs = [job for job in self._owned(owner, "batch/v1", "jobs") if not _deleted(job)]
+        jobs = [job for job in self._owned(owner, "batch/v1", "jobs") if not podstate.deleted(job)]
         pods: dict[str, list[Json]] = {job["metadata"]["name"]: [] for job in jobs}
         for pod in self._owned(owner, "v1", "pods") if jobs else ():
             pods.get(pod["metadata"]["labels"][names.LABEL_RUN], []).append(pod)
@@ -152,7 +152,7 @@ class Cluster:
         what, labels = f"{manifest['kind']} {name}", found["metadata"].get("labels", {})
         if labels.get(names.LABEL_MANAGED_BY) != names.MANAGER:
             raise StalledError(Reason.REFUSED, f"{what} exists and is not ours: delete it, or rename this {owner.kind}")
-        if labels.get(names.LABEL_OWNER) != owner.uid or _deleted(found):
+        if labels.get(names.LABEL_OWNER) != owner.uid or podstate.deleted(found):
             raise WaitingError(f"{what} of a former run is still being deleted", _ENDING)
         return found
 
@@ -166,7 +166,7 @@ class Cluster:
 
     def _refuse_overlap(self, owner: Resource) -> None:
         """Refuse a new Job as long as pods of a Job that is gone may still write."""
-        jobs = {job["metadata"]["uid"] for job in self._owned(owner, "batch/v1", "jobs") if not _deleted(job)}
+        jobs = {job["metadata"]["uid"] for job in self._owned(owner, "batch/v1", "jobs") if not podstate.deleted(job)}
         for pod in self._owned(owner, "v1", "pods"):
             if podstate.unfinished(pod) and podstate.controller(pod) not in jobs:
                 raise WaitingError(f"pod {pod['metadata']['name']} of a former run still ends", _ENDING)
@@ -187,10 +187,6 @@ class Cluster:
         elif not started:
             self._api.delete(target, uid=current["metadata"]["uid"])
             self._create(owner, manifest)
-
-
-def _deleted(found: Json) -> bool:
-    return "deletionTimestamp" in found["metadata"]
 
 
 def _names(owner: Resource, run: str = "") -> Json:

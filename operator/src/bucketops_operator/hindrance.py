@@ -21,6 +21,8 @@ def hindrance(job: Manifest, pods: Sequence[Manifest], now: datetime) -> str:
     queue = job["metadata"]["labels"].get(names.LABEL_QUEUE)
     if queue and job["spec"].get("suspend"):
         return f"waits until Kueue queue {queue} admits it"
+    if podstate.held(job):
+        return ""
     starting = [pod for pod in sorted(pods, key=podstate.index) if podstate.phase(pod) == "Pending"]
     for pod in starting:
         if why := _not_started(pod, now):
@@ -50,12 +52,12 @@ def _not_started(pod: Manifest, now: datetime) -> str:
 
 
 def _failing(job: Manifest, pods: Sequence[Manifest]) -> str:
-    """Name the first shard whose last pod failed and that is tried again."""
+    """Name the first shard whose last pod failed and that is tried again; a pod that was told to end did not fail."""
     status = job.get("status", {})
     over = podstate.indexes(status.get("completedIndexes", "")) | podstate.indexes(status.get("failedIndexes", ""))
     newest = {podstate.index(pod): pod for pod in sorted(pods, key=podstate.created)}
     for index in sorted(newest.keys() - over):
-        if podstate.phase(newest[index]) == "Failed":
+        if podstate.phase(newest[index]) == "Failed" and not podstate.deleted(newest[index]):
             told = podstate.explanation(newest[index])
             return f"shard {index} is tried again: {': '.join(filter(None, (told.reason, told.message)))}"
     return ""

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pydantic import ValidationError
+
 from bucketops_api import names
 from bucketops_api.contract import RunResult, total
 from bucketops_api.names import run_number
 from bucketops_api.reasons import Reason
 from bucketops_operator.executor import Manifest, ObservedRun
 from bucketops_operator.scrape import live_counts
-from pydantic import ValidationError
 
 _TAIL = 500  # characters of a log
 
@@ -91,7 +92,7 @@ class LocalJob:
         index.port = _free_port()
         index.state = "active"
         with self._log(index).open("wb") as log:
-            index.process = subprocess.Popen(  # noqa: S603 - our own worker
+            index.process = subprocess.Popen(
                 [sys.executable, "-m", "bucketops_jobs"],
                 stdout=log,
                 stderr=subprocess.STDOUT,

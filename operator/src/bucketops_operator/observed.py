@@ -16,11 +16,13 @@ from bucketops_operator.hindrance import hindrance
 def observed_run(job: Manifest, pods: Sequence[Manifest], live: Mapping[str, int], now: datetime) -> ObservedRun:
     """Read a run from its Job and from the pods that carry its label; `live` are the counts of the running ones.
 
-    Pods of an older Job of the same name count as pods, for they may still work; their results do not count.
+    Pods of an older Job of the same name count as pods, for they may still work; their results do not count. Nor does
+    that of a pod which ended well while the Job was being suspended: the Job controller runs its shard again.
     """
     status, state = job.get("status", {}), podstate.job_state(job)
     own = [pod for pod in pods if podstate.controller(pod) == job["metadata"]["uid"]]
-    completed, results = podstate.indexes(status.get("completedIndexes", "")), _results(own)
+    completed = podstate.indexes(status.get("completedIndexes", ""))
+    results = _results(pod for pod in own if podstate.index(pod) in completed)
     return ObservedRun(
         run=job["metadata"]["name"],
         phase=job["metadata"]["labels"].get(names.LABEL_PHASE, ""),

@@ -62,6 +62,11 @@ def unfinished(pod: Manifest) -> bool:
     return phase(pod) not in _ENDED
 
 
+def deleted(manifest: Manifest) -> bool:
+    """Tell whether an object is being deleted."""
+    return "deletionTimestamp" in manifest["metadata"]
+
+
 def index(pod: Manifest) -> int:
     """Read which shard a pod works on."""
     return int(pod["metadata"].get("annotations", {}).get(_INDEX, 0))

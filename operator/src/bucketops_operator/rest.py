@@ -71,7 +71,7 @@ class Api:
         while True:
             following = {"continue": token} if token else {}
             page = self.call("GET", path, query={**query, "limit": _PAGE, **following}, accept=accept)
-            yield from page["items"]
+            yield from page.get("items") or ()
             token = page["metadata"].get("continue", "")
             if not token:
                 return

@@ -102,6 +102,11 @@ def test_the_result_of_an_older_job_does_not_count() -> None:
     assert run.result.counts == {}
 
 
+def test_the_result_of_a_shard_that_will_run_again_does_not_count() -> None:
+    run = seen(job(suspend=True), pod("Succeeded", 0, code=0, message='{"counts": {"bytes": 5}}'))
+    assert run.result.counts == {}
+
+
 def test_what_the_user_must_change_explains_a_failure_best_then_a_hopeless_shard_then_the_latest() -> None:
     pods = [
         pod("Failed", 0, code=1, message='{"reason": "Latest"}', when=0),
@@ -164,6 +169,13 @@ def test_a_shard_that_fails_and_is_tried_again_is_told_until_its_next_pod_runs()
     assert seen(job(), failed).waiting == "shard 1 is tried again: EndpointUnreachable, refused".replace(", ", ": ")
     assert seen(job(), failed, pod("Running", 1, when=0)).waiting == ""
     assert seen(job(status={"failedIndexes": "1"}), failed).waiting == ""
+
+
+def test_a_pod_that_was_told_to_end_is_no_failure() -> None:
+    ended = pod("Failed", 1, code=1)
+    ended["metadata"]["deletionTimestamp"] = at(0)
+    assert seen(job(), ended).waiting == ""
+    assert seen(job(suspend=True), pod("Failed", 1, code=1)).waiting == ""
 
 
 def test_a_job_that_kueue_holds_back_is_told() -> None:

@@ -26,7 +26,10 @@ OLDEST_SERVER = 130000
 
 def stores(context: Context) -> Capabilities:
     """Both buckets are there, may be read and written, and are two places."""
-    for store, prefix in ((context.source, context.spec.source.prefix), (context.destination, context.spec.destination.prefix)):
+    for store, prefix in (
+        (context.source, context.spec.source.prefix),
+        (context.destination, context.spec.destination.prefix),
+    ):
         next(store.list_objects(prefix), None)
     _two_places(context)
     try:

@@ -79,7 +79,7 @@ class S3Store:
                 raise TransientError(f"the listing of {self.bucket} broke off without a token")
             where = {"ContinuationToken": page["NextContinuationToken"]}
 
-    def _page(self, prefix: str, where: Mapping[str, str]) -> Any:  # noqa: ANN401 - boto3 has no types
+    def _page(self, prefix: str, where: Mapping[str, Any]) -> Any:  # noqa: ANN401 - boto3 has no types
         try:
             return self.call(
                 f"list {prefix!r}",
@@ -107,7 +107,19 @@ class S3Store:
             )
         except NotFoundError:
             return None
+        except DeniedError:
+            self._require_absent(key)
+            return None
         return Object(key, answer["ETag"].strip('"'), answer["ContentLength"], answer["LastModified"])
+
+    def _require_absent(self, key: str) -> None:
+        """AWS answers 403 for an absent key where s3:ListBucket holds for some prefixes only: the listing decides.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+        """
+        page = self._page(key, {"MaxKeys": 1})
+        if any(row["Key"] == key for row in page.get("Contents", [])):
+            raise DeniedError(f"head {key!r} ({self.bucket}): 403: allow s3:GetObject on it")
 
     def get(self, key: str, *, etag: str | None = None) -> Content:
         condition = {"IfMatch": f'"{etag}"'} if etag else {}

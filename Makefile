@@ -1,0 +1,75 @@
+# `make help` lists what there is. Two commands on a fresh machine: `make demo` and `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+ENGINE ?= host
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CLUSTER := $(PYTHON) tests/cluster
+PYTEST := $(BIN)/python -m pytest
+export BUCKETOPS_ENGINE := $(ENGINE)
+
+.PHONY: help demo test up down status unit integration e2e lint format generate verify lock image clean
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: up $(READY) ## 10,000 avatars move from one bucket to another while a live database names them
+	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(BIN)/python tests/demo.py
+
+test: lint verify unit integration e2e ## everything that CI runs
+
+up: ## a Kubernetes with MinIO, PostgreSQL and bucketops in it (ENGINE=kind: in Docker)
+	@$(CLUSTER) up --engine $(ENGINE)
+
+down: ## take the cluster away; what was built is kept
+	@$(CLUSTER) down --engine $(ENGINE)
+
+status: ## nodes and pods of the cluster
+	@$(CLUSTER) status --engine $(ENGINE)
+
+unit: $(READY) ## pure cores, in seconds, without a network
+	@$(PYTEST) tests/unit
+
+integration: $(READY) ## whole migrations on real MinIO and PostgreSQL, as processes of this machine
+	@$(CLUSTER) packages
+	@$(PYTEST) tests/integration
+
+e2e: up $(READY) ## the chart and the examples in the cluster
+	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/e2e
+
+lint: $(READY) ## ruff, mypy and import-linter
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy api/src operator/src jobs/src
+	@cd tests/cluster && ../../$(BIN)/mypy --strict .
+	@$(BIN)/lint-imports
+
+format: $(READY) ## let ruff mend what it can
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+generate: $(READY) ## write CRDs, RBAC, schema, reference and install.yaml from the models
+	@HELM=$$($(CLUSTER) tool helm) $(BIN)/python -m bucketops_operator.generate
+
+verify: $(READY) ## fail if anything generated is out of date
+	@HELM=$$($(CLUSTER) tool helm) $(BIN)/python -m bucketops_operator.generate --check
+
+lock: $(READY) ## resolve requirements/*.in anew
+	@for name in runtime dev; do $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	  requirements/$$name.in --output-file requirements/$$name.lock; done
+
+image: ## build and load the image of operator and workers
+	@$(CLUSTER) image --engine $(ENGINE)
+
+clean: ## take the cluster away and forget everything that was built
+	@$(CLUSTER) clean --engine $(ENGINE)
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(READY): requirements/dev.lock api/pyproject.toml operator/pyproject.toml jobs/pyproject.toml
+	@echo "• Python packages into $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/pip install --quiet --require-hashes --requirement requirements/dev.lock
+	@$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable api --editable operator --editable jobs
+	@touch $@

@@ -1,0 +1,60 @@
+"""The CRD in the real API server: what is refused at `kubectl apply`, and the words that say what to write."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import yaml
+
+from support.cluster import Cluster, example
+
+WRONG: list[tuple[str, dict[str, Any], str]] = [
+    ("overlapping prefixes", {"destination": {"bucket": "legacy-s3", "prefix": "image/new/"}}, "overlap"),
+    ("a bucket that is none", {"source": {"bucket": "Legacy_S3"}}, "3 to 63 of a-z"),
+    ("a duration without a unit", {"cleanup": {"grace": "24"}}, "write a duration such as"),
+    ("an endpoint without a scheme", {"source": {"endpoint": "minio:9000"}}, "write an endpoint such as"),
+    ("an unknown mode", {"mode": "Go"}, 'supported values: "Plan", "Apply"'),
+    ("a format without the key", {"database": {"references": [{"format": "x"}]}}, "write the key once"),
+    ("an unknown field", {"sorce": {}}, "unknown field"),
+    ("no pods", {"worker": {"parallelism": 0}}, "greater than or equal to 1"),
+    ("shards that are no number", {"worker": {"shards": "many"}}, "write auto or a number"),
+]
+
+
+def merged(base: Any, change: Any) -> Any:
+    if isinstance(base, list) and isinstance(change, list):
+        return [merged(base[0], change[0])]
+    if not (isinstance(base, dict) and isinstance(change, dict)):
+        return change
+    return base | {key: merged(base.get(key), value) for key, value in change.items()}
+
+
+@pytest.mark.parametrize(("change", "words"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
+def test_an_invalid_resource_is_refused_with_words_that_help(
+    cluster: Cluster, change: dict[str, Any], words: str
+) -> None:
+    manifest = copy.deepcopy(example("s3migration"))
+    manifest["metadata"]["name"] = "wrong"
+    manifest["spec"] = merged(manifest["spec"], change)
+    with pytest.raises(RuntimeError, match=words):
+        create(cluster, manifest)
+
+
+def create(cluster: Cluster, manifest: dict[str, Any]) -> None:
+    cluster.kubectl(
+        "create", "--validate=strict", "--dry-run=server", "--filename", "-", stdin=yaml.safe_dump(manifest)
+    )
+
+
+def test_what_a_run_works_on_cannot_change_while_it_works(cluster: Cluster) -> None:
+    manifest = example("s3migration")
+    manifest["metadata"]["name"] = "frozen"
+    manifest["spec"]["suspend"] = True
+    cluster.apply(manifest)
+    cluster.kubectl("wait", "--for=condition=Suspended", "--timeout=60s", "s3migration/frozen")
+    patch = '{"spec": {"source": {"prefix": "other/"}}}'
+    with pytest.raises(RuntimeError, match="source cannot change while a run is under way"):
+        cluster.kubectl("patch", "s3migration", "frozen", "--type=merge", "--patch", patch)
+    cluster.kubectl("delete", "s3migration", "frozen")

@@ -1,0 +1,62 @@
+"""What pods and the operator may do in the cluster, as the API server sees it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from support.cluster import Cluster
+from support.evidence import Evidence
+
+SYSTEM = "bucketops-system"
+
+
+def workers(migrated: Evidence) -> list[dict[str, Any]]:
+    found = [pod for name, pod in migrated.watcher.pods.items() if name.startswith("avatars-")]
+    assert found
+    return found
+
+
+def test_workers_pass_the_restricted_level(migrated: Evidence, cluster: Cluster) -> None:
+    """The namespace enforces it, so that a pod below it would have been refused."""
+    labels = cluster.get("namespace", cluster.namespace)["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert workers(migrated)
+
+
+def test_workers_are_not_root_and_cannot_write_their_file_system(migrated: Evidence) -> None:
+    for pod in workers(migrated):
+        container = pod["spec"]["containers"][0]["securityContext"]
+        assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
+        assert container["readOnlyRootFilesystem"] is True
+        assert container["allowPrivilegeEscalation"] is False
+        assert container["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_workers_have_no_api_token(migrated: Evidence) -> None:
+    for pod in workers(migrated):
+        assert pod["spec"]["automountServiceAccountToken"] is False
+        assert not [v for v in pod["spec"]["volumes"] if "projected" in v]
+
+
+def test_the_operators_roles_have_no_verb_on_secrets(cluster: Cluster) -> None:
+    account = f"system:serviceaccount:{SYSTEM}:bucketops"
+    for verb in ("get", "list", "watch", "create", "update", "patch", "delete"):
+        assert _can(cluster, account, verb) == "no", verb
+
+
+def _can(cluster: Cluster, account: str, verb: str) -> str:
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": account, "resourceAttributes": {"verb": verb, "resource": "secrets", "namespace": SYSTEM}},
+    }
+    answer = cluster.kubectl("create", "--filename", "-", "--output", "json", stdin=json.dumps(review))
+    return "yes" if json.loads(answer)["status"]["allowed"] else "no"
+
+
+def test_the_operator_may_do_its_own_work(cluster: Cluster) -> None:
+    """So that the test above asks about the account that is really in use."""
+    pods = cluster.get("pods", "--selector", "app.kubernetes.io/name=bucketops", namespace=SYSTEM)["items"]
+    accounts = {pod["spec"]["serviceAccountName"] for pod in pods}
+    assert accounts == {"bucketops"}
