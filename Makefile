@@ -41,8 +41,7 @@ e2e: up $(READY) ## the chart and the examples in the cluster
 
 lint: $(READY) ## ruff, mypy and import-linter
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	@$(BIN)/mypy api/src operator/src jobs/src
-	@cd tests/cluster && ../../$(BIN)/mypy --strict .
+	@$(BIN)/mypy api/src operator/src jobs/src tests/cluster
 	@$(BIN)/lint-imports
 
 format: $(READY) ## let ruff mend what it can

@@ -69,8 +69,17 @@ class Lab:
                 self.world.sql(grant)
         return {"avatars-s3": user.secret(), "avatars-db": self.database}
 
-    def drive(self, spec: dict[str, Any], name: str = "avatars", **secrets_: dict[str, str]) -> Driver:
-        context = driving(self.root / f"run-{len(self.drivers)}", self.secrets(spec) | secrets_, spec, name)
+    def drive(
+        self,
+        spec: dict[str, Any],
+        name: str = "avatars",
+        *,
+        processes: bool = False,
+        secrets: dict[str, dict[str, str]] | None = None,
+    ) -> Driver:
+        """A migration in this world; `secrets` replace those with the documented rights."""
+        given = self.secrets(spec) | (secrets or {})
+        context = driving(self.root / f"run-{len(self.drivers)}", given, spec, name, processes=processes)
         self.drivers.append(context)
         return context.__enter__()
 

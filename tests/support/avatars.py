@@ -160,18 +160,14 @@ class Reader:
         connection.close()
 
     def _read(self, cursor: Any, row: int) -> None:
-        """A row read just before its object was moved is stale, as any cache: the row is read again, once."""
-        for attempt in range(2):
-            cursor.execute("SELECT path FROM avatars WHERE id = %s", (row,))
-            found = cursor.fetchone()
-            if found is None:
-                return
-            wrong = self._get(found[0])
-            if wrong is None:
-                self.reads += 1
-                return
-            if attempt or "404" not in wrong:
-                self.wrong.append(f"row {row}: {wrong}")
+        """No second chance: what a row names at the moment of the read is there, and is this row's picture."""
+        cursor.execute("SELECT path FROM avatars WHERE id = %s", (row,))
+        found = cursor.fetchone()
+        if found is None:
+            return
+        self.reads += 1
+        if wrong := self._get(found[0]):
+            self.wrong.append(f"row {row}: {wrong}")
 
     def _get(self, path: str) -> str | None:
         bucket = self.world.source if path.startswith(LEGACY) else self.world.destination

@@ -12,18 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from bucketops_operator.executor import Resource
+from bucketops_jobs.__main__ import work
 from bucketops_operator.local import Local, Secrets
+from bucketops_operator.local_worker import RunWorker
 from bucketops_operator.reconcile import reconcile
 from bucketops_operator.settings import Settings
 
 SETTINGS = Settings(status_seconds=0.2)
+RUN_WORKER: RunWorker = work
 
 
 class Driver:
-    """One resource and the place where its runs happen."""
+    """One resource and the place where its runs happen; workers are threads, or `processes` that can be killed."""
 
-    def __init__(self, root: Path, secrets: Secrets, spec: dict[str, Any], name: str = "avatars") -> None:
-        self.local = Local(root, secrets, backoff_seconds=0.2)
+    def __init__(
+        self, root: Path, secrets: Secrets, spec: dict[str, Any], name: str = "avatars", *, processes: bool = False
+    ) -> None:
+        run_worker = None if processes else RUN_WORKER
+        self.local = Local(root, secrets, backoff_seconds=0.2, run_worker=run_worker)
         self.resource = Resource("S3Migration", "default", name, str(uuid.uuid4()), 1, spec)
         self.seen: list[dict[str, Any]] = []
 
@@ -48,7 +54,7 @@ class Driver:
         while not wanted(status := self.step()):
             if time.monotonic() > deadline:
                 raise AssertionError(f"not reached in {seconds} s: {status}")
-            time.sleep(0.1)
+            time.sleep(0.05)
         return status
 
     def finish(self, seconds: float = 120) -> dict[str, Any]:
@@ -65,8 +71,10 @@ def message(status: dict[str, Any], type_: str) -> str:
 
 
 @contextmanager
-def driving(root: Path, secrets: Secrets, spec: dict[str, Any], name: str = "avatars") -> Iterator[Driver]:
-    driver = Driver(root, secrets, spec, name)
+def driving(
+    root: Path, secrets: Secrets, spec: dict[str, Any], name: str = "avatars", *, processes: bool = False
+) -> Iterator[Driver]:
+    driver = Driver(root, secrets, spec, name, processes=processes)
     try:
         yield driver
     finally:

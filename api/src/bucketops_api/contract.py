@@ -18,6 +18,8 @@ from bucketops_api.v1alpha1.common import Model, Sample
 
 RESULT_BYTES = 4096
 SAMPLES = 20
+FAULTS = frozenset({"dangling", "unfinished", "undeleted"})
+"""Outcomes that an audit names; their samples stand before all others, for they decide how a run has ended."""
 _MESSAGE_CHARACTERS = 1500
 _SHORT_MESSAGE_CHARACTERS = 200
 
@@ -98,10 +100,14 @@ def total(results: Iterable[RunResult]) -> RunResult:
             counts=counts.add(whole.counts, result.counts),
             marks=marks,
             facts=whole.facts | result.facts,
-            samples=(*whole.samples, *result.samples)[:SAMPLES],
+            samples=tuple(sorted((*whole.samples, *result.samples), key=_by_weight)[:SAMPLES]),
             plan=whole.plan or result.plan,
         )
     return whole
+
+
+def _by_weight(sample: Sample) -> bool:
+    return sample.outcome not in FAULTS
 
 
 def resolved(spec: Model) -> dict[str, Any]:

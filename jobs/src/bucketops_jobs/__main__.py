@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -30,8 +31,8 @@ Job = Callable[[RunSpec, int, Path, Engine, Tally], RunResult]
 
 
 def _migration(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tally) -> RunResult:
-    context = migration_context.build(run, shard, root, engine, tally)
-    return migration_phases.PHASES[run.phase](context)
+    with closing(migration_context.build(run, shard, root, engine, tally)) as context:
+        return migration_phases.PHASES[run.phase](context)
 
 
 JOBS: Mapping[str, Job] = {"S3Migration": _migration}
@@ -50,7 +51,9 @@ def main() -> int:
     return code
 
 
-def work(root: Path, shard: int, stop: threading.Event, serve: Callable[[Tally], None]) -> tuple[int, RunResult]:
+def work(
+    root: Path, shard: int, stop: threading.Event, serve: Callable[[Tally], None] = lambda _: None
+) -> tuple[int, RunResult]:
     """The exit code and the result of one shard; every error becomes both, once."""
     tally = Tally()
     try:

@@ -37,6 +37,10 @@ class TransientError(WorkerError):
         self.throttled = throttled
 
 
+class UnreachableError(TransientError):
+    """Nobody answers at the endpoint."""
+
+
 class ItemError(WorkerError):
     """One object or row failed; the message says why."""
 
@@ -54,8 +58,9 @@ class DeniedError(ItemError):
 
 
 class DatabaseError(WorkerError):
-    """The database refused a statement for these rows; `transient` ones may succeed later."""
+    """The database refused a statement for these rows; `transient` ones may succeed later, `locked` ones are held."""
 
-    def __init__(self, message: str, *, transient: bool = False) -> None:
+    def __init__(self, message: str, *, transient: bool = False, locked: bool = False) -> None:
         super().__init__(message)
         self.transient = transient
+        self.locked = locked

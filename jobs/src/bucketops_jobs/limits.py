@@ -61,18 +61,16 @@ class Gate:
 
 @dataclass
 class Bucket:
-    """A token bucket: `take` sleeps until the rate allows it. The burst is one second's worth."""
+    """A token bucket: `take` answers how long to wait until the rate allows it. The burst is one second's worth."""
 
     rate: float | None = None
     _tokens: float = 0.0
     _last: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self, amount: float = 1.0) -> None:
+    def take(self, amount: float = 1.0) -> float:
         with self._lock:
-            pause = self._reserve(amount)
-        if pause > 0:
-            time.sleep(pause)
+            return self._reserve(amount)
 
     def _reserve(self, amount: float) -> float:
         now = time.monotonic()
@@ -123,9 +121,9 @@ class Pace:
         raise AssertionError("unreachable")
 
     def _once(self, function: Callable[[], T], cost: int) -> T:
-        self.requests.take()
-        if cost:
-            self.bytes.take(cost)
+        pause = max(self.requests.take(), self.bytes.take(cost) if cost else 0.0)
+        if pause and self.stop.wait(pause):
+            raise StoppedError("told to stop while waiting for its turn")
         with self.gate:
             start = time.monotonic()
             answer = function()

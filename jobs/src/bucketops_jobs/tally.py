@@ -37,12 +37,13 @@ class Tally(Collector):
         with self._lock:
             self.marks[name] = max(when, self.marks.get(name, when))
 
-    def sample(self, key: str, outcome: str, message: str) -> None:
-        """Keep an example for people; only the first few."""
+    def sample(self, key: str, outcome: str, message: str, *, first: bool = False) -> None:
+        """Keep an example for people; only the first few, those that are to stand `first` before all others."""
+        cut = {"key": key[:_KEY_CHARACTERS], "message": message[:_MESSAGE_CHARACTERS]}
+        one = Sample(outcome=outcome, **cut)
         with self._lock:
-            if len(self.samples) < SAMPLES:
-                cut = {"key": key[:_KEY_CHARACTERS], "message": message[:_MESSAGE_CHARACTERS]}
-                self.samples.append(Sample(outcome=outcome, **cut))
+            kept = [one, *self.samples] if first else [*self.samples, one]
+            self.samples = kept[:SAMPLES]
 
     def result(self) -> RunResult:
         """Everything as a result."""

@@ -101,12 +101,14 @@ class Cluster:
     def write_status(self, owner: Resource, status: Status) -> None:
         """Apply the whole status by force: a field that is no longer named disappears, and so does a foreign value.
 
-        The uid keeps a status off a resource that was deleted and created anew meanwhile.
+        It goes to the very state that was read, or nowhere: the API server ignores a uid here, and a resource may have
+        been changed, or deleted and created anew, meanwhile.
         """
+        version = {"resourceVersion": owner.resource_version} if owner.resource_version else {}
         body = {
             "apiVersion": API_VERSION,
             "kind": owner.kind,
-            "metadata": {"name": owner.name, "namespace": owner.namespace, "uid": owner.uid},
+            "metadata": {"name": owner.name, "namespace": owner.namespace} | version,
             "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
         }
         target = path(API_VERSION, KINDS[owner.kind].plural, owner.namespace, owner.name)
@@ -205,4 +207,5 @@ def _resource(kind: str, found: Json) -> Resource:
         spec=found.get("spec", {}),
         status=found.get("status", {}),
         labels=metadata.get("labels", {}),
+        resource_version=metadata["resourceVersion"],
     )

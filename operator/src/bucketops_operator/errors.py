@@ -16,7 +16,8 @@ _CONFLICT_DELAY = timedelta(seconds=1)
 
 _FORBIDDEN = 403
 _CONFLICT = 409
-_INVALID = 422
+_INVALID = {400, 422}
+"""Values of a wrong type are refused as a bad request, wrong values of the right type as unprocessable."""
 
 
 class StalledError(Exception):
@@ -81,7 +82,7 @@ def refusal(error: ApiError, what: str) -> Exception:
     """
     if error.status == _CONFLICT:
         return WaitingError(f"{what}: {error.message}", _CONFLICT_DELAY)
-    if error.status == _INVALID:
+    if error.status in _INVALID:
         return StalledError(Reason.INVALID_SPEC, f"the API server refuses {what}: {error.message}")
     if error.status == _FORBIDDEN and ("exceeded quota" in error.message or "being terminated" in error.message):
         return WaitingError(f"{what}: {error.message}", _QUOTA_DELAY)

@@ -25,6 +25,8 @@ class Resource:
     spec: Mapping[str, Any]
     status: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    resource_version: str = ""
+    """Which state this is: a status is not written over a newer one. Empty: not known."""
 
 
 @dataclass(frozen=True)

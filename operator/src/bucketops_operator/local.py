@@ -1,4 +1,4 @@
-"""The executor on this machine: ConfigMaps are files, Jobs are worker processes, Secrets come from the caller.
+"""The executor on this machine: ConfigMaps are files, Jobs are workers here, Secrets come from the caller.
 
 It interprets the very Job that objects.py builds: completions, parallelism, backoff per index, exit codes, suspend.
 """
@@ -14,6 +14,7 @@ from bucketops_api import names
 from bucketops_api.v1alpha1.common import Status
 from bucketops_operator.executor import Event, Manifest, ObservedRun, Resource
 from bucketops_operator.local_job import LocalJob
+from bucketops_operator.local_worker import Attempt, ProcessAttempt, RunWorker, ThreadAttempt
 from bucketops_operator.objects import limits_name
 from bucketops_operator.pods import secret_names
 
@@ -22,10 +23,16 @@ Secrets = Mapping[str, Mapping[str, str]]
 
 
 class Local:
-    """Runs of resources as processes of this one. Everything lies below `root`; `close` stops what still works."""
+    """Runs of resources on this machine. Everything lies below `root`; `close` stops what still works.
 
-    def __init__(self, root: Path, secrets: Secrets, *, backoff_seconds: float = 1.0) -> None:
+    Workers are processes, or threads of this one where the caller hands in `run_worker`.
+    """
+
+    def __init__(
+        self, root: Path, secrets: Secrets, *, backoff_seconds: float = 1.0, run_worker: RunWorker | None = None
+    ) -> None:
         self._root = root
+        self._run_worker = run_worker
         self._secrets = secrets
         self._backoff = backoff_seconds
         self._jobs: dict[str, LocalJob] = {}
@@ -46,7 +53,7 @@ class Local:
                 self._jobs[name].patch(manifest)
             else:
                 self._mount_secrets(owner, name)
-                self._jobs[name] = LocalJob(manifest, self._mounts(owner, name), self._backoff)
+                self._jobs[name] = LocalJob(manifest, self._mounts(owner, name), self._backoff, self._start)
                 self._jobs[name].step()
 
     def remove(self, owner: Resource, runs: Collection[str]) -> None:
@@ -73,6 +80,11 @@ class Local:
     def processes(self, run: str) -> Sequence[int]:
         """Process ids of a run's workers, for tests that kill them."""
         return self._jobs[run].processes()
+
+    def _start(self, root: Path, index: int, stem: Path) -> Attempt:
+        if self._run_worker is not None:
+            return ThreadAttempt(root, index, self._run_worker)
+        return ProcessAttempt(root, index, stem)
 
     def _own(self, owner: Resource) -> Iterable[tuple[str, LocalJob]]:
         return [(name, job) for name, job in self._jobs.items() if job.owner == owner.uid]

@@ -1,49 +1,43 @@
-"""One Indexed Job, interpreted on this machine: an index is a worker process, tried again as the Job says."""
+"""One Indexed Job, interpreted on this machine: an index is a worker, tried again as the Job says."""
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
-from bucketops_api import names
+from bucketops_api import counts, names
 from bucketops_api.contract import RunResult, total
 from bucketops_api.names import run_number
-from bucketops_api.reasons import Reason
 from bucketops_operator.executor import Manifest, ObservedRun
-from bucketops_operator.scrape import live_counts
+from bucketops_operator.local_worker import Attempt, ProcessAttempt
 
-_TAIL = 500  # characters of a log
+Start = Callable[[Path, int, Path], Attempt]
+"""Starts an attempt: the folder of the run's files, the shard's number, the stem of the attempt's own files."""
 
 
 @dataclass
 class Index:
-    """One shard: its process while it works, its result when it has ended."""
+    """One shard: its attempt while it works, its result when it has ended."""
 
     number: int
     state: Literal["waiting", "active", "succeeded", "failed"] = "waiting"
     failures: int = 0
     not_before: float = 0.0
-    process: subprocess.Popen[bytes] | None = None
-    port: int = 0
-    attempt: int = 0
+    attempt: Attempt | None = None
+    attempts: int = 0
+    stopping: bool = False
+    """We told it to stop: its end is no failure."""
     result: RunResult = field(default_factory=RunResult)
 
 
 class LocalJob:
     """Interprets `spec` of a Job; `step` lets it get on."""
 
-    def __init__(self, manifest: Manifest, root: Path, backoff_seconds: float) -> None:
-        self._root, self._backoff = root, backoff_seconds
+    def __init__(self, manifest: Manifest, root: Path, backoff_seconds: float, start: Start = ProcessAttempt) -> None:
+        self._root, self._backoff, self._begin = root, backoff_seconds, start
         self._spec = dict(manifest["spec"])
         labels = manifest["metadata"]["labels"]
         self.owner, self._phase = str(labels[names.LABEL_OWNER]), str(labels[names.LABEL_PHASE])
@@ -61,25 +55,30 @@ class LocalJob:
         for index in self._active():
             self._collect(index)
         if self._failure is not None or self._spec["suspend"]:
-            for index in self._active():
-                _signal(index, signal.SIGTERM)
+            self._stop(self._active())
         else:
+            self._stop(self._active()[int(self._spec["parallelism"]) :])
             self._start_more()
         return self._observed()
 
     def kill(self) -> None:
-        """End all processes at once, as a node's death would."""
+        """End all workers at once, as a node's death would."""
         for index in self._active():
-            _signal(index, signal.SIGKILL)
-            if index.process:
-                index.process.wait()
+            if index.attempt:
+                index.attempt.kill()
 
     def processes(self) -> Sequence[int]:
-        """Their process ids."""
-        return [index.process.pid for index in self._active() if index.process]
+        """The ids of those that are processes."""
+        return [index.attempt.pid for index in self._active() if index.attempt and index.attempt.pid]
 
     def _active(self) -> list[Index]:
         return [index for index in self._indexes if index.state == "active"]
+
+    def _stop(self, indexes: Sequence[Index]) -> None:
+        for index in indexes:
+            if index.attempt:
+                index.attempt.stop()
+                index.stopping = True
 
     def _start_more(self) -> None:
         free = int(self._spec["parallelism"]) - len(self._active())
@@ -88,46 +87,21 @@ class LocalJob:
             self._start(index)
 
     def _start(self, index: Index) -> None:
-        index.attempt += 1
-        index.port = _free_port()
-        index.state = "active"
-        with self._log(index).open("wb") as log:
-            index.process = subprocess.Popen(
-                [sys.executable, "-m", "bucketops_jobs"],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env=self._environment(index),
-            )
-
-    def _environment(self, index: Index) -> dict[str, str]:
-        """Nothing of ours that a pod would not have: no libpq or AWS variables."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PG"))}
-        return kept | {
-            names.ENV_ROOT: str(self._root),
-            names.ENV_INDEX: str(index.number),
-            names.ENV_RESULT: str(self._file(index, "result")),
-            names.ENV_METRICS_PORT: str(index.port),
-        }
-
-    def _file(self, index: Index, kind: str) -> Path:
-        return self._root / f"{index.number}-{index.attempt}.{kind}"
-
-    def _log(self, index: Index) -> Path:
-        return self._file(index, "log")
+        index.attempts += 1
+        index.state, index.stopping = "active", False
+        index.attempt = self._begin(self._root, index.number, self._root / f"{index.number}-{index.attempts}")
 
     def _collect(self, index: Index) -> None:
         """What the Job controller does with a pod that has ended, by its exit code."""
-        code = index.process.poll() if index.process else None
-        if code is None:
+        code = index.attempt.ended() if index.attempt else None
+        if index.attempt is None or code is None:
             return
-        index.result = self._read_result(index, code)
-        index.process = None
+        index.result, index.attempt = index.attempt.result(), None
         if code == names.EXIT_DONE:
             index.state = "succeeded"
         elif code == names.EXIT_USER:
             index.state, self._failure = "failed", index.result
-        elif self._spec["suspend"] or self._failure is not None:
+        elif index.stopping:
             index.state = "waiting"
         else:
             self._try_again(index, code)
@@ -139,14 +113,6 @@ class LocalJob:
             return
         index.state = "waiting"
         index.not_before = time.monotonic() + self._backoff * 2 ** (index.failures - 1)
-
-    def _read_result(self, index: Index, code: int) -> RunResult:
-        try:
-            return RunResult.model_validate_json(self._file(index, "result").read_text())
-        except (OSError, ValidationError):
-            log = self._log(index).read_text(errors="replace").strip()
-            tail = log[-_TAIL:] or "nothing logged"
-            return RunResult(reason=Reason.RUN_FAILED, message=f"shard {index.number} ended with {code}: {tail}")
 
     def _observed(self) -> ObservedRun:
         active = self._active()
@@ -170,8 +136,7 @@ class LocalJob:
     def _live(self, active: Sequence[Index]) -> dict[str, int]:
         found: dict[str, int] = {}
         for index in active:
-            for name, amount in live_counts(["127.0.0.1"], index.port).items():
-                found[name] = found.get(name, 0) + amount
+            found = counts.add(found, dict(index.attempt.live()) if index.attempt else {})
         return found
 
     def _state(self, succeeded: int, failed: int) -> Literal["Running", "Succeeded", "Failed"]:
@@ -180,14 +145,3 @@ class LocalJob:
         if succeeded + failed < len(self._indexes):
             return "Running"
         return "Failed" if failed else "Succeeded"
-
-
-def _signal(index: Index, number: signal.Signals) -> None:
-    if index.process is not None and index.process.poll() is None:
-        index.process.send_signal(number)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

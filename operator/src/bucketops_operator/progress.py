@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from bucketops_api.v1alpha1.common import Progress
@@ -18,7 +18,7 @@ def advance(progress: P, *, total: int, done: int, bytes_done: int, now: datetim
     """Progress at `now`, from counts that may have begun anew after a restart."""
     total = max(total, progress.objects_total)
     done = min(total, max(done, progress.objects_done))
-    rate = _rate(progress, done, now)
+    rate = _rate(progress, done, now) if done < total else 0
     left = total - done
     return progress.model_copy(
         update={
@@ -31,6 +31,11 @@ def advance(progress: P, *, total: int, done: int, bytes_done: int, now: datetim
             "updated_at": now,
         }
     )
+
+
+def is_due(progress: Progress, now: datetime, every: timedelta) -> bool:
+    """Whether progress is to be read again: a status that is written too often burdens the API server."""
+    return progress.updated_at is None or now - progress.updated_at >= every
 
 
 def finished(progress: P, now: datetime) -> P:

@@ -191,6 +191,7 @@ def test_one_event_tells_of_the_first_try_alone() -> None:
     ("status", "message", "expected"),
     [
         (422, "spec.template: Invalid value", StalledError),
+        (400, "quantities must match the regular expression", StalledError),
         (403, "cannot create resource jobs", StalledError),
         (403, "jobs.batch is forbidden: exceeded quota: small", WaitingError),
         (403, "unable to create new content because it is being terminated", WaitingError),

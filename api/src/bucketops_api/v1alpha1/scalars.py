@@ -14,6 +14,7 @@ from pydantic_core import CoreSchema, core_schema
 _DURATION_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _QUANTITY_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _QUANTITY_UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_LONGEST = timedelta(days=36_525)
 DURATION_PATTERN = r"^([0-9]+(ms|s|m|h|d|w))+$"
 QUANTITY_PATTERN = r"^[0-9]+(k|M|G|T|Ki|Mi|Gi|Ti)?$"
 
@@ -54,30 +55,47 @@ class Schema:
 def matches(pattern: str, message: str) -> Check:
     """The whole text matches `pattern` (RE2 and Python alike: no look-around)."""
     compiled = re.compile(pattern)
-    return Check(f"self.matches(r'{pattern}')", message, lambda value: compiled.search(value) is not None)
+    return Check(f"self.matches(r'{pattern}')", message, lambda value: compiled.fullmatch(value) is not None)
 
 
 def parse_duration(text: str) -> timedelta:
     """Read a duration as Prometheus writes it: `500ms`, `30s`, `24h`, `1h30m`, `30d`."""
-    if not re.match(DURATION_PATTERN, text):
+    if not re.fullmatch(DURATION_PATTERN, text):
         raise ValueError(f"{text!r} is no duration; write for example 500ms, 30s, 24h, 1h30m or 30d")
-    return timedelta(seconds=sum(int(n) * _DURATION_UNITS[u] for n, u in re.findall(r"([0-9]+)(ms|[smhdw])", text)))
+    seconds = sum(int(n) * _DURATION_UNITS[u] for n, u in re.findall(r"([0-9]+)(ms|[smhdw])", text))
+    if seconds > _LONGEST.total_seconds():
+        raise ValueError(f"{text!r} is longer than 100 years")
+    return timedelta(seconds=seconds)
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        parse_duration(text)
+    except ValueError:
+        return False
+    return True
 
 
 def parse_quantity(value: int | str) -> int:
     """Read a size in bytes from an integer or a Kubernetes Quantity such as `512Mi`."""
-    match = re.match(r"^([0-9]+)(k|M|G|T|Ki|Mi|Gi|Ti)?$", str(value))
+    match = re.fullmatch(r"([0-9]+)(k|M|G|T|Ki|Mi|Gi|Ti)?", str(value))
     if not match:
         raise ValueError(f"{value!r} is no size; write bytes or a quantity such as 512Mi")
     return int(match[1]) * _QUANTITY_UNITS[match[2] or ""]
 
 
 def _is_quantity(value: int | str) -> bool:
-    return re.match(QUANTITY_PATTERN, str(value)) is not None
+    return re.fullmatch(QUANTITY_PATTERN, str(value)) is not None
 
 
 Duration = Annotated[
-    str, Field(max_length=32), matches(DURATION_PATTERN, "write a duration such as 500ms, 30s, 24h, 1h30m or 30d")
+    str,
+    Field(max_length=32),
+    Check(
+        f"self.matches(r'{DURATION_PATTERN}')",
+        "write a duration such as 500ms, 30s, 24h, 1h30m or 30d",
+        _is_duration,
+    ),
 ]
 Quantity = Annotated[
     int | str,

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from bucketops_jobs.migration import claim, plans
 from bucketops_jobs.migration.census import count, dangling
 from bucketops_jobs.migration.context import Context
-from bucketops_jobs.migration.copy import count_settled
+from bucketops_jobs.migration.copy import count_given_up, count_settled, decided
 from bucketops_jobs.migration.journal import Reader
-from bucketops_jobs.migration.merge import Item, Row, decide, deletable
+from bucketops_jobs.migration.merge import Item, Row, deletable, gave_up
 from bucketops_jobs.migration.walk import walk
 
 DANGLING = "audit/dangling"
@@ -23,7 +23,8 @@ class Suspect:
     """Something that should not be."""
 
     item: Item
-    row: Row | None = None
+    lost: tuple[Row, ...] = ()
+    """Rows that name a missing object."""
 
 
 def run(context: Context) -> None:
@@ -42,15 +43,23 @@ def run(context: Context) -> None:
 def _suspects(context: Context, items: Iterable[Item], known: set[str]) -> Iterator[Suspect]:
     for item in items:
         count(context, item)
-        for row in dangling(context, item):
-            if f"{row.id} {item.key}" not in known:
-                yield Suspect(item, row)
-        if not context.in_scope(item.key) or not (item.source or item.entry or item.legacy):
-            continue
-        decision = decide(item, context.policy, context.same)
-        count_settled(context, item, decision)
-        if decision.works or _undeleted(context, item):
-            yield Suspect(item)
+        lost = [row for row in dangling(context, item) if f"{row.id} {item.key}" not in known]
+        if lost or not _finished(context, item):
+            yield Suspect(item, tuple(lost))
+
+
+def _finished(context: Context, item: Item) -> bool:
+    """Count what became of an item; whether that is final."""
+    if not context.in_scope(item.key) or not (item.source or item.entry or item.legacy):
+        return True
+    decision = decided(context, item)
+    if decision is None:
+        return False
+    if gave_up(item, decision):
+        count_given_up(context, item, decision)
+        return True
+    count_settled(context, item, decision)
+    return not decision.works and not _undeleted(context, item)
 
 
 def _undeleted(context: Context, item: Item) -> bool:
@@ -59,12 +68,14 @@ def _undeleted(context: Context, item: Item) -> bool:
 
 def _look_again(context: Context, suspect: Suspect) -> None:
     item = _afresh(context, suspect.item)
-    if suspect.row is not None:
-        if suspect.row in item.rows and suspect.row in dangling(context, item):
-            place = context.source_key(item.key) if suspect.row.legacy else context.destination_key(item.key)
-            _name(context, item.key, DANGLING, f"row {suspect.row.pk} names {place}, which does not exist")
+    lost = [row for row in dangling(context, item) if row in suspect.lost]
+    for row in lost:
+        place = context.source_key(item.key) if row.legacy else context.destination_key(item.key)
+        _name(context, item.key, DANGLING, f"row {row.pk} names {place}, which does not exist")
+    if lost or not context.in_scope(item.key):
         return
-    if decide(item, context.policy, context.same).works:
+    decision = decided(context, item)
+    if decision is None or (decision.works and not gave_up(item, decision)):
         _name(context, item.key, UNFINISHED, _unfinished(item))
     elif _undeleted(context, item):
         _name(context, item.key, UNDELETED, "the legacy object was moved and is still there")
@@ -90,4 +101,4 @@ def _afresh(context: Context, item: Item) -> Item:
 
 def _name(context: Context, key: str, what: str, message: str) -> None:
     context.tally.add(what)
-    context.tally.sample(key, what.removeprefix("audit/"), message)
+    context.tally.sample(key, what.removeprefix("audit/"), message, first=True)

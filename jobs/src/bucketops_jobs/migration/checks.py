@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from botocore import exceptions
 
+from bucketops_api.names import RECORDS_FOLDER
 from bucketops_api.reasons import Reason
-from bucketops_jobs.errors import DeniedError, ItemError, UserError
+from bucketops_jobs.errors import DeniedError, ItemError, UnreachableError, UserError
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.database import Rows, Table, value_range
 from bucketops_jobs.migration.database import queries as sql
@@ -17,6 +18,8 @@ from bucketops_jobs.migration.journal import Range
 from bucketops_jobs.s3.capabilities import Capabilities, probe
 from bucketops_jobs.s3.client import S3Store
 
+SCRATCH = f"{RECORDS_FOLDER}scratch/"
+"""In the bucket itself, wherever the records lie."""
 SCAN_ROWS = 1_000_000
 """Above this many rows a scan per shard is too dear: an index must serve the ranges."""
 YOUNG = timedelta(hours=1)
@@ -30,10 +33,10 @@ def stores(context: Context) -> Capabilities:
         (context.source, context.spec.source.prefix),
         (context.destination, context.spec.destination.prefix),
     ):
-        next(store.list_objects(prefix), None)
+        _look(store, prefix)
     _two_places(context)
     try:
-        found = probe(context.destination, context.records.folder)
+        found = probe(context.destination, SCRATCH)
     except DeniedError as error:
         raise UserError(
             Reason.ACCESS_DENIED, f"{error}: allow s3:PutObject and s3:DeleteObject on .bucketops/*"
@@ -46,9 +49,16 @@ def stores(context: Context) -> Capabilities:
     return found
 
 
+def _look(store: S3Store, prefix: str) -> None:
+    try:
+        next(store.list_objects(prefix), None)
+    except UnreachableError as error:
+        raise UserError(Reason.ENDPOINT_UNREACHABLE, f"{error}: mend the endpoint, or start the server") from error
+
+
 def _two_places(context: Context) -> None:
     """The same bucket under two endpoint names: a key written to the one appears in the other."""
-    key = f"{context.records.folder}scratch-{secrets.token_hex(8)}"
+    key = f"{SCRATCH}scratch-{secrets.token_hex(8)}"
     try:
         context.destination.put(key, b"bucketops looks whether both buckets are one", {})
         one = context.source.bucket == context.destination.bucket and context.source.head(key) is not None

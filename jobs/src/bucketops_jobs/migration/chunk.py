@@ -27,6 +27,9 @@ from bucketops_jobs.migration.transfer import transfer
 from bucketops_jobs.s3.capabilities import Capabilities
 from bucketops_jobs.s3.store import Object
 
+MESSAGE = 300
+"""Characters of a failure's message in the journal."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -65,7 +68,7 @@ class Chunks:
         self._journal.intend((w.item.key, intent(w)) for w in works if w.decision.journal)
         settled = self._look_again(works, self._copy(works))
         verdicts = self._rewrite(settled)
-        self._journal.done((s.work.item.key, outcome(s, verdicts)) for s in settled if s.commit)
+        self._journal.done((s.work.item.key, outcome(s, verdicts)) for s in settled if s.commit or s.failure)
         for one in settled:
             self._count(one, verdicts)
 
@@ -134,7 +137,6 @@ class Chunks:
             if verdict is None:
                 tally.add(counts.PENDING)
             elif not isinstance(verdict, RowOutcome):
-                tally.add(counts.ROWS + RowOutcome.FAILED)
                 tally.sample(item.key, "rowFailed", verdict)
         if item.legacy:
             tally.mark("lastLegacyWrite", datetime.now(UTC))
@@ -230,15 +232,27 @@ def rows_after(one: Settled, verdicts: Mapping[str, Verdict]) -> dict[str, RowOu
         if isinstance(verdict, RowOutcome):
             swapped = verdict is RowOutcome.REWRITTEN
             rows[row.id] = (one.work.decision.rewrite or verdict) if swapped else verdict
+        elif verdict is not None:
+            rows[row.id] = RowOutcome.FAILED
     return rows
 
 
 def outcome(one: Settled, verdicts: Mapping[str, Verdict]) -> Entry:
-    """What the journal says after the commit."""
+    """What the journal says after the commit, or after the store refused the copy."""
+    if one.failure:
+        refused = dict.fromkeys((row.id for row in one.work.item.legacy), RowOutcome.FAILED)
+        rows = tuple((settled_rows(one.work.item) | refused).items())
+        return replace(intent(one.work), outcome=Outcome.FAILED, rows=rows, message=one.failure[:MESSAGE])
+    why = "; ".join(dict.fromkeys(v for v in map(verdicts.get, _ids(one)) if v and not isinstance(v, RowOutcome)))
     return replace(
         intent(one.work),
         committed=True,
         after=one.after,
         outcome=one.work.decision.outcome,
         rows=tuple(rows_after(one, verdicts).items()),
+        message=why[:MESSAGE],
     )
+
+
+def _ids(one: Settled) -> list[str]:
+    return [row.id for row in one.work.item.legacy]

@@ -19,8 +19,14 @@ _FOLDER = f"{names.RECORDS_FOLDER}claims/"
 
 def take(context: Context) -> None:
     """Claim both places, or say who holds them; one that is ours already is kept."""
-    for store, prefix in _places(context):
-        _take(store, prefix, _owner(context))
+    taken: list[tuple[S3Store, str]] = []
+    try:
+        for store, prefix in _places(context):
+            _take(store, prefix, _owner(context), taken)
+    except UserError:
+        for store, key in taken:
+            store.remove([key])
+        raise
 
 
 def release(context: Context) -> None:
@@ -30,7 +36,15 @@ def release(context: Context) -> None:
         store.remove(held)
 
 
-def _take(store: S3Store, prefix: str, owner: str) -> None:
+def _take(store: S3Store, prefix: str, owner: str, taken: list[tuple[S3Store, str]]) -> None:
+    """Claim first, look then: of two that begin at once, at least one sees the other."""
+    body = json.dumps(_claim(prefix, owner)).encode()
+    own = _key(prefix, owner)
+    try:
+        store.put(own, body, {"ContentType": "application/json"}, ABSENT)
+    except PreconditionFailedError:
+        return  # ours already: whoever came later has seen it
+    taken.append((store, own))
     for key, claim in _claims(store):
         if claim["owner"] != owner and _overlap(str(claim["prefix"]), prefix):
             raise UserError(
@@ -38,11 +52,6 @@ def _take(store: S3Store, prefix: str, owner: str) -> None:
                 f"{store.bucket}/{prefix} is being migrated by {claim['owner']}: wait for its end; if it is gone for "
                 f"good, delete the object {key} in {store.bucket}",
             )
-    body = json.dumps(_claim(prefix, owner)).encode()
-    try:
-        store.put(_key(prefix, owner), body, {"ContentType": "application/json"}, ABSENT)
-    except PreconditionFailedError:
-        return
 
 
 def _places(context: Context) -> tuple[tuple[S3Store, str], ...]:

@@ -96,7 +96,8 @@ def translated(what: str) -> Iterator[None]:
     except psycopg2.Error as error:
         lost = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
         transient = error.pgcode in _TRANSIENT or (lost and error.pgcode is None)
-        raise DatabaseError(f"{what}: {_text(error)}", transient=transient) from error
+        locked = error.pgcode == errorcodes.LOCK_NOT_AVAILABLE
+        raise DatabaseError(f"{what}: {_text(error)}", transient=transient, locked=locked) from error
 
 
 def _text(error: BaseException) -> str:

@@ -57,6 +57,13 @@ class Context:
         by_bytes = self.spec.verify == "Content"
         return content.same(self.source, source, self.destination, destination, by_bytes=by_bytes)
 
+    def close(self) -> None:
+        """Give back all connections."""
+        for store in (self.source, self.destination, self.records.store):
+            store.close()
+        if self.rows is not None:
+            self.rows.close()
+
     @property
     def same_server(self) -> bool:
         """Whether the destination's server can read the source by itself."""

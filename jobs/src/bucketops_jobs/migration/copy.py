@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from bucketops_api import counts
+from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError
 from bucketops_jobs.migration import plans
 from bucketops_jobs.migration.chunk import Chunks, Work
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.journal import Reader, Writer
-from bucketops_jobs.migration.merge import Decision, Item, decide, settled_rows
+from bucketops_jobs.migration.merge import Decision, Item, Outcome, RowOutcome, decide, settled_rows
 from bucketops_jobs.migration.walk import scoped, walk
 
 LAST_LEGACY_WRITE = "lastLegacyWrite"
@@ -30,13 +32,38 @@ def run(context: Context) -> None:
 
 def _works(context: Context, items: Iterable[Item]) -> Iterator[Work]:
     for position, item in enumerate(items):
-        decision = decide(item, context.policy, context.same)
         if item.source is not None:
             context.tally.mark(LAST_LEGACY_WRITE, item.source.modified)
-        if decision.works:
+        decision = decided(context, item)
+        if decision is None:
+            context.tally.add(counts.PENDING)
+        elif decision.works:
             yield Work(item, decision, position)
         else:
             count_settled(context, item, decision)
+
+
+def decided(context: Context, item: Item) -> Decision | None:
+    """The decision; None when an object changed while it was compared: the next walk decides."""
+    try:
+        return decide(item, context.policy, context.same)
+    except (NotFoundError, PreconditionFailedError):
+        return None
+    except ItemError as error:  # it cannot be read, so nobody can tell whether both are equal
+        return Decision(Outcome.FAILED, row_outcome=RowOutcome.FAILED if item.legacy else None, message=str(error))
+
+
+def count_given_up(context: Context, item: Item, decision: Decision) -> None:
+    """Count an item whose copy or rows were refused, as the journal says."""
+    refused = decision.copy is not None
+    message = item.entry.message if item.entry else ""
+    known = replace(
+        decision,
+        outcome=Outcome.FAILED if refused else decision.outcome,
+        row_outcome=RowOutcome.FAILED if item.legacy else None,
+        message=message,
+    )
+    count_settled(context, item, known)
 
 
 def count_settled(context: Context, item: Item, decision: Decision) -> None:

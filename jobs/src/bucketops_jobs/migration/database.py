@@ -125,7 +125,7 @@ class Rows:
                 with translated(what):
                     return run()
             except DatabaseError as error:
-                if not error.transient or attempt == ATTEMPTS - 1:
+                if not error.transient or error.locked or attempt == ATTEMPTS - 1:
                     raise
                 log.info("again: %s", error)
                 self.close()
@@ -191,9 +191,7 @@ class Rows:
         """A row that offends (a trigger, a constraint) is found by bisection and fails alone."""
         try:
             done = self._update(table, "rewrite", wanted)
-            held = [w for w in wanted if w.row.pk not in done]
-            if held:
-                done |= self._update(table, "rewrite_waiting", held)
+            done |= self._update_held(table, [w for w in wanted if w.row.pk not in done])
         except DatabaseError as error:
             if len(wanted) == 1:
                 return {wanted[0].row.id: None if error.transient else str(error)}
@@ -201,6 +199,15 @@ class Rows:
             return self._swap(table, wanted[:middle]) | self._swap(table, wanted[middle:])
         left = [w for w in wanted if w.row.pk not in done]
         return {w.row.id: RowOutcome.REWRITTEN for w in wanted if w.row.pk in done} | self._judge(table, left)
+
+    def _update_held(self, table: Table, held: Sequence[Rewrite]) -> set[str]:
+        """Wait once for rows that were skipped; who still cannot have them gets them in the next sweep."""
+        try:
+            return self._update(table, "rewrite_waiting", held) if held else set()
+        except DatabaseError as error:
+            if error.locked:
+                return set()
+            raise
 
     def _update(self, table: Table, query: str, wanted: Sequence[Rewrite]) -> set[str]:
         values = {
@@ -262,7 +269,9 @@ class Rows:
 
 def value_range(form: Format, prefix: str, within: Range) -> tuple[str, str]:
     """[low, high) of the column's values for a range of keys; wider where values do not sort as keys do."""
-    start = form.write(prefix).removesuffix(form.after)
+    if form.quoted:  # one key has several percent-encodings
+        return form.before, form.before + HIGHEST
+    start = form.before + prefix
     if not form.in_key_order:
         return start, start + HIGHEST
     return start + within.after, start + (HIGHEST if within.until is None else within.until + LOWEST)

@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from bucketops_api import counts
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.scalars import parse_duration
-from bucketops_jobs.errors import StoppedError, TransientError, UserError
+from bucketops_jobs.errors import PreconditionFailedError, StoppedError, TransientError, UserError
 from bucketops_jobs.migration import plans
 from bucketops_jobs.migration.context import Context
-from bucketops_jobs.migration.copy import LAST_LEGACY_WRITE
+from bucketops_jobs.migration.copy import LAST_LEGACY_WRITE, decided
 from bucketops_jobs.migration.journal import Reader
 from bucketops_jobs.migration.lookup import lookup
-from bucketops_jobs.migration.merge import Item, deletable
+from bucketops_jobs.migration.merge import Item, deletable, gave_up
 from bucketops_jobs.migration.walk import scoped, walk
 from bucketops_jobs.s3.store import Object
 
@@ -60,10 +60,17 @@ def _candidates(context: Context, items: Iterable[Item]) -> Iterator[Candidate]:
         if item.source is None:
             gone = item.entry is not None and item.entry.committed and bool(item.entry.source_etag)
             context.tally.add(counts.DELETED, int(gone))
-        elif (reason := deletable(item)) is None:
+        elif deletable(item) is None:
             yield Candidate(item, item.source, position)
-        elif item.entry is not None:
-            _postpone(context, item.key, reason)
+            continue
+        if _unsettled(context, item):
+            _postpone(context, item.key, deletable(item) or "a row names the legacy object")
+
+
+def _unsettled(context: Context, item: Item) -> bool:
+    """Whether a sweep has something to do for it; what has ended otherwise (a conflict, say) stays for good."""
+    decision = decided(context, item)
+    return decision is None or (decision.works and not gave_up(item, decision))
 
 
 def _process(context: Context, chunk: Sequence[Candidate], *, conditional: bool) -> None:
@@ -143,7 +150,8 @@ def _count(context: Context, candidate: Candidate, error: Exception | None) -> N
     elif isinstance(error, StoppedError):
         context.tally.add(counts.PENDING)
     else:
-        context.tally.add(counts.PENDING)
+        again = isinstance(error, TransientError | PreconditionFailedError)
+        context.tally.add(counts.PENDING, int(again))  # what is refused stays, and the audit names it
         context.tally.sample(candidate.item.key, "kept", str(error))
 
 

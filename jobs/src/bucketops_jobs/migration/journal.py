@@ -29,7 +29,8 @@ class Range:
     until: str | None = None
 
     def __contains__(self, key: str) -> bool:
-        return key > self.after and (self.until is None or key <= self.until)
+        """The first range holds the empty key too: the object whose key is the prefix itself."""
+        return (key > self.after or not self.after) and (self.until is None or key <= self.until)
 
 
 class Writer:
@@ -76,6 +77,10 @@ class Reader:
         taken = [int(p.segment.split("-")[0]) for p in self._parts if (p.epoch, p.shard) == (epoch, shard)]
         return max(taken, default=0) + 1
 
+    def next_epoch(self) -> str:
+        """The name of the epoch after all that have written anything, also those of an earlier resource's runs."""
+        return f"{max((int(part.epoch) for part in self._parts), default=0) + 1:06d}"
+
     def entries(self, epoch: str, shard: int, within: Range) -> Iterator[tuple[str, Entry]]:
         """(key, entry) in key order, of this shard and of whatever older epochs say of its keys."""
         parts = [part for part in self._parts if part.shard == shard or part.epoch != epoch]
@@ -113,7 +118,8 @@ def _part(key: str, name: str) -> _Part:
 
 def _encode(key: str, entry: Entry) -> list[object]:
     head = [key, entry.source_etag, entry.source_size, entry.copied, entry.before, entry.rows]
-    return [*head, entry.after, entry.outcome] if entry.committed else head
+    ended = entry.committed or entry.outcome is not None
+    return [*head, entry.after, entry.outcome, entry.committed, entry.message] if ended else head
 
 
 def _decode(line: list[Any]) -> tuple[str, Entry]:
@@ -121,6 +127,7 @@ def _decode(line: list[Any]) -> tuple[str, Entry]:
     known = tuple((row, RowOutcome(outcome)) for row, outcome in rows)
     entry = Entry(source_etag, size, copied, before, rows=known)
     if end:
-        after, outcome = end
-        entry = replace(entry, committed=True, after=after, outcome=Outcome(outcome) if outcome else None)
+        after, outcome, committed, message = end
+        known_as = Outcome(outcome) if outcome else None
+        entry = replace(entry, committed=committed, after=after, outcome=known_as, message=message)
     return key, entry

@@ -64,8 +64,16 @@ class Entry:
     after: str | None = None
     """ETag of the destination as we left it; None: other content that the user told us to keep."""
     outcome: Outcome | None = None
+    """What the object became; `failed` with an open intent: the copy was refused."""
+    message: str = ""
+    """Why it, or one of its rows, failed."""
     rows: tuple[tuple[str, RowOutcome], ...] = ()
     """Rows that named the legacy place, and what became of them (is to become, until committed)."""
+
+    @property
+    def became(self) -> Outcome:
+        """What the object became, if its copy is there."""
+        return self.outcome if self.committed and self.outcome else Outcome.MOVED
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +151,7 @@ def _source_gone(item: Item) -> Decision:
             return Decision(gone)
         lost = "neither the legacy nor the production object exists: the row stays as it is"
         return Decision(gone, row_outcome=RowOutcome.MISSING_SOURCE, message=lost)
-    outcome = (item.entry.outcome or Outcome.MOVED) if item.entry else None
+    outcome = item.entry.became if item.entry else None
     if item.legacy:
         return Decision(outcome, rewrite=RowOutcome.HEALED, journal=True)
     return Decision(outcome)
@@ -193,7 +201,7 @@ def _copy(expect: Expect) -> Decision:
 def _finished(item: Item, entry: Entry) -> Decision:
     """The object is done; rows that still name the legacy place are rewritten, an open intent is closed."""
     todo = bool(item.legacy) or not entry.committed
-    return Decision(entry.outcome or Outcome.MOVED, rewrite=RowOutcome.REWRITTEN if todo else None, journal=todo)
+    return Decision(entry.became, rewrite=RowOutcome.REWRITTEN if todo else None, journal=todo)
 
 
 def _conflict(item: Item, destination: Object, policy: Policy) -> Decision:
@@ -227,6 +235,17 @@ def deletable(item: Item) -> str | None:
     return None
 
 
+def gave_up(item: Item, decision: Decision) -> bool:
+    """Whether what is to be done has been tried and refused: each walk tries again, but nobody waits for it."""
+    entry = item.entry
+    if entry is None:
+        return False
+    if decision.copy is not None:
+        return entry.outcome is Outcome.FAILED and item.source is not None and item.source.etag == entry.source_etag
+    refused = {row for row, outcome in entry.rows if outcome is RowOutcome.FAILED}
+    return entry.committed and bool(item.legacy) and all(row.id in refused for row in item.legacy)
+
+
 def settled_rows(item: Item) -> dict[str, RowOutcome]:
     """Rows that the journal knows and that no longer name the legacy place, by id, and what became of them.
 
@@ -237,7 +256,12 @@ def settled_rows(item: Item) -> dict[str, RowOutcome]:
     legacy = {row.id for row in item.rows if row.legacy}
     modern = {row.id for row in item.rows if not row.legacy}
     return {
-        row: outcome if item.entry.committed or row in modern else RowOutcome.CHANGED_BY_APP
+        row: RowOutcome.CHANGED_BY_APP if _mended(outcome) or not (item.entry.committed or row in modern) else outcome
         for row, outcome in item.entry.rows
         if row not in legacy
     }
+
+
+def _mended(outcome: RowOutcome) -> bool:
+    """A row that we could not rewrite and that names the legacy place no more."""
+    return outcome is RowOutcome.FAILED

@@ -5,9 +5,8 @@ from __future__ import annotations
 from bucketops_api import counts
 from bucketops_jobs.migration import plans
 from bucketops_jobs.migration.context import Context
-from bucketops_jobs.migration.copy import count_settled
+from bucketops_jobs.migration.copy import count_settled, decided
 from bucketops_jobs.migration.journal import Reader
-from bucketops_jobs.migration.merge import decide
 from bucketops_jobs.migration.walk import scoped, walk
 
 
@@ -17,7 +16,10 @@ def run(context: Context) -> None:
     within = plan.ranges()[context.shard]
     entries = Reader(context.records).entries(plan.epoch, context.shard, within)
     for item in scoped(context, walk(context, within, entries)):
-        decision = decide(item, context.policy, context.same)
+        decision = decided(context, item)
+        if decision is None:
+            context.tally.add(counts.PENDING)
+            continue
         count_settled(context, item, decision)
         if decision.rewrite:
             context.tally.add(counts.ROWS + decision.rewrite, len(item.legacy))

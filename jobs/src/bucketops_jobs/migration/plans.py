@@ -71,7 +71,7 @@ class Sampler:
         """The last key of each of at most `shards` ranges but the last."""
         count = len(self.keys)
         picked = (self.keys[count * n // shards] for n in range(1, shards)) if count else ()
-        return tuple(dict.fromkeys(picked))
+        return tuple(key for key in dict.fromkeys(picked) if key)
 
 
 def shard_count(wanted: int | str, parallelism: int, keys: int) -> int:

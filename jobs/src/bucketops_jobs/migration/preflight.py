@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterable
+
 from bucketops_api.contract import Artifact
-from bucketops_api.names import run_number
 from bucketops_jobs.migration import census, checks, claim
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.copy import LAST_LEGACY_WRITE
 from bucketops_jobs.migration.journal import Range, Reader
+from bucketops_jobs.migration.merge import Entry
 from bucketops_jobs.migration.plans import Plan, Sampler, shard_count
 from bucketops_jobs.migration.transfer import mode
 from bucketops_jobs.migration.walk import walk
@@ -23,19 +26,20 @@ def run(context: Context) -> tuple[Artifact, str]:
     checks.rows(context)
     if context.spec.mode == "Apply":
         claim.take(context)
-    sampler, dangling = _survey(context)
+    reader = Reader(context.records)
+    epoch = reader.next_epoch()
+    sampler, dangling = _survey(context, reader.entries(epoch, 0, Range()))
     where = f"s3://{context.records.store.bucket}/{context.records.folder}"
     context.tally.facts = capabilities.facts() | {"copy": mode(context, capabilities), "records": where}
     newest = context.tally.marks.get(LAST_LEGACY_WRITE)
-    plan = _plan(context, capabilities, sampler, dangling)
+    plan = _plan(context, epoch, capabilities, sampler, dangling)
     return plan, "; ".join(checks.warnings(context, newest))
 
 
-def _survey(context: Context) -> tuple[Sampler, list[str]]:
+def _survey(context: Context, entries: Iterable[tuple[str, Entry]]) -> tuple[Sampler, list[str]]:
     """One walk over everything: the world before, the boundaries of the shards, rows that dangle already."""
     sampler, dangling = Sampler([]), list[str]()
-    epoch = _epoch(context)
-    for item in walk(context, Range(), Reader(context.records).entries(epoch, 0, Range())):
+    for item in walk(context, Range(), entries):
         census.count(context, item)
         dangling += [f"{row.id} {item.key}" for row in census.dangling(context, item)][: MOST_DANGLING - len(dangling)]
         if context.in_scope(item.key) and (item.source or item.legacy or item.entry):
@@ -47,11 +51,10 @@ def _survey(context: Context) -> tuple[Sampler, list[str]]:
     return sampler, dangling
 
 
-def _plan(context: Context, capabilities: Capabilities, sampler: Sampler, dangling: list[str]) -> Artifact:
+def _plan(context: Context, epoch: str, capabilities: Capabilities, sampler: Sampler, dangling: list[str]) -> Artifact:
     worker = context.spec.worker
     bounds = sampler.bounds(shard_count(worker.shards, worker.parallelism, sampler.seen))
     context.tally.facts["shards"] = str(len(bounds) + 1)
-    epoch = _epoch(context)
     plan = Plan(
         epoch=epoch,
         bounds=bounds,
@@ -60,8 +63,5 @@ def _plan(context: Context, capabilities: Capabilities, sampler: Sampler, dangli
         delete_if_match=capabilities.delete_if_match,
         dangling=tuple(dangling),
     )
-    return context.records.write_json(f"plans/{epoch}.json", plan.model_dump(mode="json"))
-
-
-def _epoch(context: Context) -> str:
-    return f"{run_number(context.run.run):06d}"
+    name = f"plans/{epoch}-{secrets.token_hex(4)}.json"  # never the name of a plan that somebody works by
+    return context.records.write_json(name, plan.model_dump(mode="json"))

@@ -6,9 +6,10 @@ import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from bucketops_jobs.errors import ItemError, PreconditionFailedError
-from bucketops_jobs.s3.store import ABSENT, Object, Store
+from bucketops_jobs.s3.store import ABSENT, Expect, Object, Store
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +19,9 @@ class Capabilities:
     """Which conditions the server honours."""
 
     copy_if_absent: bool
+    """If the destination is absent, and if its ETag is the one given."""
     put_if_absent: bool
+    """The same."""
     delete_if_match: bool
 
     def facts(self) -> dict[str, str]:
@@ -37,11 +40,12 @@ def probe(store: Store, folder: str) -> Capabilities:
     scratch = store.head(key)
     if scratch is None:
         raise ItemError(f"the scratch key {key!r} was written and is not there")
+    both = (ABSENT, Expect(etag="0" * len(etag)))
     wrong = Object(key, "0" * len(etag), scratch.size, scratch.modified)
     try:
         return Capabilities(
-            copy_if_absent=_refused(lambda: store.copy(store.bucket, scratch, key, ABSENT)),
-            put_if_absent=_refused(lambda: store.put(key, b"overwritten", {}, ABSENT)),
+            copy_if_absent=all(_refused(partial(store.copy, store.bucket, scratch, key, expect)) for expect in both),
+            put_if_absent=all(_refused(partial(store.put, key, b"overwritten", {}, expect)) for expect in both),
             delete_if_match=_delete_refused(store, wrong),
         )
     finally:

@@ -40,6 +40,10 @@ class S3Store:
         """The boto3 client, for rare calls of the control plane."""
         return self._client
 
+    def close(self) -> None:
+        """Give back all connections."""
+        self._client.close()
+
     def call(self, what: str, function: Callable[[], T], *, cost: int = 0) -> T:
         """One request with the engine's retries, its errors translated."""
 

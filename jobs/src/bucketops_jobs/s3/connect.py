@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
 from bucketops_api import names
@@ -20,7 +22,7 @@ _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 def client(ref: BucketRef, root: Path, *, concurrency: int) -> Any:  # noqa: ANN401 - boto3 has no types
     """A boto3 S3 client for a bucket; UserError names the Secret or key that is missing."""
-    session = boto3.session.Session(**_credentials(ref, root), region_name=ref.region or "us-east-1")
+    session = _session(ref, _credentials(ref, root))
     if ref.assume_role:
         session = _assumed(session, ref)
     return session.client(
@@ -38,6 +40,18 @@ def client(ref: BucketRef, root: Path, *, concurrency: int) -> Any:  # noqa: ANN
             s3={"addressing_style": _addressing(ref)},
         ),
     )
+
+
+def _session(ref: BucketRef, credentials: dict[str, str]) -> boto3.session.Session:
+    """A session of its own, for it keeps credentials; the service models behind it are read once per process."""
+    own = botocore.session.Session()
+    own.register_component("data_loader", _models())
+    return boto3.session.Session(**credentials, region_name=ref.region or "us-east-1", botocore_session=own)
+
+
+@cache
+def _models() -> Any:  # noqa: ANN401 - boto3 has no types
+    return botocore.session.Session().get_component("data_loader")
 
 
 def _addressing(ref: BucketRef) -> str:
@@ -96,9 +110,9 @@ def _assumed(session: boto3.session.Session, ref: BucketRef) -> boto3.session.Se
     extra = {"ExternalId": role.external_id} if role.external_id else {}
     answer = session.client("sts").assume_role(RoleArn=role.role_arn, RoleSessionName=names.MANAGER, **extra)
     got = answer["Credentials"]
-    return boto3.session.Session(
-        aws_access_key_id=got["AccessKeyId"],
-        aws_secret_access_key=got["SecretAccessKey"],
-        aws_session_token=got["SessionToken"],
-        region_name=ref.region or "us-east-1",
-    )
+    credentials = {
+        "aws_access_key_id": got["AccessKeyId"],
+        "aws_secret_access_key": got["SecretAccessKey"],
+        "aws_session_token": got["SessionToken"],
+    }
+    return _session(ref, credentials)

@@ -11,6 +11,7 @@ from bucketops_jobs.errors import (
     NotFoundError,
     PreconditionFailedError,
     TransientError,
+    UnreachableError,
     UserError,
     WorkerError,
 )
@@ -34,7 +35,7 @@ def translate(error: Exception, what: str) -> WorkerError:
     if isinstance(error, exceptions.ClientError):
         return _from_answer(error, what)
     if isinstance(error, exceptions.EndpointConnectionError | exceptions.ConnectTimeoutError):
-        return TransientError(f"{what}: the endpoint cannot be reached: {error}")
+        return UnreachableError(f"{what}: the endpoint cannot be reached: {error}")
     if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
         return UserError(
             Reason.CREDENTIALS_MISSING, f"{what}: no credentials: name a Secret or give the pod an identity"

@@ -136,7 +136,8 @@ def _observed(case: Case) -> Case:
     if run is None or seen is None:
         return case
     if not runs.ended(seen):
-        return _works_on(replace(case, status=results.live(case.status, run, seen, case.now)), run, seen)
+        every = timedelta(seconds=case.settings.status_seconds)
+        return _works_on(replace(case, status=results.live(case.status, run, seen, case.now, every)), run, seen)
     if seen.lost:  # a shard's result went with its pod: the phase is done again, which changes nothing
         return replace(case, status=results.failed(case.status, run, case.now))
     if seen.state == "Failed":

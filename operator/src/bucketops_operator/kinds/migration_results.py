@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -34,11 +34,12 @@ _WRONG = ("audit/dangling", "audit/unfinished", "audit/undeleted")
 M = TypeVar("M", bound=BaseModel)
 
 
-def live(status: MigrationStatus, run: Run, seen: ObservedRun, now: datetime) -> MigrationStatus:
-    """The status while a run works."""
-    so_far = counts.add(seen.result.counts, dict(seen.live))
+def live(status: MigrationStatus, run: Run, seen: ObservedRun, now: datetime, every: timedelta) -> MigrationStatus:
+    """The status while a run works; its numbers move at most once in `every`."""
     shards = Shard(total=seen.shards, active=seen.active, succeeded=seen.succeeded, failed=seen.failed)
-    return _counted(status, run, so_far, now).model_copy(update={"shards": shards})
+    if progress.is_due(status.progress, now, every):
+        status = _counted(status, run, counts.add(seen.result.counts, dict(seen.live)), now)
+    return status.model_copy(update={"shards": shards})
 
 
 def finished(status: MigrationStatus, run: Run, seen: ObservedRun, now: datetime) -> MigrationStatus:

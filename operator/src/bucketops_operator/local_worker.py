@@ -1,0 +1,142 @@
+"""One attempt of one shard on this machine: a process of its own, or a thread of this one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from bucketops_api import names
+from bucketops_api.contract import RunResult
+from bucketops_api.reasons import Reason
+from bucketops_operator.scrape import live_counts
+
+_TAIL = 500  # characters of a log
+
+RunWorker = Callable[[Path, int, threading.Event], tuple[int, RunResult]]
+"""Runs the shard of this number from the files below a folder until told to stop; answers exit code and result."""
+
+
+class Attempt(Protocol):
+    """What the interpreter of a Job needs of a pod."""
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, where it is one."""
+
+    def ended(self) -> int | None:
+        """The exit code, or None while it works."""
+
+    def result(self) -> RunResult:
+        """What it had to say; to be asked once it has ended."""
+
+    def live(self) -> Mapping[str, int]:
+        """Its counts so far."""
+
+    def stop(self) -> None:
+        """Ask it to stop, as SIGTERM does."""
+
+    def kill(self) -> None:
+        """End it at once, and wait for its end."""
+
+
+class ProcessAttempt:
+    """`python -m bucketops_jobs` as a process; `stem` names its files: <stem>.log, <stem>.result."""
+
+    def __init__(self, root: Path, index: int, stem: Path) -> None:
+        self._index, self._stem, self._port = index, stem, _free_port()
+        with self._file("log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "bucketops_jobs"],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=self._environment(root),
+            )
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    def ended(self) -> int | None:
+        return self._process.poll()
+
+    def result(self) -> RunResult:
+        try:
+            return RunResult.model_validate_json(self._file("result").read_text())
+        except (OSError, ValidationError):
+            log = self._file("log").read_text(errors="replace").strip()
+            why = f"shard {self._index} ended with {self._process.returncode}: {log[-_TAIL:] or 'nothing logged'}"
+            return RunResult(reason=Reason.RUN_FAILED, message=why)
+
+    def live(self) -> Mapping[str, int]:
+        return live_counts(["127.0.0.1"], self._port)
+
+    def stop(self) -> None:
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def _environment(self, root: Path) -> dict[str, str]:
+        """Nothing of ours that a pod would not have: no libpq or AWS variables."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PG"))}
+        return kept | {
+            names.ENV_ROOT: str(root),
+            names.ENV_INDEX: str(self._index),
+            names.ENV_RESULT: str(self._file("result")),
+            names.ENV_METRICS_PORT: str(self._port),
+        }
+
+    def _file(self, kind: str) -> Path:
+        return self._stem.with_name(f"{self._stem.name}.{kind}")
+
+
+class ThreadAttempt:
+    """The same worker as a thread: no start-up to pay for. Nobody can kill it, so `kill` waits for a safe point."""
+
+    pid: int | None = None
+
+    def __init__(self, root: Path, index: int, run_worker: RunWorker) -> None:
+        self._answer: tuple[int, RunResult] = (names.EXIT_RETRY, RunResult(reason=Reason.RUN_FAILED))
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(root, index, run_worker), daemon=True)
+        self._thread.start()
+
+    def _run(self, root: Path, index: int, run_worker: RunWorker) -> None:
+        self._answer = run_worker(root, index, self._stop)
+
+    def ended(self) -> int | None:
+        return None if self._thread.is_alive() else self._answer[0]
+
+    def result(self) -> RunResult:
+        return self._answer[1]
+
+    def live(self) -> Mapping[str, int]:
+        return {}
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def kill(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
