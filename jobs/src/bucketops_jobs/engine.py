@@ -30,13 +30,22 @@ class Engine:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def chunks(self, items: Iterable[Item], size: int) -> Iterator[Sequence[Item]]:
-        """Items in lists of `size`; raises StoppedError before a chunk when told to stop."""
+        """Items in lists of `size`.
+
+        Told to stop it raises StoppedError, at the end too: a worker that was interrupted must not pass for one that
+        is done.
+        """
         iterator = iter(items)
         while chunk := tuple(itertools.islice(iterator, size)):
-            if self.stop.is_set():
-                raise StoppedError("told to stop; the next attempt goes on from here")
+            self.require_going()
             self.pace.refresh()
             yield chunk
+        self.require_going()
+
+    def require_going(self) -> None:
+        """Raise StoppedError when told to stop."""
+        if self.stop.is_set():
+            raise StoppedError("told to stop; the next attempt goes on from here")
 
     def map(
         self, function: Callable[[Item], Answer], items: Sequence[Item]

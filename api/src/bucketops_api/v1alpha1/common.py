@@ -14,6 +14,7 @@ from bucketops_api.v1alpha1.scalars import (
     Count,
     Endpoint,
     FreeForm,
+    Key,
     Name,
     Prefix,
     Quantity,
@@ -61,7 +62,7 @@ class NameRef(Model):
 class KeyRef(NameRef):
     """One key of a Secret or ConfigMap."""
 
-    key: Name = Field("ca.crt", description="The key that holds the value.")
+    key: Key = Field("ca.crt", description="The key that holds the value.")
 
 
 class Credentials(Model):

@@ -116,7 +116,16 @@ Shards = Annotated[
     Schema((("x-kubernetes-int-or-string", True), ("maxLength", 8))),
 ]
 Text = Annotated[str, Field(max_length=1024)]
-Name = Annotated[str, Field(min_length=1, max_length=253)]
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=253),
+    matches(r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", "write a Kubernetes name: a-z, 0-9, '.' and '-', such as avatars-s3"),
+]
+Key = Annotated[
+    str,
+    Field(min_length=1, max_length=253),
+    matches(r"^[A-Za-z0-9._-]+$", "write a key as it stands in the Secret or ConfigMap, such as ca.crt"),
+]
 Prefix = Annotated[str, Field(max_length=1024)]
 BucketName = Annotated[
     str,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +25,7 @@ from bucketops_jobs.migration.connection import connect, translated
 from bucketops_jobs.migration.journal import Range
 from bucketops_jobs.migration.merge import Row, RowOutcome
 from bucketops_jobs.migration.paths import Format
+from bucketops_jobs.spool import Spool
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -29,6 +33,7 @@ T = TypeVar("T")
 Verdict = RowOutcome | str | None
 """What became of a row; a sentence: it failed; None: another transaction holds it."""
 
+FETCH = 10_000  # rows per round trip
 STATEMENT_TIMEOUT = "60s"
 ATTEMPTS = 6
 HIGHEST = "\U0010ffff"
@@ -148,26 +153,46 @@ class Rows:
             self._connection = None
 
     def load(self, within: Range) -> Iterator[tuple[str, Row]]:
-        """(relative key, row) of every row that names the legacy or the production place, in no particular order."""
-        for table in self.tables:
-            yield from self._load(table, within, legacy=True)
-            yield from self._load(table, within, legacy=False)
+        """(relative key, row) of every row that names the legacy or the production place, in key order.
 
-    def _load(self, table: Table, within: Range, *, legacy: bool) -> Iterator[tuple[str, Row]]:
+        All are read from one snapshot, in a short transaction; more rows than fit in memory wait in a file.
+        """
+        parts = [(table, legacy) for table in self.tables for legacy in (True, False)]
+
+        def run() -> list[Spool]:
+            with self._snapshot() as connection:
+                return [self._spool(connection, table, within, legacy=legacy) for table, legacy in parts]
+
+        spools = self._retried("read the rows", run)
+        streams = [_rows(table, spool, legacy=legacy) for (table, legacy), spool in zip(parts, spools, strict=True)]
+        return heapq.merge(*streams, key=itemgetter(0))
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[extensions.connection]:
+        connection = self._open()
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
+        try:
+            yield connection
+        finally:
+            if not connection.closed:
+                connection.rollback()
+                connection.set_session(isolation_level="default", readonly="default", autocommit=True)
+
+    def _spool(self, connection: extensions.connection, table: Table, within: Range, *, legacy: bool) -> Spool:
+        """(relative key, primary key, value) of one reference's rows of one form."""
         form, prefix = (table.old if legacy else table.new), self.prefixes[legacy]
         low, high = value_range(form, prefix, within)
-
-        def run() -> list[Any]:
-            with self._open().cursor() as cursor:
-                cursor.execute(table.statement("load"), {"low": low, "high": high})
-                return cursor.fetchall()
-
-        for pk, value in self._retried(f"read {table.name}", run):
-            key = form.read(value)
-            if key is None or not key.startswith(prefix) or key.removeprefix(prefix) not in within:
-                continue
-            if legacy or not self.is_legacy(table, value):
-                yield key.removeprefix(prefix), Row(table.index, pk, value, legacy)
+        spool = Spool()
+        with connection.cursor(name="bucketops_rows") as cursor:
+            cursor.itersize = FETCH
+            cursor.execute(table.statement("load"), {"low": low, "high": high})
+            for pk, value in cursor:
+                key = form.read(value)
+                if key is None or not key.startswith(prefix) or key.removeprefix(prefix) not in within:
+                    continue
+                if legacy or not self.is_legacy(table, value):
+                    spool.add((key.removeprefix(prefix), pk, value))
+        return spool
 
     def is_legacy(self, table: Table, value: str) -> bool:
         """Whether a value names the legacy place; one that could be read both ways does."""
@@ -248,23 +273,32 @@ class Rows:
         named: set[str] = set()
         for table in self.tables:
             if table.old.quoted:  # one key has several percent-encodings
-                named |= {key for key, _ in self._load(table, Range(), legacy=True)} & set(wanted)
+                named |= {key for key, row in self.load(Range()) if row.legacy} & set(wanted)
                 continue
             values = {table.old.write(self.prefixes[True] + key): key for key in wanted}
             found = self.query(f"read {table.name}", table.statement("naming"), {"values": list(values)})
             named |= {values[value] for (value,) in found if value in values}
         return named
 
-    def fence(self, stopped: Callable[[], bool]) -> None:
-        """Wait until every transaction that is open now has ended: what they write is then to be seen."""
+    def fence(self, require_going: Callable[[], None]) -> None:
+        """Wait until every transaction that is open now has ended: what they write is then to be seen.
+
+        `require_going` raises when the worker is told to stop: without the wait there is no evidence.
+        """
         (horizon,) = self.query("read the snapshot", queries()["snapshot"])[0]
-        while self.query("read the snapshot", queries()["oldest"])[0][0] < horizon and not stopped():
+        while self.query("read the snapshot", queries()["oldest"])[0][0] < horizon:
+            require_going()
             time.sleep(0.1)
 
     def lag(self) -> float | None:
         """Seconds that the furthest replica is behind; None where this role may not see it."""
         _, hidden, seconds = self.query("read the replication lag", queries()["lag"])[0]
         return None if hidden else float(seconds)
+
+
+def _rows(table: Table, spool: Spool, *, legacy: bool) -> Iterator[tuple[str, Row]]:
+    for key, pk, value in spool:
+        yield key, Row(table.index, pk, value, legacy)
 
 
 def value_range(form: Format, prefix: str, within: Range) -> tuple[str, str]:

@@ -76,7 +76,7 @@ def _unsettled(context: Context, item: Item) -> bool:
 def _process(context: Context, chunk: Sequence[Candidate], *, conditional: bool) -> None:
     keys = [candidate.item.key for candidate in chunk]
     if context.rows is not None:
-        context.rows.fence(context.engine.stop.is_set)
+        context.rows.fence(context.engine.require_going)
     checked = time.monotonic()
     named = context.rows.naming(keys) if context.rows is not None else set()
     span = chunk[-1].position - chunk[0].position + 1

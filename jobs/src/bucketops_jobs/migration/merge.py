@@ -91,6 +91,11 @@ class Item:
         """Rows that still name the legacy place."""
         return tuple(row for row in self.rows if row.legacy)
 
+    @property
+    def counted(self) -> bool:
+        """Whether it is an object of this migration, and so ends in an outcome: rows alone are none."""
+        return self.source is not None or (self.entry is not None and _counts(self.entry))
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

@@ -44,8 +44,7 @@ def _survey(context: Context, entries: Iterable[tuple[str, Entry]]) -> tuple[Sam
         dangling += [f"{row.id} {item.key}" for row in census.dangling(context, item)][: MOST_DANGLING - len(dangling)]
         if context.in_scope(item.key) and (item.source or item.legacy or item.entry):
             sampler.add(item.key)
-            known = item.source is not None or (item.entry is not None and bool(item.entry.source_etag))
-            context.tally.add(TOTAL, int(known))
+            context.tally.add(TOTAL, int(item.counted))
         if item.source is not None and context.in_scope(item.key):
             context.tally.mark(LAST_LEGACY_WRITE, item.source.modified)
     return sampler, dangling

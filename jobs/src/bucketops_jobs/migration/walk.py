@@ -31,10 +31,11 @@ def walk(context: Context, within: Range, entries: Iterable[tuple[str, Entry]]) 
         _tagged(_SOURCE, listing(context.source, context.spec.source.prefix, within)),
         _tagged(_DESTINATION, listing(context.destination, context.spec.destination.prefix, within)),
         _tagged(_ENTRY, entries),
-        _tagged(_ROW, sorted_rows(context, within)),
+        _tagged(_ROW, context.rows.load(within) if context.rows is not None else ()),
     )
     merged = heapq.merge(*streams, key=itemgetter(0, 1))
     for key, parts in itertools.groupby(merged, key=itemgetter(0)):
+        context.engine.require_going()
         yield join(key, parts)
 
 
@@ -55,13 +56,6 @@ def join(key: str, parts: Iterable[Tagged]) -> Item:
         else:
             found[stream] = part
     return Item(key, found.get(_SOURCE), found.get(_DESTINATION), found.get(_ENTRY), tuple(rows))
-
-
-def sorted_rows(context: Context, within: Range) -> list[tuple[str, Row]]:
-    """The shard's rows, read in one short transaction; a shard is cut small enough to hold them."""
-    if context.rows is None:
-        return []
-    return sorted(context.rows.load(within), key=itemgetter(0))
 
 
 def _tagged(stream: int, pairs: Iterable[tuple[str, Any]]) -> Iterator[Tagged]:

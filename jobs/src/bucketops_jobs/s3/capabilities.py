@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from bucketops_jobs.errors import ItemError, PreconditionFailedError
@@ -34,22 +34,28 @@ class Capabilities:
 
 
 def probe(store: Store, folder: str) -> Capabilities:
-    """Try each condition on a scratch key below `folder` (which ends in '/'); nothing stays behind."""
-    key = f"{folder}scratch-{secrets.token_hex(8)}"
-    etag = store.put(key, b"bucketops probes what this server honours", {})
-    scratch = store.head(key)
-    if scratch is None:
-        raise ItemError(f"the scratch key {key!r} was written and is not there")
-    both = (ABSENT, Expect(etag="0" * len(etag)))
-    wrong = Object(key, "0" * len(etag), scratch.size, scratch.modified)
+    """Try each condition on two scratch keys below `folder` (which ends in '/'); nothing stays behind."""
+    name = f"{folder}scratch-{secrets.token_hex(8)}"
+    source, scratch = _written(store, f"{name}-1"), _written(store, f"{name}-2")
+    key, wrong_etag = scratch.key, "0" * len(scratch.etag)
+    both = (ABSENT, Expect(etag=wrong_etag))
     try:
         return Capabilities(
-            copy_if_absent=all(_refused(partial(store.copy, store.bucket, scratch, key, expect)) for expect in both),
+            copy_if_absent=all(_refused(partial(store.copy, store.bucket, source, key, expect)) for expect in both),
             put_if_absent=all(_refused(partial(store.put, key, b"overwritten", {}, expect)) for expect in both),
-            delete_if_match=_delete_refused(store, wrong),
+            delete_if_match=_delete_refused(store, replace(scratch, etag=wrong_etag)),
         )
     finally:
-        store.delete([scratch], conditional=False)
+        store.delete([source, scratch], conditional=False)
+
+
+def _written(store: Store, key: str) -> Object:
+    """A scratch object. Two are needed: a copy onto itself is refused for reasons of its own."""
+    store.put(key, f"bucketops probes what this server honours: {key}".encode(), {})
+    found = store.head(key)
+    if found is None:
+        raise ItemError(f"the scratch key {key!r} was written and is not there")
+    return found
 
 
 def _refused(call: Callable[[], object]) -> bool:

@@ -1,0 +1,1 @@
+"""`bucketops`: the same work from a laptop, for people."""

@@ -1,0 +1,25 @@
+"""The command line. A subcommand is an entry point of the group `bucketops.commands`: any package may add one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+
+GROUP = "bucketops.commands"
+"""An entry point takes argparse's subparsers and adds a parser with `set_defaults(run=…)`; `run` answers the exit code."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse, dispatch, answer the exit code."""
+    parser = argparse.ArgumentParser(prog="bucketops", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for found in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        found.load()(commands)
+    parsed = parser.parse_args(arguments)
+    return int(parsed.run(parsed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

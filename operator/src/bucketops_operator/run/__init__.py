@@ -1,0 +1,1 @@
+"""`bucketops run`: a resource from a file, by the operator's own reconcile, with the workers on this machine."""

@@ -1,0 +1,108 @@
+"""A resource and its Secrets from files, with words that say what to mend."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from bucketops_api.v1alpha1 import API_VERSION, KINDS
+from bucketops_operator.executor import Resource
+from bucketops_operator.pods import config_map_names, secret_names
+
+Data = Mapping[str, Mapping[str, str]]
+"""By name of a Secret or ConfigMap, its keys and values."""
+
+
+class ManifestError(Exception):
+    """The file cannot be run; the message says what to write instead."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a run needs."""
+
+    resource: Resource
+    secrets: Data = field(default_factory=dict)
+    config_maps: Data = field(default_factory=dict)
+
+
+def read(file: Path, env_files: Iterable[str]) -> Manifest:
+    """The resource of a file (with the Secrets and ConfigMaps beside it), and Secrets from NAME=FILE.env."""
+    documents = _documents(file)
+    ours = [document for document in documents if document.get("kind") in KINDS]
+    if len(ours) != 1:
+        raise ManifestError(f"{file}: write exactly one resource of {', '.join(KINDS)}; found {len(ours)}")
+    secrets = _data(documents, "Secret") | dict(map(_env_file, env_files))
+    found = Manifest(_resource(file, ours[0]), secrets, _data(documents, "ConfigMap"))
+    _require(found)
+    return found
+
+
+def _documents(file: Path) -> list[dict[str, Any]]:
+    try:
+        return [document for document in yaml.safe_load_all(file.read_text()) if isinstance(document, dict)]
+    except (OSError, yaml.YAMLError) as error:
+        raise ManifestError(f"{file}: {error}") from error
+
+
+def _resource(file: Path, document: dict[str, Any]) -> Resource:
+    if document.get("apiVersion") != API_VERSION:
+        raise ManifestError(f"{file}: apiVersion: write {API_VERSION}")
+    kind, metadata = str(document["kind"]), document.get("metadata") or {}
+    name, namespace = str(metadata.get("name", "")), str(metadata.get("namespace", "default"))
+    if not name:
+        raise ManifestError(f"{file}: metadata.name: give the resource a name; its records are found by it")
+    try:
+        KINDS[kind].spec.model_validate(document.get("spec") or {})
+    except ValidationError as error:
+        raise ManifestError(f"{file}:\n" + "\n".join(_sentences(error))) from error
+    uid = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}/{namespace}/{name}"))
+    return Resource(kind, namespace, name, uid, 1, document["spec"], labels=metadata.get("labels") or {})
+
+
+def _sentences(error: ValidationError) -> Iterable[str]:
+    for fault in error.errors():
+        where = ".".join(("spec", *(str(part) for part in fault["loc"])))
+        what = "unknown field: see docs/reference.md" if fault["type"] == "extra_forbidden" else fault["msg"]
+        yield f"  {where}: {what.removeprefix('Value error, ')}"
+
+
+def _data(documents: Iterable[Mapping[str, Any]], kind: str) -> dict[str, dict[str, str]]:
+    """As the API server reads them: `data` of a Secret is base64, `stringData` is plain."""
+    found = {}
+    for document in documents:
+        if document.get("kind") == kind:
+            plain = dict(document.get("stringData") or {})
+            coded = document.get("data") or {}
+            decoded = {k: base64.b64decode(v).decode() for k, v in coded.items()} if kind == "Secret" else coded
+            found[str(document["metadata"]["name"])] = {**decoded, **plain}
+    return found
+
+
+def _env_file(argument: str) -> tuple[str, dict[str, str]]:
+    """NAME=FILE.env, a KEY=VALUE per line, as `kubectl create secret --from-env-file` reads it."""
+    name, equals, file = argument.partition("=")
+    if not equals:
+        raise ManifestError(f"--secret {argument}: write NAME=FILE.env")
+    try:
+        lines = Path(file).read_text().splitlines()
+    except OSError as error:
+        raise ManifestError(f"--secret {argument}: {error}") from error
+    pairs = (line.strip().partition("=") for line in lines if line.strip() and not line.strip().startswith("#"))
+    return name, {key.strip(): value for key, _, value in pairs}
+
+
+def _require(manifest: Manifest) -> None:
+    for name in secret_names(manifest.resource.spec):
+        if name not in manifest.secrets:
+            raise ManifestError(f"Secret {name} is named in the spec: give it with --secret {name}=FILE.env")
+    for name in config_map_names(manifest.resource.spec):
+        if name not in manifest.config_maps:
+            raise ManifestError(f"ConfigMap {name} is named in the spec: write it into the same file, after a line ---")

@@ -1,0 +1,190 @@
+"""A small world that obeys the storage's and the database's rules, an application in it, and our worker step by step.
+
+Content is a number that no two writes share; it is the ETag too. What must never happen is asserted where it would.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from bucketops_jobs.errors import NotFoundError, PreconditionFailedError
+from bucketops_jobs.migration.chunk import Settled, Work, intent, outcome, settle
+from bucketops_jobs.migration.database import Verdict
+from bucketops_jobs.migration.merge import Decision, Entry, Item, Outcome, Policy, Row, RowOutcome, decide, deletable
+from bucketops_jobs.s3.store import Object
+
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+Answer = str | PreconditionFailedError | NotFoundError | None
+
+
+def same(one: Object, other: Object) -> bool:
+    return one.etag == other.etag
+
+
+@dataclass
+class Blob:
+    """An object: what it holds, who wrote it, and when."""
+
+    content: int
+    writer: str
+    time: int
+
+
+@dataclass
+class Model:
+    """Both places, the rows (primary key -> (legacy, key)), and the journal."""
+
+    policy: Policy
+    source: dict[str, Blob] = field(default_factory=dict)
+    destination: dict[str, Blob] = field(default_factory=dict)
+    rows: dict[int, tuple[bool, str]] = field(default_factory=dict)
+    journal: dict[str, Entry] = field(default_factory=dict)
+    deleted_by_app: set[str] = field(default_factory=set)
+    """Production objects that the application deleted and nobody wrote since."""
+    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    # the application
+
+    def upload_legacy(self, key: str) -> None:
+        self.source[key] = self._written("app")
+
+    def delete_legacy(self, key: str) -> None:
+        """With the rows that name it, as an application deletes a picture."""
+        self._forget(legacy=True, key=key)
+        self.source.pop(key, None)
+
+    def upload_modern(self, key: str) -> None:
+        self.destination[key] = self._written("app")
+        self.deleted_by_app.discard(key)
+
+    def delete_modern(self, key: str) -> None:
+        self._forget(legacy=False, key=key)
+        self.destination.pop(key, None)
+        self.deleted_by_app.add(key)
+
+    def knows_modern(self, key: str) -> bool:
+        """Whether the application has a reason to touch a production object: a row names it, or it wrote it."""
+        blob = self.destination.get(key)
+        return blob is not None and (blob.writer == "app" or (False, key) in self.rows.values())
+
+    def write_row(self, pk: int, *, legacy: bool, key: str) -> bool:
+        """The application only ever names objects that are there."""
+        there = key in (self.source if legacy else self.destination)
+        if there:
+            self.rows[pk] = (legacy, key)
+        return there
+
+    def _written(self, writer: str) -> Blob:
+        number = next(self._numbers)
+        return Blob(number, writer, number)
+
+    def _forget(self, *, legacy: bool, key: str) -> None:
+        self.rows = {pk: named for pk, named in self.rows.items() if named != (legacy, key)}
+
+    # what the worker sees
+
+    def seen_rows(self, key: str) -> tuple[Row, ...]:
+        named = sorted((pk, legacy) for pk, (legacy, at) in self.rows.items() if at == key)
+        return tuple(Row(0, str(pk), _value(key, legacy=legacy), legacy) for pk, legacy in named)
+
+    def item(self, key: str, rows: tuple[Row, ...] | None = None) -> Item:
+        known = self.seen_rows(key) if rows is None else rows
+        return Item(
+            key, self._object(self.source, key), self._object(self.destination, key), self.journal.get(key), known
+        )
+
+    def decide(self, item: Item) -> Decision:
+        return decide(item, self.policy, same)
+
+    def _object(self, place: dict[str, Blob], key: str) -> Object | None:
+        blob = place.get(key)
+        return Object(key, str(blob.content), 1, WHEN) if blob else None
+
+    # what the worker does
+
+    def copy(self, work: Work) -> Answer:
+        """A conditional copy, as a server that keeps its word makes it."""
+        key, expect, seen = work.item.key, work.decision.copy, work.item.source
+        if expect is None or seen is None:
+            return None
+        now, there = self.source.get(key), self.destination.get(key)
+        if now is None:
+            return NotFoundError("source")
+        if str(now.content) != seen.etag or (expect.absent and there is not None):
+            return PreconditionFailedError("source or destination")
+        if expect.etag is not None and (there is None or str(there.content) != expect.etag):
+            return PreconditionFailedError("destination")
+        self._require_ours(key, there)
+        number = next(self._numbers)
+        self.destination[key] = Blob(now.content, "us", number)
+        self.deleted_by_app.discard(key)
+        return str(now.content)
+
+    def _require_ours(self, key: str, there: Blob | None) -> None:
+        if there is not None and self.policy.on_conflict != "Overwrite":
+            assert there.writer == "us", f"{key}: what {there.writer} wrote is overwritten"
+        entry = self.journal.get(key)
+        undone = key in self.deleted_by_app and entry is not None and entry.committed and not self.seen_rows(key)
+        assert not undone, f"{key}: deleted by the application and brought back"
+
+    def look(self, work: Work, answer: Answer) -> Settled:
+        key = work.item.key
+        return settle(work, answer, self._object(self.source, key), self._object(self.destination, key))
+
+    def rewrite(self, one: Settled, held: frozenset[str]) -> dict[str, Verdict]:
+        """Compare and swap; rows in `held` are locked by somebody, the row `9` breaks a constraint."""
+        verdicts: dict[str, Verdict] = {}
+        for row in one.work.item.legacy if one.rewrite else ():
+            pk, key = int(row.pk), one.work.item.key
+            now = self.rows.get(pk)
+            if now == (True, key) and row.pk == "9":
+                verdicts[row.id] = "the constraint says no"
+            elif now == (True, key) and row.pk not in held:
+                self.rows[pk] = (False, key)
+                verdicts[row.id] = RowOutcome.REWRITTEN
+            elif now == (True, key):
+                verdicts[row.id] = None
+            else:
+                verdicts[row.id] = RowOutcome.REWRITTEN if now == (False, key) else RowOutcome.CHANGED_BY_APP
+        return verdicts
+
+    def record(self, one: Settled, verdicts: dict[str, Verdict]) -> None:
+        """The outcome; content that was there already and equal is taken over as ours."""
+        if not one.commit:
+            return
+        key, there = one.work.item.key, self.destination.get(one.work.item.key)
+        self.journal[key] = outcome(one, verdicts)
+        equal = one.work.decision.outcome is Outcome.ALREADY and not one.work.decision.keeps
+        if equal and there is not None and there.writer == "before" and one.after == str(there.content):
+            there.writer = "us"
+
+    def intend(self, work: Work) -> None:
+        if work.decision.journal:
+            self.journal[work.item.key] = intent(work)
+
+    def delete(self, key: str) -> bool:
+        """The check and the request at once: between them lies the grace, which keeps writers of legacy rows away."""
+        if deletable(self.item(key)) is not None:
+            return False
+        source, there = self.source[key], self.destination.get(key)
+        assert (True, key) not in self.rows.values(), f"{key}: deleted while a row names it"
+        assert there is not None, f"{key}: deleted without a copy"
+        newer = there.writer == "app" and there.time > source.time
+        kept = self.policy.on_conflict == "KeepDestination"
+        assert there.content == source.content or newer or kept, f"{key}: deleted with other content at the destination"
+        del self.source[key]
+        return True
+
+    # what must always hold
+
+    def check(self) -> None:
+        for pk, (legacy, key) in self.rows.items():
+            if not legacy:
+                gone_by_app = key in self.deleted_by_app
+                assert key in self.destination or gone_by_app, f"row {pk} names {key}, which does not exist"
+
+
+def _value(key: str, *, legacy: bool) -> str:
+    return ("image/" if legacy else "avatar/") + key
