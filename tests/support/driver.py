@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bucketops_operator.executor import Resource
 from bucketops_jobs.__main__ import work
-from bucketops_operator.local import Local, Secrets
+from bucketops_operator.executor import Resource
+from bucketops_operator.local import Data, Local
 from bucketops_operator.local_worker import RunWorker
 from bucketops_operator.reconcile import reconcile
 from bucketops_operator.settings import Settings
@@ -26,7 +26,7 @@ class Driver:
     """One resource and the place where its runs happen; workers are threads, or `processes` that can be killed."""
 
     def __init__(
-        self, root: Path, secrets: Secrets, spec: dict[str, Any], name: str = "avatars", *, processes: bool = False
+        self, root: Path, secrets: Data, spec: dict[str, Any], name: str = "avatars", *, processes: bool = False
     ) -> None:
         run_worker = None if processes else RUN_WORKER
         self.local = Local(root, secrets, backoff_seconds=0.2, run_worker=run_worker)
@@ -72,7 +72,7 @@ def message(status: dict[str, Any], type_: str) -> str:
 
 @contextmanager
 def driving(
-    root: Path, secrets: Secrets, spec: dict[str, Any], name: str = "avatars", *, processes: bool = False
+    root: Path, secrets: Data, spec: dict[str, Any], name: str = "avatars", *, processes: bool = False
 ) -> Iterator[Driver]:
     driver = Driver(root, secrets, spec, name, processes=processes)
     try:

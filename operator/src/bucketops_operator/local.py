@@ -16,10 +16,10 @@ from bucketops_operator.executor import Event, Manifest, ObservedRun, Resource
 from bucketops_operator.local_job import LocalJob
 from bucketops_operator.local_worker import Attempt, ProcessAttempt, RunWorker, ThreadAttempt
 from bucketops_operator.objects import limits_name
-from bucketops_operator.pods import secret_names
+from bucketops_operator.pods import config_map_names, secret_names
 
-Secrets = Mapping[str, Mapping[str, str]]
-"""By name, the keys and values of each Secret."""
+Data = Mapping[str, Mapping[str, str]]
+"""By name, the keys and values of each Secret or ConfigMap."""
 
 
 class Local:
@@ -29,11 +29,17 @@ class Local:
     """
 
     def __init__(
-        self, root: Path, secrets: Secrets, *, backoff_seconds: float = 1.0, run_worker: RunWorker | None = None
+        self,
+        root: Path,
+        secrets: Data,
+        *,
+        config_maps: Data | None = None,
+        backoff_seconds: float = 1.0,
+        run_worker: RunWorker | None = None,
     ) -> None:
         self._root = root
         self._run_worker = run_worker
-        self._secrets = secrets
+        self._secrets, self._config_maps = secrets, config_maps or {}
         self._backoff = backoff_seconds
         self._jobs: dict[str, LocalJob] = {}
         self.statuses: dict[str, Mapping[str, object]] = {}
@@ -52,7 +58,7 @@ class Local:
             elif name in self._jobs:
                 self._jobs[name].patch(manifest)
             else:
-                self._mount_secrets(owner, name)
+                self._mount(owner, name)
                 self._jobs[name] = LocalJob(manifest, self._mounts(owner, name), self._backoff, self._start)
                 self._jobs[name].step()
 
@@ -76,6 +82,10 @@ class Local:
         """Stop every process that is still at work."""
         for job in self._jobs.values():
             job.kill()
+
+    def busy(self) -> bool:
+        """Whether any worker is still at work."""
+        return any(job.busy() for job in self._jobs.values())
 
     def processes(self, run: str) -> Sequence[int]:
         """Process ids of a run's workers, for tests that kill them."""
@@ -105,10 +115,16 @@ class Local:
             fresh.write_text(text)
             fresh.rename(target / key)
 
-    def _mount_secrets(self, owner: Resource, run: str) -> None:
-        spec = json.loads((self._mounts(owner, run) / names.RUN_FILE).read_text())["spec"]
-        for name in secret_names(spec):
-            folder = self._mounts(owner, run) / names.SECRETS_DIR / name
-            for key, value in self._secrets.get(name, {}).items():
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                (folder / key).write_text(value)
+    def _mount(self, owner: Resource, run: str) -> None:
+        """What the spec names, as the kubelet would mount it; an absent one is the worker's to tell of."""
+        root = self._mounts(owner, run)
+        spec = json.loads((root / names.RUN_FILE).read_text())["spec"]
+        _fill(root / names.SECRETS_DIR, secret_names(spec), self._secrets)
+        _fill(root / names.CONFIG_MAPS_DIR, config_map_names(spec), self._config_maps)
+
+
+def _fill(folder: Path, wanted: Iterable[str], data: Data) -> None:
+    for name in wanted:
+        for key, value in data.get(name, {}).items():
+            (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+            (folder / name / key).write_text(value)

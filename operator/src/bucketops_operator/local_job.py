@@ -67,6 +67,10 @@ class LocalJob:
             if index.attempt:
                 index.attempt.kill()
 
+    def busy(self) -> bool:
+        """Whether any of its workers is still at work."""
+        return bool(self._active())
+
     def processes(self) -> Sequence[int]:
         """The ids of those that are processes."""
         return [index.attempt.pid for index in self._active() if index.attempt and index.attempt.pid]

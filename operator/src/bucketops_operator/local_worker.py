@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
 
@@ -21,8 +22,29 @@ from bucketops_operator.scrape import live_counts
 
 _TAIL = 500  # characters of a log
 
-RunWorker = Callable[[Path, int, threading.Event], tuple[int, RunResult]]
-"""Runs the shard of this number from the files below a folder until told to stop; answers exit code and result."""
+
+class Counted(Protocol):
+    """Something that counts while it works."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """So far."""
+
+
+RunWorker = Callable[[Path, int, threading.Event, Callable[[Counted], None]], tuple[int, RunResult]]
+"""Runs the shard of this number from the files below a folder until told to stop; answers exit code and result.
+
+It hands over what it counts with before it begins.
+"""
+WORKERS = "bucketops.workers"
+"""Group of entry points; `thread` is a RunWorker. The operator knows the workers by it alone."""
+
+
+def thread_worker() -> RunWorker:
+    """The worker as a function, for runs in one process."""
+    (found,) = entry_points(group=WORKERS, name="thread")
+    worker: RunWorker = found.load()
+    return worker
 
 
 class Attempt(Protocol):
@@ -113,11 +135,15 @@ class ThreadAttempt:
     def __init__(self, root: Path, index: int, run_worker: RunWorker) -> None:
         self._answer: tuple[int, RunResult] = (names.EXIT_RETRY, RunResult(reason=Reason.RUN_FAILED))
         self._stop = threading.Event()
+        self._counted: Counted | None = None
         self._thread = threading.Thread(target=self._run, args=(root, index, run_worker), daemon=True)
         self._thread.start()
 
     def _run(self, root: Path, index: int, run_worker: RunWorker) -> None:
-        self._answer = run_worker(root, index, self._stop)
+        self._answer = run_worker(root, index, self._stop, self._watch)
+
+    def _watch(self, counted: Counted) -> None:
+        self._counted = counted
 
     def ended(self) -> int | None:
         return None if self._thread.is_alive() else self._answer[0]
@@ -126,7 +152,7 @@ class ThreadAttempt:
         return self._answer[1]
 
     def live(self) -> Mapping[str, int]:
-        return {}
+        return dict(self._counted.counts) if self._counted else {}
 
     def stop(self) -> None:
         self._stop.set()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bucketops_jobs.spool import Spool
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bucketops_jobs.spool import Spool
 
 RECORDS = st.lists(st.tuples(st.text(), st.text()))
 

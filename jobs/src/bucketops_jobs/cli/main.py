@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 
 GROUP = "bucketops.commands"
-"""An entry point takes argparse's subparsers and adds a parser with `set_defaults(run=…)`; `run` answers the exit code."""
+"""An entry point takes argparse's subparsers and adds one, with `set_defaults(run=…)` that answers the exit code."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -154,27 +154,17 @@ def intent(work: Work) -> Entry:
     item, decision = work.item, work.decision
     become = decision.rewrite or RowOutcome.REWRITTEN
     rows = tuple((settled_rows(item) | {row.id: become for row in item.legacy}).items())
-    if item.entry is not None and item.entry.committed and decision.copy is None and not _compared(work):
+    if item.entry is not None and item.entry.committed and decision.copy is None and not work.decision.compared:
         return replace(item.entry, rows=rows)
     open_copy = item.entry is not None and item.entry.copied and not item.entry.committed
     etag, size = _source(item)
     return Entry(
         source_etag=etag,
         source_size=size,
-        copied=decision.copy is not None or (open_copy and not _compared(work)),
+        copied=decision.copy is not None or (open_copy and not work.decision.compared),
         before=_before(item, decision),
         rows=rows,
     )
-
-
-def _compared(work: Work) -> bool:
-    """Whether the decision rests on a comparison of both contents, not on what the journal says."""
-    return work.decision.outcome is Outcome.ALREADY and work.decision.copy is None and not _holds(work)
-
-
-def _holds(work: Work) -> bool:
-    entry, source = work.item.entry, work.item.source
-    return entry is not None and entry.committed and source is not None and source.etag == entry.source_etag
 
 
 def _source(item: Item) -> tuple[str, int]:
@@ -220,7 +210,7 @@ def _after(work: Work, answer: str | None, destination: Object) -> str | None:
     if work.decision.keeps:
         return None
     entry = work.item.entry
-    keeps_entry = entry is not None and entry.committed and not _compared(work)
+    keeps_entry = entry is not None and entry.committed and not work.decision.compared
     return entry.after if entry is not None and keeps_entry else destination.etag
 
 

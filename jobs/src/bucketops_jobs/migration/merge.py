@@ -108,6 +108,8 @@ class Decision:
     """What a legacy row becomes; None: it stays, and counts as `row_outcome`."""
     row_outcome: RowOutcome | None = None
     journal: bool = False
+    compared: bool = False
+    """It rests on what both places hold now, not on what the journal says."""
     keeps: bool = False
     """The destination's other content stays, as the user told us."""
     message: str = ""
@@ -195,7 +197,7 @@ def _not_as_journalled(item: Item, source: Object, destination: Object, policy: 
     if entry is not None and not entry.committed and destination.etag == entry.before:
         return _copy(Expect(etag=destination.etag))  # the intent's copy was never made
     if same(source, destination):
-        return Decision(Outcome.ALREADY, rewrite=RowOutcome.REWRITTEN, journal=True)
+        return Decision(Outcome.ALREADY, rewrite=RowOutcome.REWRITTEN, journal=True, compared=True)
     return _conflict(item, destination, policy)
 
 
@@ -215,7 +217,7 @@ def _conflict(item: Item, destination: Object, policy: Policy) -> Decision:
     if policy.on_conflict == "Overwrite":
         return _copy(Expect(etag=destination.etag))
     if policy.on_conflict == "KeepDestination":
-        return Decision(Outcome.ALREADY, rewrite=RowOutcome.REWRITTEN, journal=True, keeps=True)
+        return Decision(Outcome.ALREADY, rewrite=RowOutcome.REWRITTEN, journal=True, compared=True, keeps=True)
     return Decision(
         Outcome.CONFLICT,
         row_outcome=RowOutcome.FAILED if item.legacy else None,

@@ -149,6 +149,8 @@ def _observed(case: Case) -> Case:
 
 
 def _works_on(case: Case, run: Run, seen: ObservedRun) -> Case:
+    if case.spec.suspend:
+        return case
     message = seen.waiting or f"run {run.id}: {seen.succeeded} of {seen.shards} shards are done"
     return case.judged(conditions.working(PHASES[run.phase][1], message))
 

@@ -17,7 +17,7 @@ from typing import Any
 from bucketops_api import names
 from bucketops_api.reasons import Reason
 from bucketops_operator.local import Local
-from bucketops_operator.local_worker import RunWorker, in_process_worker
+from bucketops_operator.local_worker import RunWorker, thread_worker
 from bucketops_operator.reconcile import reconcile
 from bucketops_operator.run import display
 from bucketops_operator.run.manifest import Manifest, ManifestError, read
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     previous = signal.signal(signal.SIGINT, lambda *_: stop.set())
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
-        status = work(manifest, stop, in_process_worker() if options.in_process else None)
+        status = work(manifest, stop, thread_worker() if options.in_process else None)
     finally:
         signal.signal(signal.SIGINT, previous)
     display.result(status, options.output, sys.stdout)

@@ -48,12 +48,12 @@ class Display:
         self._bar.update(self._task, description=phase, completed=progress.get("percent", 0), numbers=numbers)
         line = f"{phase:10} {progress.get('percent', 0):3} %  {numbers}"
         if not self._console.is_terminal and line != self._last:
-            self._console.print(line)
+            self._console.print(line, soft_wrap=True)
         self._last = line
 
     def say(self, text: str) -> None:
         """One sentence above the bar."""
-        self._console.print(text)
+        self._console.print(text, soft_wrap=True)
 
 
 def describe(progress: Mapping[str, Any]) -> str:
