@@ -9,6 +9,7 @@ import binaries
 import debian
 import host
 import kind
+import kubeadm
 from cache import locked
 from engine import Engine
 from shell import ClusterError, say
@@ -24,6 +25,7 @@ COMMANDS = {
     "image": "build and load the project's image only, print its name",
     "packages": "install the Debian packages only",
     "tool": "have one of the programs built, print its path",
+    "kill": "kill the kubelet with SIGKILL and start it again (host only; for tests of faults)",
 }
 
 
@@ -76,6 +78,8 @@ def ask(arguments: argparse.Namespace, engine: Engine) -> None:
             debian.install()
         case "tool":
             print(binaries.tool(arguments.name))
+        case "kill":
+            kubeadm.kill_kubelet()
 
 
 def main() -> int:

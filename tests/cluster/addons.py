@@ -36,7 +36,17 @@ def install_project(engine: Engine) -> None:
         image = ("--set", f"image.repository={repository}", "--set-string", f"image.tag={tag}")
         place = ("--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout", "3m")
         try:
-            run("helm", "upgrade", "--install", "bucketops", CHART, *place, *image, env=environment(engine))
+            run(
+                "helm",
+                "upgrade",
+                "--install",
+                "--force-conflicts",
+                "bucketops",
+                CHART,
+                *place,
+                *image,
+                env=environment(engine),
+            )
         except ClusterError as error:
             raise ClusterError(f"{error}\n{_state(engine)}") from None
 

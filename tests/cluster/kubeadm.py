@@ -42,7 +42,7 @@ def up() -> None:
     containerd.load(*images.CONTROL_PLANE)
     with step(f"starting Kubernetes {KUBERNETES_VERSION}"):
         network.check()
-        processes.start("kubelet", "sh", RUN / "kubelet.sh")
+        _start_kubelet()
         try:
             run(
                 *DIES_WITH_US,
@@ -63,6 +63,16 @@ def up() -> None:
         run(_program("kubectl"), *rollout, "deployment/coredns", env=_access())
         run(_program("kubectl"), *rollout, "daemonset/kube-proxy", env=_access())
     MADE_FROM.write_text(_fingerprint())
+
+
+def _start_kubelet() -> None:
+    processes.start("kubelet", "sh", RUN / "kubelet.sh")
+
+
+def kill_kubelet() -> None:
+    """As a crash of the node's agent would: the pods go on, nobody watches them until it is back."""
+    processes.kill("kubelet")
+    _start_kubelet()
 
 
 def down() -> None:

@@ -49,6 +49,14 @@ def stop(name: str, patience: float = 5) -> None:
     (PIDS / name).unlink(missing_ok=True)
 
 
+def kill(name: str) -> None:
+    """End a program at once, as a crash would."""
+    if (pid := _pid(name)) is not None:
+        os.kill(pid, signal.SIGKILL)
+    while alive(name):
+        time.sleep(0.05)
+
+
 def log_end(name: str, lines: int = 15) -> str:
     log = LOGS / f"{name}.log"
     return "\n".join([f"the end of {log}:", *log.read_text(errors="replace").splitlines()[-lines:]])

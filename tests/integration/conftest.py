@@ -15,7 +15,7 @@ from bucketops_api.privileges.migration import sql_grants
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from support.avatars import World, s3_client
 from support.driver import Driver, driving
-from support.identities import Identity, migration_user
+from support.identities import Identity, forbid, migration_user
 from support.servers import ADMIN, PASSWORD, Server, start_minio, start_postgres
 
 
@@ -42,6 +42,8 @@ class Lab:
     database: dict[str, str]
     root: Path
     drivers: list[Any]
+    grants: bool = True
+    """Whether the role gets the documented rights."""
 
     def spec(self, **changes: Any) -> dict[str, Any]:
         """The example's spec with this test's buckets; `changes` replace whole fields."""
@@ -56,7 +58,7 @@ class Lab:
                 "references": [{"table": "avatars", "key": "id", "column": "path"}],
             },
             "cleanup": {"policy": "Delete", "grace": "1s"},
-            "worker": {"parallelism": 2, "shards": 4, "concurrency": 8},
+            "worker": {"parallelism": 2, "shards": 2, "concurrency": 8},
         }
         return spec | changes
 
@@ -64,10 +66,15 @@ class Lab:
         """Credentials of a user and a role that have the documented rights and no others."""
         model = MigrationSpec.model_validate(spec)
         user = migration_user(self.endpoint, Identity(ADMIN, PASSWORD), model)
-        if model.database is not None:
+        if model.database is not None and self.grants:
             for grant in sql_grants(model.database, self.database["PGUSER"]):
                 self.world.sql(grant)
+        self.user = user
         return {"avatars-s3": user.secret(), "avatars-db": self.database}
+
+    def forbid(self, action: str, resource: str) -> None:
+        """Take one right from the last migration's user."""
+        forbid(self.endpoint, Identity(ADMIN, PASSWORD), self.user, action, resource)
 
     def drive(
         self,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bucketops_api import names
 from bucketops_jobs.__main__ import work
-from bucketops_operator.executor import Resource
+from bucketops_operator.executor import Manifest, Resource
 from bucketops_operator.local import Data, Local
 from bucketops_operator.local_worker import RunWorker
 from bucketops_operator.reconcile import reconcile
@@ -22,6 +24,22 @@ SETTINGS = Settings(status_seconds=0.2)
 RUN_WORKER: RunWorker = work
 
 
+class Pausing(Local):
+    """Lets a test act right before a phase starts."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.before: dict[str, Callable[[], object]] = {}
+
+    def apply(self, owner: Resource, objects: Iterable[Manifest]) -> None:
+        objects = list(objects)
+        for manifest in objects:
+            action = self.before.pop(manifest["metadata"]["labels"][names.LABEL_PHASE], None)
+            if action is not None:
+                action()
+        super().apply(owner, objects)
+
+
 class Driver:
     """One resource and the place where its runs happen; workers are threads, or `processes` that can be killed."""
 
@@ -29,9 +47,14 @@ class Driver:
         self, root: Path, secrets: Data, spec: dict[str, Any], name: str = "avatars", *, processes: bool = False
     ) -> None:
         run_worker = None if processes else RUN_WORKER
-        self.local = Local(root, secrets, backoff_seconds=0.2, run_worker=run_worker)
+        self.local = Pausing(root, secrets, backoff_seconds=0.2, run_worker=run_worker)
         self.resource = Resource("S3Migration", "default", name, str(uuid.uuid4()), 1, spec)
         self.seen: list[dict[str, Any]] = []
+
+    def before(self, phase: str, action: Callable[[], object]) -> Driver:
+        """Do something right before the first run of a phase starts."""
+        self.local.before[phase] = action
+        return self
 
     @property
     def status(self) -> dict[str, Any]:
@@ -64,6 +87,15 @@ class Driver:
 
 def condition(status: dict[str, Any], type_: str) -> bool:
     return any(c["type"] == type_ and c["status"] == "True" for c in status.get("conditions", ()))
+
+
+def phases(status: dict[str, Any]) -> list[str]:
+    """Of all runs, repeats left out."""
+    return [phase for phase, _ in itertools.groupby(run["phase"] for run in status["runs"])]
+
+
+def reason(status: dict[str, Any], type_: str) -> str:
+    return next((c["reason"] for c in status.get("conditions", ()) if c["type"] == type_), "")
 
 
 def message(status: dict[str, Any], type_: str) -> str:

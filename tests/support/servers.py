@@ -19,6 +19,7 @@ from pathlib import Path
 import psycopg2
 
 ROOT = Path(__file__).parents[2]
+WITH_PASSWORD = "with_password"
 ADMIN, PASSWORD = "bucketops-admin", "bucketops-for-testing-only"
 
 
@@ -80,6 +81,8 @@ def start_postgres(folder: Path) -> Server:
         cwd=folder,
         **who,
     )
+    rules = data / "pg_hba.conf"  # members of one role must know their password; all others are trusted
+    rules.write_text(f"host all +{WITH_PASSWORD} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
     options = ["-h", "127.0.0.1", "-p", str(port), "-k", "", "-c", "fsync=off", "-c", "max_connections=200"]
     with (folder / "postgres.log").open("wb") as log:
         process = subprocess.Popen(

@@ -157,7 +157,7 @@ def intent(work: Work) -> Entry:
     if item.entry is not None and item.entry.committed and decision.copy is None and not work.decision.compared:
         return replace(item.entry, rows=rows)
     open_copy = item.entry is not None and item.entry.copied and not item.entry.committed
-    etag, size = _source(item)
+    etag, size = ("", 0) if item.source is None and decision.compared else _source(item)
     return Entry(
         source_etag=etag,
         source_size=size,

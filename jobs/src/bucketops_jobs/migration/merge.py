@@ -158,9 +158,12 @@ def _source_gone(item: Item) -> Decision:
             return Decision(gone)
         lost = "neither the legacy nor the production object exists: the row stays as it is"
         return Decision(gone, row_outcome=RowOutcome.MISSING_SOURCE, message=lost)
-    outcome = item.entry.became if item.entry else None
+    outcome, ours = None, False
+    if item.entry is not None:
+        ours = item.entry.committed or _as_intended(item.entry, item.destination)
+        outcome = item.entry.became if ours else Outcome.CHANGED_BY_APP
     if item.legacy:
-        return Decision(outcome, rewrite=RowOutcome.HEALED, journal=True)
+        return Decision(outcome, rewrite=RowOutcome.HEALED, journal=True, compared=not ours)
     return Decision(outcome)
 
 
@@ -180,6 +183,11 @@ def _ours(entry: Entry, source: Object, destination: Object, same: Same) -> bool
         return False
     if source.etag == entry.source_etag:
         return same(source, destination)
+    return _as_intended(entry, destination)
+
+
+def _as_intended(entry: Entry, destination: Object) -> bool:
+    """Whether the destination looks like what an unfinished copy would have made of the source."""
     return (destination.etag, destination.size) == (entry.source_etag, entry.source_size)
 
 

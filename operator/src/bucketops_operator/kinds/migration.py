@@ -170,7 +170,7 @@ def _next(case: Case) -> Case:
     if last is None:
         return _start(case, "preflight")
     if last.result == "Failed":
-        return _start(case, last.phase) if case.now >= runs.retry_at(own) else case
+        return _start(case, _again(case, last)) if case.now >= runs.retry_at(own) else case
     if last.phase in FINAL:
         return case if _terminal(case) else _concluded(case, last)
     phase = following(case.spec, case.status, last, case.now)
@@ -178,6 +178,12 @@ def _next(case: Case) -> Case:
         due = delete_after(case.spec, case.status, last)
         case = replace(case, status=case.status.model_copy(update={"delete_after": due}))
     return _start(case, phase) if phase else _soaking(case)
+
+
+def _again(case: Case, last: Run) -> str:
+    """The phase that failed; a delete only while the user still wants it."""
+    retained = last.phase == "delete" and case.spec.cleanup.policy == "Retain"
+    return "sweep" if retained else last.phase
 
 
 def following(spec: MigrationSpec, status: MigrationStatus, last: Run, now: datetime) -> str | None:
@@ -207,8 +213,8 @@ def _soak(spec: MigrationSpec, status: MigrationStatus, last: Run, now: datetime
 
 
 def delete_after(spec: MigrationSpec, status: MigrationStatus, last: Run) -> datetime:
-    """The grace counts from the last legacy write seen; at least from the start of the work's own first look."""
-    written = status.last_legacy_write or last.completed_at or last.started_at
+    """The grace counts from the last legacy write seen, which is at least the preflight's start."""
+    written = status.last_legacy_write or last.started_at
     return written + parse_duration(spec.cleanup.grace)
 
 

@@ -55,7 +55,7 @@ def finished(status: MigrationStatus, run: Run, seen: ObservedRun, now: datetime
     )
     shards = Shard(total=seen.shards, succeeded=seen.succeeded, failed=seen.failed)
     changes: dict[str, object] = {"runs": [*status.runs[:-1], ended], "shards": shards}
-    changes |= _marks(status, seen.result)
+    changes |= _marks(status, run, seen.result)
     if run.phase == "preflight":
         changes |= _plan(seen.result)
     if run.phase in _COUNTED:
@@ -111,11 +111,11 @@ def _conclusion(reason: Reason, message: str, *, well: bool = True, phase: str =
     return Conclusion(well, phase or ("Succeeded" if well else "Failed"), reason, message, verdicts)
 
 
-def _marks(status: MigrationStatus, result: RunResult) -> dict[str, object]:
-    written = result.marks.get(LAST_LEGACY_WRITE)
-    if written is None:
-        return {}
-    return {"last_legacy_write": max(written, status.last_legacy_write or written)}
+def _marks(status: MigrationStatus, run: Run, result: RunResult) -> dict[str, object]:
+    """The newest legacy write, at least our own first look: whatever came before it may be younger than it looks."""
+    first = run.started_at if run.phase == "preflight" else None
+    found = [when for when in (result.marks.get(LAST_LEGACY_WRITE), status.last_legacy_write, first) if when]
+    return {"last_legacy_write": max(found)} if found else {}
 
 
 def _plan(result: RunResult) -> dict[str, object]:

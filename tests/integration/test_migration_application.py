@@ -1,0 +1,164 @@
+"""An application that works on while its pictures are moved: nothing of what it writes is lost or undone."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import Any, Self
+
+import psycopg2
+
+from support.avatars import LEGACY, MODERN, World, name, picture
+from support.driver import condition
+
+
+def put(world: World, path: str, number: int, version: int) -> None:
+    bucket = world.source if path.startswith(LEGACY) else world.destination
+    world.s3.put_object(Bucket=bucket, Key=path, Body=picture(number, version))
+
+
+def last_run(phase: str, result: str) -> Any:
+    return lambda status: (status["runs"][-1]["phase"], status["runs"][-1]["result"]) == (phase, result)
+
+
+def test_a_newer_legacy_picture_is_moved_too(lab: Any) -> None:
+    lab.world.seed(legacy=range(1, 21))
+    driver = lab.drive(lab.spec())
+    driver.before("sweep", lambda: put(lab.world, LEGACY + name(5), 5, version=1))
+    status = driver.finish()
+    assert condition(status, "Complete"), status
+    assert lab.world.body(lab.world.destination, MODERN + name(5)) == picture(5, 1)
+    assert status["outcomes"]["moved"] == 20
+
+
+def test_a_newer_modern_picture_is_not_undone(lab: Any) -> None:
+    lab.world.seed(legacy=range(1, 21))
+    driver = lab.drive(lab.spec())
+    driver.before("sweep", lambda: put(lab.world, MODERN + name(5), 5, version=1))
+    status = driver.finish()
+    assert condition(status, "Complete"), status
+    assert lab.world.body(lab.world.destination, MODERN + name(5)) == picture(5, 1)
+    assert lab.world.keys(lab.world.source) == {}
+
+
+def test_a_picture_that_was_written_on_both_sides_is_a_conflict(lab: Any) -> None:
+    lab.world.seed(legacy=range(1, 11))
+    driver = lab.drive(lab.spec())
+
+    def both() -> None:
+        put(lab.world, LEGACY + name(5), 5, version=1)
+        put(lab.world, MODERN + name(5), 5, version=2)
+
+    status = driver.before("sweep", both).finish()
+    assert condition(status, "Failed"), status
+    assert status["outcomes"]["conflict"] == 1
+    assert lab.world.body(lab.world.source, LEGACY + name(5)) == picture(5, 1)
+    assert lab.world.body(lab.world.destination, MODERN + name(5)) == picture(5, 2)
+
+
+def test_a_picture_that_the_application_deleted_is_not_brought_back(lab: Any) -> None:
+    lab.world.seed(legacy=range(1, 11))
+    driver = lab.drive(lab.spec())
+
+    def delete() -> None:
+        lab.world.sql("DELETE FROM avatars WHERE path = %s", (MODERN + name(5),))
+        lab.world.s3.delete_object(Bucket=lab.world.destination, Key=MODERN + name(5))
+
+    status = driver.before("sweep", delete).finish()
+    assert condition(status, "Complete"), status
+    assert MODERN + name(5) not in lab.world.keys(lab.world.destination)
+    assert status["outcomes"]["changedByApp"] == 1
+
+
+def test_a_legacy_row_that_comes_before_the_delete_keeps_its_object_and_is_rewritten(lab: Any) -> None:
+    lab.world.seed(legacy=range(1, 11))
+    driver = lab.drive(lab.spec())
+    status = driver.before("delete", lambda: lab.world.insert([LEGACY + name(5)])).finish()
+    assert condition(status, "Complete"), status
+    assert lab.world.paths()[-1] == MODERN + name(5)
+    assert [run["phase"] for run in status["runs"]].count("delete") == 2
+    assert status["rowOutcomes"]["rewritten"] == 11
+
+
+def test_a_locked_row_is_rewritten_after_its_release(lab: Any) -> None:
+    """Others are not kept waiting, and nothing is deleted meanwhile."""
+    lab.world.seed(legacy=range(1, 21))
+    holder = psycopg2.connect(lab.world.dsn)
+    with holder.cursor() as cursor:
+        cursor.execute("SELECT FROM avatars WHERE id = 7 FOR UPDATE")
+        driver = lab.drive(lab.spec())
+        started = time.monotonic()
+        driver.until(last_run("copy", "Running"))
+        status = driver.until(lambda status: [run["phase"] for run in status["runs"]][-1] == "sweep")
+        assert time.monotonic() - started < 15
+        assert [path for path in lab.world.paths() if path.startswith(LEGACY)] == [LEGACY + name(7)]
+        assert status["runs"][1]["pending"] == 1
+    holder.rollback()
+    holder.close()
+    status = driver.finish()
+    assert condition(status, "Complete"), status
+    assert status["rowOutcomes"]["rewritten"] == 20
+
+
+class Application:
+    """Uploads, replaces and reads pictures as its rows name them; it is told what the newest version is."""
+
+    def __init__(self, world: World, first: int, pause: float = 0.01) -> None:
+        self.world, self.pause, self.next = world, pause, first
+        self.newest: dict[int, int] = dict.fromkeys(range(1, first), 0)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        chance = random.Random(1)
+        connection = psycopg2.connect(self.world.dsn)
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            while not self._stop.is_set():
+                if chance.random() < 0.3:
+                    self._upload(cursor)
+                else:
+                    self._replace(cursor, chance.randrange(1, self.next))
+                time.sleep(self.pause)
+        connection.close()
+
+    def _upload(self, cursor: Any) -> None:
+        """A new user: the picture first, then the row, in the legacy form."""
+        number, self.next = self.next, self.next + 1
+        put(self.world, LEGACY + name(number), number, 0)
+        cursor.execute("INSERT INTO avatars (path) VALUES (%s)", (LEGACY + name(number),))
+        self.newest[number] = 0
+
+    def _replace(self, cursor: Any, number: int) -> None:
+        cursor.execute("SELECT path FROM avatars WHERE id = %s", (number,))
+        (path,) = cursor.fetchone()
+        version = self.newest[number] + 1
+        put(self.world, path, number, version)
+        self.newest[number] = version
+
+
+def test_a_busy_application_loses_nothing(lab: Any) -> None:
+    """It writes the legacy form until well into the migration; in the end every row names its newest picture."""
+    lab.world.seed(legacy=range(1, 151))
+    spec = lab.spec(cleanup={"policy": "Delete", "grace": "3s"})
+    spec["database"]["batchSize"] = 10
+    driver = lab.drive(spec)
+    with Application(lab.world, first=151) as application:
+        driver.until(lambda status: [run["phase"] for run in status["runs"]].count("sweep") >= 2)
+    status = driver.finish()
+    assert condition(status, "Complete"), status
+    assert lab.world.keys(lab.world.source) == {}
+    for number, path in enumerate(lab.world.paths(), 1):
+        assert path == MODERN + name(number)
+        assert lab.world.body(lab.world.destination, path) == picture(number, application.newest[number]), path
+    assert status["outcomes"]["moved"] == len(application.newest)
+    assert application.next > 151

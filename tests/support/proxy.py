@@ -1,0 +1,130 @@
+"""An HTTP proxy in front of a real server: counts requests, and may answer, delay or cut some of them itself."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
+from urllib.parse import urlsplit
+
+HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "proxy-connection"}
+
+
+@dataclass
+class Request:
+    """What a client asks for."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+
+    @property
+    def bucket(self) -> str:
+        return urlsplit(self.path).path.lstrip("/").partition("/")[0]
+
+    @property
+    def key(self) -> str:
+        return urlsplit(self.path).path.lstrip("/").partition("/")[2]
+
+
+@dataclass
+class Answer:
+    """What the proxy answers itself. `cut`: the connection is closed instead."""
+
+    status: int = 503
+    body: bytes = b""
+    cut: bool = False
+
+
+Rule = Callable[[Request], Answer | None]
+
+
+def pass_all(_: Request) -> Answer | None:
+    """The rule of a proxy that only counts."""
+    return None
+
+
+@dataclass
+class Proxy:
+    """Listens on loopback and passes to `target`; the Host header stays as the client signed it."""
+
+    target: str
+    rule: Rule = pass_all
+    after: Callable[[Request, int], None] = lambda *_: None
+    """Called with each request and the server's status once the server has answered."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """By `<METHOD> <bucket>`."""
+
+    def __enter__(self) -> Self:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+
+def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - the methods of one class
+    host = urlsplit(proxy.target)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            self.upstream = http.client.HTTPConnection(host.hostname or "", host.port, timeout=60)
+
+        def finish(self) -> None:
+            self.upstream.close()
+            super().finish()
+
+        def handle_any(self) -> None:
+            request = Request(self.command, self.path, dict(self.headers))
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            proxy.counts[f"{request.method} {request.bucket}"] += 1
+            own = proxy.rule(request)
+            if own is None:
+                self._pass(request, body)
+            elif own.cut:
+                self.close_connection = True
+            else:
+                self._reply(own.status, {}, own.body)
+
+        def _pass(self, request: Request, body: bytes) -> None:
+            self.upstream.putrequest(request.method, request.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in request.headers.items():
+                if name.lower() not in HOP_BY_HOP:
+                    self.upstream.putheader(name, value)
+            self.upstream.endheaders(body)
+            answer = self.upstream.getresponse()
+            data = answer.read()
+            proxy.after(request, answer.status)
+            self._reply(answer.status, dict(answer.getheaders()), data)
+
+        def _reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
+            self.send_response_only(status)
+            for name, value in headers.items():
+                if name.lower() not in HOP_BY_HOP | {"content-length"}:
+                    self.send_header(name, value)
+            length = headers.get("Content-Length") if self.command == "HEAD" else str(len(body))
+            self.send_header("Content-Length", length or "0")
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any  # noqa: N815 - the library's names
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    return Handler
