@@ -11,7 +11,7 @@ CLUSTER := $(PYTHON) tests/cluster
 PYTEST := $(BIN)/python -m pytest
 export BUCKETOPS_ENGINE := $(ENGINE)
 
-.PHONY: help demo test up down status unit integration e2e lint format generate verify lock image clean
+.PHONY: help demo test up down status unit integration e2e faults mutants lint format generate verify lock image clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -38,6 +38,12 @@ integration: $(READY) ## whole migrations on real MinIO and PostgreSQL, as proce
 
 e2e: up $(READY) ## the chart and the examples in the cluster
 	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/e2e
+
+faults: up $(READY) ## kills in the cluster, in the middle of the work
+	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/faults
+
+mutants: $(READY) ## take each guard away in turn and see a test go red
+	@$(BIN)/python tests/mutants/run.py
 
 lint: $(READY) ## ruff, mypy and import-linter
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

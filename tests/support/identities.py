@@ -50,6 +50,7 @@ def _admin(endpoint: str, admin: Identity) -> MinioAdmin:
 
 
 def migration_user(endpoint: str, admin: Identity, spec: MigrationSpec) -> Identity:
-    """One user for source and destination: the union of both identities' statements."""
-    statements = (*migration.source_statements(spec), *migration.destination_statements(spec))
+    """One user for source, destination and records: the union of all identities' statements."""
+    parts = (migration.source_statements, migration.destination_statements, migration.records_statements)
+    statements = [statement for part in parts for statement in part(spec)]
     return store_user(endpoint, admin, migration.policy(*statements))

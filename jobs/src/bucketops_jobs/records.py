@@ -14,13 +14,13 @@ from bucketops_api.contract import Artifact
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import ItemError, UserError
-from bucketops_jobs.s3.client import S3Store
+from bucketops_jobs.s3.store import Store
 
 
 class Records:
     """The folder of one resource under `.bucketops/`."""
 
-    def __init__(self, store: S3Store, folder: str) -> None:
+    def __init__(self, store: Store, folder: str) -> None:
         self.store = store
         self.folder = folder
 

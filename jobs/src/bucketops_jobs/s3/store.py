@@ -68,3 +68,12 @@ class Store(Protocol):
 
     def delete(self, objects: Iterable[Object], *, conditional: bool) -> dict[str, Exception]:
         """Delete; the answer has the keys that remain, with why. `conditional`: only while the ETag still holds."""
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Keys below `prefix` in order, records included."""
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Delete records of ours by key."""
+
+    def close(self) -> None:
+        """Give back all connections."""
