@@ -9,7 +9,7 @@ import pytest
 
 from bucketops_api.contract import RunResult
 from bucketops_api.v1alpha1.common import Sample
-from bucketops_operator.kinds.migration import SWEEP_PAUSE
+from bucketops_operator.kinds.migration_order import SWEEP_PAUSE
 from support.simulation import COUNTS, MOVED, START, Simulation
 
 DELETE = {"policy": "Delete", "grace": "1h"}

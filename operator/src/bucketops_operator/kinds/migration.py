@@ -7,29 +7,26 @@ In Plan mode: preflight -> plan. The status is the whole memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from bucketops_api.contract import Artifact, RunSpec, resolved
+from bucketops_api.contract import resolved
 from bucketops_api.names import run_number
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import Run
 from bucketops_api.v1alpha1.migration import MigrationSpec, MigrationStatus
-from bucketops_api.v1alpha1.scalars import parse_duration
 from bucketops_operator import conditions, progress
 from bucketops_operator.desired import Desired
-from bucketops_operator.executor import Event, Manifest, ObservedRun, Resource
+from bucketops_operator.executor import ObservedRun, Resource
 from bucketops_operator.kinds import migration_results as results
 from bucketops_operator.kinds import runs
-from bucketops_operator.objects import run_objects
+from bucketops_operator.kinds.migration_case import Case, objects
+from bucketops_operator.kinds.migration_order import FINAL, SWEEP_PAUSE, delete_after, following
 from bucketops_operator.settings import Settings
 
 LIVE = ("suspend", "trigger", "worker")
-SWEEP_PAUSE = timedelta(seconds=5)
-"""Between two sweeps while the application keeps changing things."""
-FINAL = {"plan", "audit"}
 PHASES = {
     "preflight": ("Preflight", Reason.PREFLIGHT),
     "plan": ("Preflight", Reason.PLANNING),
@@ -38,29 +35,6 @@ PHASES = {
     "delete": ("Deleting", Reason.DELETING),
     "audit": ("Auditing", Reason.AUDITING),
 }
-
-
-@dataclass(frozen=True)
-class Case:
-    """One call of the machine."""
-
-    resource: Resource
-    spec: MigrationSpec
-    status: MigrationStatus
-    history: Sequence[ObservedRun]
-    now: datetime
-    settings: Settings
-    events: tuple[Event, ...] = ()
-
-    def judged(self, verdicts: conditions.Verdicts, **changes: object) -> Case:
-        """The same with other conditions, and other fields of the status."""
-        merged = conditions.merge(self.status.conditions, verdicts, self.resource.generation, self.now)
-        return replace(self, status=self.status.model_copy(update={"conditions": merged, **changes}))
-
-    def told(self, reason: str, message: str, *, warning: bool = False) -> Case:
-        """The same with one more Event."""
-        event = Event(reason, message, "Warning" if warning else "Normal")
-        return replace(self, events=(*self.events, event))
 
 
 def desired(resource: Resource, history: Sequence[ObservedRun], now: datetime, settings: Settings) -> Desired:
@@ -186,43 +160,6 @@ def _again(case: Case, last: Run) -> str:
     return "sweep" if retained else last.phase
 
 
-def following(spec: MigrationSpec, status: MigrationStatus, last: Run, now: datetime) -> str | None:
-    """The phase after a run that succeeded; None: not yet."""
-    if last.phase == "preflight":
-        return "plan" if spec.mode == "Plan" else "copy"
-    if last.phase == "copy":
-        return "sweep"
-    ended = last.completed_at or now
-    unsettled = last.changed or last.pending
-    if last.phase == "delete":
-        return "sweep" if last.pending else "audit"
-    if unsettled:
-        return "sweep" if now >= ended + SWEEP_PAUSE else None
-    if spec.cleanup.policy == "Retain":
-        return "audit"
-    return _soak(spec, status, last, now)
-
-
-def _soak(spec: MigrationSpec, status: MigrationStatus, last: Run, now: datetime) -> str | None:
-    """Delete when the grace is over and the last sweep, which found nothing, began after that or is fresh."""
-    due, every = delete_after(spec, status, last), sweep_every(spec)
-    since = now - (last.completed_at or now)
-    if since >= every:
-        return "sweep"
-    return "delete" if now >= due else None
-
-
-def delete_after(spec: MigrationSpec, status: MigrationStatus, last: Run) -> datetime:
-    """The grace counts from the last legacy write seen, which is at least the preflight's start."""
-    written = status.last_legacy_write or last.started_at
-    return written + parse_duration(spec.cleanup.grace)
-
-
-def sweep_every(spec: MigrationSpec) -> timedelta:
-    """How often the soak looks again: a quarter of the grace, from 10 s to 10 min."""
-    return min(timedelta(minutes=10), max(timedelta(seconds=10), parse_duration(spec.cleanup.grace) / 4))
-
-
 def _start(case: Case, phase: str) -> Case:
     name, reason = PHASES[phase]
     started = runs.start(case.resource, case.status.runs, phase, case.now, case.settings)
@@ -270,7 +207,7 @@ def _answer(case: Case) -> Desired:
     run = runs.current(case.status.runs)
     return Desired(
         status=case.status,
-        objects=_objects(case, run) if run else (),
+        objects=objects(case, run) if run else (),
         keep=frozenset(known.id for known in case.status.runs),
         events=case.events,
         requeue=_requeue(case, run),
@@ -286,35 +223,3 @@ def _requeue(case: Case, run: Run | None) -> timedelta | None:
     if last.result == "Failed":
         return max(timedelta(seconds=1), runs.retry_at(case.status.runs) - case.now)
     return timedelta(seconds=min(case.settings.status_seconds, SWEEP_PAUSE.total_seconds()))
-
-
-def _objects(case: Case, run: Run) -> Sequence[Manifest]:
-    spec, seen = case.spec, runs.observed(run, case.history)
-    return run_objects(
-        case.resource,
-        _run_spec(case, run),
-        parallelism=spec.worker.parallelism,
-        suspend=spec.suspend,
-        limits=runs.limits(spec.worker, seen.active if seen else spec.worker.parallelism, _lag(spec)),
-        settings=case.settings,
-    )
-
-
-def _lag(spec: MigrationSpec) -> float | None:
-    most = spec.database.max_replication_lag if spec.database else None
-    return parse_duration(most).total_seconds() if most else None
-
-
-def _run_spec(case: Case, run: Run) -> RunSpec:
-    plan = case.status.plan if run.phase != "preflight" else None
-    return RunSpec(
-        kind=case.resource.kind,
-        phase=run.phase,
-        namespace=case.resource.namespace,
-        name=case.resource.name,
-        run=run.id,
-        shards=plan.shards if plan else 1,
-        plan=Artifact(key=plan.key, sha256=plan.sha256) if plan else None,
-        not_before=case.status.delete_after if run.phase == "delete" else None,
-        spec=resolved(case.spec),
-    )

@@ -1,0 +1,51 @@
+"""Which phase of a migration comes after which, and when. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bucketops_api.v1alpha1.common import Run
+from bucketops_api.v1alpha1.migration import MigrationSpec, MigrationStatus
+from bucketops_api.v1alpha1.scalars import parse_duration
+
+SWEEP_PAUSE = timedelta(seconds=5)
+"""Between two sweeps while the application keeps changing things."""
+FINAL = {"plan", "audit"}
+"""Phases after which the work is done."""
+
+
+def following(spec: MigrationSpec, status: MigrationStatus, last: Run, now: datetime) -> str | None:
+    """The phase after a run that succeeded; None: not yet."""
+    if last.phase == "preflight":
+        return "plan" if spec.mode == "Plan" else "copy"
+    if last.phase == "copy":
+        return "sweep"
+    ended = last.completed_at or now
+    unsettled = last.changed or last.pending
+    if last.phase == "delete":
+        return "sweep" if last.pending else "audit"
+    if unsettled:
+        return "sweep" if now >= ended + SWEEP_PAUSE else None
+    if spec.cleanup.policy == "Retain":
+        return "audit"
+    return _soak(spec, status, last, now)
+
+
+def _soak(spec: MigrationSpec, status: MigrationStatus, last: Run, now: datetime) -> str | None:
+    """Delete when the grace is over and the last sweep, which found nothing, began after that or is fresh."""
+    due, every = delete_after(spec, status, last), sweep_every(spec)
+    since = now - (last.completed_at or now)
+    if since >= every:
+        return "sweep"
+    return "delete" if now >= due else None
+
+
+def delete_after(spec: MigrationSpec, status: MigrationStatus, last: Run) -> datetime:
+    """The grace counts from the last legacy write seen, which is at least the preflight's start."""
+    written = status.last_legacy_write or last.started_at
+    return written + parse_duration(spec.cleanup.grace)
+
+
+def sweep_every(spec: MigrationSpec) -> timedelta:
+    """How often the soak looks again: a quarter of the grace, from 10 s to 10 min."""
+    return min(timedelta(minutes=10), max(timedelta(seconds=10), parse_duration(spec.cleanup.grace) / 4))

@@ -1,0 +1,54 @@
+"""What a worker counts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from bucketops_api.contract import SAMPLES
+from bucketops_jobs.tally import Tally
+from bucketops_operator.scrape import parse
+
+OLD, NEW = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def test_counts_add_up_and_zeros_are_left_out() -> None:
+    tally = Tally()
+    for amount in (1, 2, 0):
+        tally.add("done", amount)
+    tally.add("pending", 0)
+    assert tally.result().counts == {"done": 3}
+
+
+def test_the_latest_mark_counts() -> None:
+    tally = Tally()
+    for when in (OLD, NEW, OLD):
+        tally.mark("lastLegacyWrite", when)
+    assert tally.result().marks == {"lastLegacyWrite": NEW}
+
+
+def test_only_the_first_samples_are_kept_and_faults_come_before_them() -> None:
+    tally = Tally()
+    for number in range(SAMPLES + 5):
+        tally.sample(f"k{number}", "conflict", "other content")
+    tally.sample("fault", "dangling", "names nothing", first=True)
+    keys = [sample.key for sample in tally.result().samples]
+    assert len(keys) == SAMPLES
+    assert keys[:2] == ["fault", "k0"]
+
+
+def test_long_keys_and_messages_are_cut() -> None:
+    tally = Tally()
+    tally.sample("k" * 1024, "failed", "m" * 5000)
+    (sample,) = tally.result().samples
+    assert (len(sample.key), len(sample.message)) == (256, 300)
+
+
+def test_the_operator_reads_the_very_counts_from_the_metrics() -> None:
+    tally, registry = Tally(), CollectorRegistry()
+    registry.register(tally)
+    found = {"objects/moved": 3, "objects/failed": 1, "rows/rewritten": 4, "done": 4, "bytes": 123}
+    for name, amount in found.items():
+        tally.add(name, amount)
+    assert parse(generate_latest(registry).decode()) == found
