@@ -15,7 +15,7 @@ import pytest
 from support.avatars import LEGACY, MODERN, Reader, World, name, picture
 from support.cluster import ROOT, Cluster, avatars_world, example, give_access, wait_for
 
-OBJECTS = 3000
+OBJECTS = 1500
 SYSTEM = "bucketops-system"
 
 
@@ -34,7 +34,7 @@ def begin(cluster: Cluster) -> tuple[World, dict[str, Any]]:
     world.seed(range(1, OBJECTS + 1), range(OBJECTS + 1, OBJECTS + 21))
     manifest["spec"]["cleanup"]["grace"] = "3s"
     manifest["spec"]["database"]["batchSize"] = 100
-    manifest["spec"]["worker"]["requestsPerSecond"] = 160  # slow enough to be killed in the middle, several times
+    manifest["spec"]["worker"]["requestsPerSecond"] = 90  # slow enough to be killed in the middle, several times
     give_access(cluster, world, manifest)
     cluster.apply(manifest)
     return world, manifest
@@ -87,7 +87,7 @@ def kill_kubelet(_: Cluster) -> None:
     subprocess.run([sys.executable, str(ROOT / "tests/cluster"), "kill"], check=True)
 
 
-def finished(cluster: Cluster, world: World) -> dict[str, Any]:
+def expect_the_right_end(cluster: Cluster, world: World) -> dict[str, Any]:
     """Wait for the end and require that it is the right one."""
     cluster.kubectl("wait", "--for=condition=Complete", "--timeout=5m", "s3migration/avatars")
     status = cluster.status("s3migration", "avatars")
@@ -118,7 +118,7 @@ def test_kills_in_the_middle_change_nothing_in_the_end(
             fault(cluster)
             time.sleep(1)
             seen.append(percent(cluster))
-        finished(cluster, world)
+        expect_the_right_end(cluster, world)
     assert seen == sorted(seen)
     assert reader.wrong == []
 
@@ -132,7 +132,7 @@ def test_a_deleted_resource_stops_its_pods_and_goes_on_when_applied_again(cluste
         rows = [path for path in world.paths() if path.startswith(LEGACY)]
         assert 0 < len(rows) < OBJECTS
         cluster.apply(manifest)
-        finished(cluster, world)
+        expect_the_right_end(cluster, world)
     assert reader.wrong == []
 
 
@@ -140,7 +140,7 @@ def test_two_operators_at_once_do_no_harm(cluster: Cluster) -> None:
     cluster.kubectl("scale", "deployment/bucketops", "--replicas=2", namespace=SYSTEM)
     try:
         world, _ = begin(cluster)
-        finished(cluster, world)
+        expect_the_right_end(cluster, world)
     finally:
         cluster.kubectl("scale", "deployment/bucketops", "--replicas=1", namespace=SYSTEM)
 

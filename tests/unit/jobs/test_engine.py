@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from bucketops_api.reasons import Reason
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.errors import ItemError, StoppedError, TransientError, UserError
-from bucketops_api.reasons import Reason
 from bucketops_jobs.limits import Pace
 
 
@@ -58,12 +58,11 @@ def test_told_to_stop_no_further_item_begins(engine: Engine) -> None:
 
 
 def test_told_to_stop_no_further_chunk_begins(engine: Engine) -> None:
-    seen = []
+    chunks = engine.chunks(range(10), 2)
+    assert next(chunks) == (0, 1)
+    engine.stop.set()
     with pytest.raises(StoppedError):
-        for chunk in engine.chunks(range(10), 2):
-            seen.append(chunk)
-            engine.stop.set()
-    assert len(seen) == 1
+        next(chunks)
 
 
 def test_a_worker_that_was_interrupted_never_passes_for_done(engine: Engine) -> None:

@@ -51,7 +51,7 @@ def test_other_errors_are_not_tried_again(pace: Pace) -> None:
     assert len(calls) == 1
 
 
-def test_slow_down_cuts_by_a_third_and_answers_grow_again(pace: Pace) -> None:
+def test_slow_down_cuts_by_a_third_and_answers_grow_again() -> None:
     gate = Gate(64)
     before = gate.limit
     gate.throttled()

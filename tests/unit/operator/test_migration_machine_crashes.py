@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.simulation import COUNTS, MOVED, Simulation
 
-STEPS = st.lists(
-    st.sampled_from(
-        ("wait", "crash", "end", "busy", "lingers", "fail", "lost", "suspend", "resume", "retain", "trigger", "vanish")
-    ),
-    max_size=40,
-)
+CHANGES: dict[str, Callable[[Simulation], dict[str, Any]]] = {
+    "suspend": lambda _: {"suspend": True},
+    "resume": lambda _: {"suspend": False},
+    "retain": lambda _: {"cleanup": {"policy": "Retain"}},
+    "trigger": lambda sim: {"trigger": str(sim.now)},
+}
+ENDS: dict[str, Callable[[Simulation], object]] = {
+    "end": lambda sim: sim.end(COUNTS[sim.phase]),
+    "busy": lambda sim: sim.end(MOVED | {"changed": 1, "pending": 1}),
+    "lingers": lambda sim: sim.see(state="Succeeded", active=0, pods=1, succeeded=sim.job.shards),
+    "fail": lambda sim: sim.fail(),
+    "lost": lambda sim: sim.see(state="Succeeded", active=0, pods=0, lost=1),
+    "vanish": lambda sim: sim.jobs.pop(sim.ids[-1]),
+}
 
 
 def take(sim: Simulation, step: str) -> None:
     """What may happen between two reconciles; whatever needs a run that works waits for one."""
     works = bool(sim.status["runs"]) and sim.ids[-1] in sim.jobs and sim.status["runs"][-1]["result"] == "Running"
-    match step:
-        case "suspend" | "resume":
-            sim.change(suspend=step == "suspend")
-        case "retain":
-            sim.change(cleanup={"policy": "Retain"})
-        case "trigger":
-            sim.change(trigger=str(sim.now))
-        case "end" if works:
-            sim.end(COUNTS[sim.phase])
-        case "busy" if works:
-            sim.end(MOVED | {"changed": 1, "pending": 1})
-        case "lingers" if works:
-            sim.see(state="Succeeded", active=0, pods=1, succeeded=sim.job.shards)
-        case "fail" if works:
-            sim.fail()
-        case "lost" if works:
-            sim.see(state="Succeeded", active=0, pods=0, lost=1)
-        case "vanish" if works:
-            del sim.jobs[sim.ids[-1]]
-    if step == "crash":
-        sim.step(seconds=20, crash=True)
-        sim.step()
-    else:
-        sim.step(seconds=20)
+    if step in CHANGES:
+        sim.change(**CHANGES[step](sim))
+    elif step in ENDS and works:
+        ENDS[step](sim)
+    sim.step(seconds=20, crash=step == "crash")
+    sim.step()
+
+
+STEPS = st.lists(st.sampled_from(("wait", "crash", *CHANGES, *ENDS)), max_size=40)
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,0 +1,118 @@
+"""What operator and workers tell each other."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from bucketops_api import counts
+from bucketops_api.contract import RESULT_BYTES, SAMPLES, Artifact, Limits, RunResult, RunSpec, resolved, total
+from bucketops_api.v1alpha1.common import Sample
+from bucketops_api.v1alpha1.migration import MigrationSpec
+
+OLD, NEW = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+ANY = st.text(max_size=60)
+RESULTS = st.builds(
+    RunResult,
+    reason=st.text(max_size=40),
+    message=st.text(max_size=3000),
+    counts=st.dictionaries(ANY, st.integers(0, 2**60), max_size=40),
+    facts=st.dictionaries(ANY, st.text(max_size=400), max_size=10),
+    samples=st.lists(st.builds(Sample, key=st.text(max_size=256), outcome=ANY, message=st.text(max_size=300))).map(
+        tuple
+    ),
+    plan=st.none() | st.builds(Artifact, key=st.text(max_size=600), sha256=st.just("0" * 64)),
+)
+
+
+def sample(key: str, outcome: str = "conflict") -> Sample:
+    return Sample(key=key, outcome=outcome)
+
+
+@settings(max_examples=200, deadline=None)
+@given(RESULTS)
+def test_a_result_fits_a_termination_message_whatever_it_holds(result: RunResult) -> None:
+    text = result.encode()
+    assert len(text.encode()) <= RESULT_BYTES
+    RunResult.model_validate_json(text)
+
+
+def test_what_fits_is_told_in_full() -> None:
+    result = RunResult(
+        reason="Claimed", message="wait", counts={"done": 3}, facts={"copy": "yes"}, samples=(sample("k"),)
+    )
+    assert RunResult.model_validate_json(result.encode()) == result
+
+
+def test_samples_go_before_counts_and_the_plan() -> None:
+    whole = RunResult(
+        message="m" * 4000,
+        counts={"done": 3},
+        samples=tuple(Sample(key="k" * 256, outcome="conflict", message="m" * 300) for _ in range(SAMPLES)),
+        plan=Artifact(key="plans/1.json", sha256="0" * 64),
+    )
+    told = RunResult.model_validate_json(whole.encode())
+    assert (told.counts, told.plan) == (whole.counts, whole.plan)
+    assert 0 < len(told.samples) < SAMPLES
+
+
+@pytest.mark.parametrize("wrong", [{"version": 2}, {"colour": "red"}, {"shards": 0}])
+def test_a_run_of_another_version_or_with_an_unknown_key_is_refused(wrong: dict[str, object]) -> None:
+    run = {"kind": "S3Migration", "phase": "copy", "namespace": "a", "name": "b", "run": "b-1-copy", "spec": {}}
+    RunSpec.model_validate(run)
+    with pytest.raises(ValidationError):
+        RunSpec.model_validate(run | wrong)
+
+
+def test_the_total_of_shards() -> None:
+    whole = total(
+        [
+            RunResult(counts={"done": 1, "a": 1}, marks={"m": NEW}, facts={"x": "1"}, message="first"),
+            RunResult(counts={"done": 2, "b": 1}, marks={"m": OLD}, facts={"y": "2"}, message="second"),
+        ]
+    )
+    assert whole.counts == {"done": 3, "a": 1, "b": 1}
+    assert whole.marks == {"m": NEW}
+    assert whole.facts == {"x": "1", "y": "2"}
+    assert whole.message == "first"
+
+
+def test_faults_of_the_last_shard_stand_before_what_fills_the_first() -> None:
+    first = RunResult(samples=tuple(sample(f"k{number}") for number in range(SAMPLES)))
+    last = RunResult(samples=(sample("lost", "dangling"),))
+    keys = [found.key for found in total([first, last]).samples]
+    assert (keys[0], len(keys)) == ("lost", SAMPLES)
+
+
+@given(st.dictionaries(ANY, st.integers(0, 100)), st.dictionaries(ANY, st.integers(0, 100)))
+def test_counts_add_up_in_any_order(one: dict[str, int], other: dict[str, int]) -> None:
+    assert counts.add(one, other) == counts.add(other, one)
+    assert sum(counts.add(one, other).values()) == sum(one.values()) + sum(other.values())
+
+
+@given(st.sampled_from(["objects/", "rows/", ""]), st.text(min_size=1, max_size=20))
+def test_a_metric_carries_its_count(prefix: str, name: str) -> None:
+    metric, labels = counts.to_metric(prefix + name)
+    assert counts.from_metric(metric, labels) == prefix + name
+
+
+def test_metrics_of_another_meaning_carry_none() -> None:
+    assert counts.from_metric("python_gc_objects_collected_total", {"generation": "0"}) is None
+
+
+def test_a_resolved_spec_says_all_defaults_and_reads_as_the_same() -> None:
+    spec = MigrationSpec.model_validate(
+        {"source": {"bucket": "legacy-s3"}, "destination": {"bucket": "production-s3", "prefix": "avatar/"}}
+    )
+    whole = resolved(spec)
+    assert (whole["mode"], whole["cleanup"]["policy"], whole["onConflict"]) == ("Plan", "Retain", "Fail")
+    assert MigrationSpec.model_validate(json.loads(json.dumps(whole))) == spec
+
+
+def test_limits_are_written_in_camel_case() -> None:
+    assert json.loads(Limits(requests_per_second=2).model_dump_json(by_alias=True))["requestsPerSecond"] == 2
