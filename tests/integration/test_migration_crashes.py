@@ -67,7 +67,7 @@ def test_an_operator_that_forgot_everything_goes_on_from_the_journal(lab: Any) -
     driver.local.close()
     copied = lab.world.keys(lab.world.destination)
     assert len(copied) < 100
-    again = lab.drive(lab.spec(worker=WORKER | {"shards": 3}))
+    again = lab.drive(lab.spec(worker=WORKER | {"shards": 5}))
     status = again.finish()
     finished(lab, status, 100)
     now = lab.world.keys(lab.world.destination)

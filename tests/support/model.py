@@ -64,6 +64,11 @@ class Model:
         self.destination.pop(key, None)
         self.deleted_by_app.add(key)
 
+    def lose_modern(self, key: str) -> None:
+        """A production object vanishes, and its rows stay."""
+        if self.destination.pop(key, None):
+            self.deleted_by_app.add(key)
+
     def knows_modern(self, key: str) -> bool:
         """Whether the application has a reason to touch a production object: a row names it, or it wrote it."""
         blob = self.destination.get(key)
@@ -116,22 +121,25 @@ class Model:
             return PreconditionFailedError("source or destination")
         if expect.etag is not None and (there is None or str(there.content) != expect.etag):
             return PreconditionFailedError("destination")
-        self._require_ours(key, there)
+        self._require_ours(work.item, there)
         number = next(self._numbers)
         self.destination[key] = Blob(now.content, "us", number)
         self.deleted_by_app.discard(key)
         return str(now.content)
 
-    def _require_ours(self, key: str, there: Blob | None) -> None:
+    def _require_ours(self, item: Item, there: Blob | None) -> None:
+        key, entry = item.key, item.entry
         if there is not None and self.policy.on_conflict != "Overwrite":
             assert there.writer == "us", f"{key}: what {there.writer} wrote is overwritten"
-        entry = self.journal.get(key)
-        undone = key in self.deleted_by_app and entry is not None and entry.committed and not self.seen_rows(key)
+        done = entry is not None and entry.committed and bool(entry.source_etag)
+        undone = done and key in self.deleted_by_app and not item.rows
         assert not undone, f"{key}: deleted by the application and brought back"
 
     def look(self, work: Work, answer: Answer) -> Settled:
         key = work.item.key
-        return settle(work, answer, self._object(self.source, key), self._object(self.destination, key))
+        one = settle(work, answer, self._object(self.source, key), self._object(self.destination, key))
+        assert key in self.destination or not one.rewrite, f"{key}: rows are to name an object that was not seen"
+        return one
 
     def rewrite(self, one: Settled, held: frozenset[str]) -> dict[str, Verdict]:
         """Compare and swap; rows in `held` are locked by somebody, the row `9` breaks a constraint."""

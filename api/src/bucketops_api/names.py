@@ -30,6 +30,8 @@ TERMINATION_LOG = "/dev/termination-log"
 ENV_ROOT = "BUCKETOPS_ROOT"
 ENV_RESULT = "BUCKETOPS_RESULT"
 ENV_METRICS_PORT = "BUCKETOPS_METRICS_PORT"
+ENV_PARENT = "BUCKETOPS_PARENT"
+"""Process id of `bucketops run`: a worker whose parent is gone stops at a safe point."""
 ENV_INDEX = "JOB_COMPLETION_INDEX"
 """Set by the Job controller in the pods of an Indexed Job."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -27,6 +29,9 @@ from bucketops_jobs.tally import Tally
 
 log = logging.getLogger(__name__)
 
+_PARENT_SECONDS = 0.5
+"""How often a worker looks whether its parent still lives."""
+
 Job = Callable[[RunSpec, int, Path, Engine, Tally], RunResult]
 
 
@@ -44,11 +49,25 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    _stop_with_parent(stop)
     root = Path(os.environ.get(names.ENV_ROOT, names.MOUNT_ROOT))
     shard = int(os.environ.get(names.ENV_INDEX, "0"))
     code, result = work(root, shard, stop, _serve)
     Path(os.environ.get(names.ENV_RESULT, names.TERMINATION_LOG)).write_text(result.encode())
     return code
+
+
+def _stop_with_parent(stop: threading.Event) -> None:
+    """On a laptop: a `bucketops run` that was killed must not leave workers behind."""
+    parent = os.environ.get(names.ENV_PARENT)
+
+    def watch() -> None:
+        while str(os.getppid()) == parent:
+            time.sleep(_PARENT_SECONDS)
+        stop.set()
+
+    if parent is not None:
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def work(
@@ -75,8 +94,13 @@ def work(
     except Exception as error:
         log.exception("failed")
         return _failed(names.EXIT_RETRY, tally, Reason.RUN_FAILED, f"{type(error).__name__}: {error}")
-    log.info("done", extra={"counts": result.counts})
+    log.info("done", extra={"counts": result.counts, "peak_memory_mib": _peak_memory()})
     return names.EXIT_DONE, result
+
+
+def _peak_memory() -> int:
+    """The most memory that this process has held so far, in MiB (Linux counts it in KiB)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def _read(root: Path) -> RunSpec:

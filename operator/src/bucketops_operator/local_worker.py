@@ -121,6 +121,7 @@ class ProcessAttempt:
             names.ENV_INDEX: str(self._index),
             names.ENV_RESULT: str(self._file("result")),
             names.ENV_METRICS_PORT: str(self._port),
+            names.ENV_PARENT: str(os.getpid()),
         }
 
     def _file(self, kind: str) -> Path:

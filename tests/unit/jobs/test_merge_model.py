@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -19,6 +20,20 @@ NATIVE = "z"
 KEY = st.sampled_from(KEYS)
 PK = st.sampled_from((1, 2, 3, 9))
 SWEEPS = 12
+
+
+DEEDS: dict[str, Callable[[Model, str], object]] = {
+    "upload a legacy picture": Model.upload_legacy,
+    "delete a legacy picture and its rows": Model.delete_legacy,
+    "lose a legacy picture": lambda model, key: model.source.pop(key, None),
+    "lose a modern picture": Model.lose_modern,
+    "write a picture of its own": lambda model, _: model.upload_modern(NATIVE),
+    "replace a picture by the modern path": lambda model, key: model.knows_modern(key) and model.upload_modern(key),
+    "write to the place where we would": lambda model, key: key in model.destination or model.upload_modern(key),
+    "delete a modern picture and its rows": lambda model, key: model.knows_modern(key) and model.delete_modern(key),
+}
+"""What the application does; or somebody who loses things."""
+DEED = st.sampled_from(sorted(DEEDS))
 
 
 class Flight:
@@ -59,36 +74,24 @@ class Migration(RuleBasedStateMachine):
 
     # the application
 
-    @rule(key=KEY)
-    def app_uploads_a_legacy_picture(self, key: str) -> None:
-        self.model.upload_legacy(key)
+    @rule(key=KEY, deed=DEED)
+    def somebody_acts(self, key: str, deed: str) -> None:
+        DEEDS[deed](self.model, key)
 
-    @rule(key=KEY)
-    def app_deletes_a_legacy_picture_and_its_rows(self, key: str) -> None:
-        self.model.delete_legacy(key)
-
-    @rule(key=KEY)
-    def somebody_loses_a_legacy_picture(self, key: str) -> None:
-        self.model.source.pop(key, None)
-
-    @rule()
-    def app_writes_a_picture_of_its_own(self) -> None:
-        self.model.upload_modern(NATIVE)
-
-    @rule(key=KEY)
-    def app_replaces_a_picture_by_the_modern_path(self, key: str) -> None:
-        if self.model.knows_modern(key):
-            self.model.upload_modern(key)
-
-    @rule(key=KEY)
-    def app_writes_to_the_place_where_we_would(self, key: str) -> None:
-        if key not in self.model.destination:
-            self.model.upload_modern(key)
-
-    @rule(key=KEY)
-    def app_deletes_a_modern_picture_and_its_rows(self, key: str) -> None:
-        if self.model.knows_modern(key):
-            self.model.delete_modern(key)
+    @rule(key=KEY, deed=DEED, steps=st.integers(0, 5), dies=st.booleans(), fresh=st.booleans())
+    def somebody_acts_while_the_worker_is_at_it(
+        self, key: str, deed: str, steps: int, *, dies: bool, fresh: bool
+    ) -> None:
+        """The worker takes so many steps, then somebody acts, then the worker goes on (or not)."""
+        self.flights.pop(key, None)
+        if fresh and key not in self.model.source:
+            self.model.upload_legacy(key)
+        self.model.write_row(KEYS.index(key) + 1, legacy=True, key=key)
+        flight = Flight(key, self.model.seen_rows(key))
+        if all(_advance(self.model, flight) for _ in range(steps)):
+            DEEDS[deed](self.model, key)
+            while not dies and _advance(self.model, flight):
+                self.model.check()
 
     @rule(pk=PK, key=KEY, legacy=st.booleans())
     def app_writes_a_row(self, pk: int, key: str, *, legacy: bool) -> None:
@@ -201,6 +204,6 @@ def _require_outcomes(model: Model) -> None:
 
 
 Migration.TestCase.settings = settings(
-    max_examples=400, stateful_step_count=40, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=1000, stateful_step_count=40, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 TestTheProtocolKeepsItsPromises = Migration.TestCase
