@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
+from datetime import datetime
 from typing import Any
 
 from support.avatars import LEGACY, Reader, World, name
-from support.cluster import EXAMPLES, Cluster, avatars_world, example, give_access
+from support.cluster import EXAMPLES, SYSTEM, Cluster, avatars_world, example, give_access
 
 NAMESPACE = "demo"
 OBJECTS, MODERN = 10_000, 500
@@ -33,8 +35,11 @@ def main() -> int:
     cluster.kubectl("apply", "--filename", str(EXAMPLES / "s3migration.yaml"))
     with Reader(world, threads=1, pause=0.02) as reader:
         status = watch(cluster)
+    code = tell(status, reader, world, time.monotonic() - began)
+    tell_costs(cluster, status)
+    tell_what_next()
     cluster.close()
-    return tell(status, reader, world, time.monotonic() - began)
+    return code
 
 
 def watch(cluster: Cluster) -> dict[str, Any]:
@@ -85,14 +90,33 @@ def tell(status: dict[str, Any], reader: Reader, world: World, seconds: float) -
     print(f"\n  a reader of the website made {reader.reads} random reads meanwhile, {len(reader.wrong)} of them wrong")
     complete = any(c["type"] == "Complete" and c["status"] == "True" for c in status["conditions"])
     message = next(c["message"] for c in status["conditions"] if c["type"] == "Ready")
-    print(f"  {'Complete' if complete else status['phase']}: {message} ({seconds:.0f} s in all)\n")
+    print(f"  {'Complete' if complete else status['phase']}: {message} ({seconds:.0f} s in all)")
+    rows = world.sql("SELECT count(*) FROM avatars WHERE path LIKE 'image/%'")[0][0]
+    return 0 if complete and not reader.wrong and not rows else 1
+
+
+def tell_costs(cluster: Cluster, status: dict[str, Any]) -> None:
+    """How fast, and with how much memory: the workers log their peak, the kernel knows the operator's."""
+    copy = next((run for run in status["runs"] if run["phase"] == "copy"), None)
+    if copy is None or "completedAt" not in copy:
+        return
+    seconds = (datetime.fromisoformat(copy["completedAt"]) - datetime.fromisoformat(copy["startedAt"])).total_seconds()
+    logs = cluster.kubectl("logs", "--selector", f"bucketops.dev/run={copy['id']}", "--tail=-1")
+    peaks = [int(found) for found in re.findall(r'"peak_memory_mib": (\d+)', logs)]
+    read = "print(next(line.split()[1] for line in open('/proc/1/status') if line.startswith('VmHWM')))"
+    operator = cluster.kubectl("exec", "deployment/bucketops", "--", "python", "-c", read, namespace=SYSTEM)
+    print(
+        f"  {status['progress']['objectsDone'] / seconds:.0f} objects a second copied and rewritten by {len(peaks)} "
+        f"workers of at most {max(peaks, default=0)} MiB; the operator held {int(operator) // 1024} MiB\n"
+    )
+
+
+def tell_what_next() -> None:
     print("What to type next:")
     print('  eval "$(python3 tests/cluster env)"')
     print(f"  kubectl --namespace {NAMESPACE} describe s3mig avatars")
     print(f"  kubectl --namespace {NAMESPACE} get jobs,pods")
     print("  make test       # everything that CI runs\n  make down       # take the cluster away")
-    rows = world.sql("SELECT count(*) FROM avatars WHERE path LIKE 'image/%'")[0][0]
-    return 0 if complete and not reader.wrong and not rows else 1
 
 
 def say(text: str) -> None:

@@ -23,6 +23,7 @@ from support.identities import Identity, migration_user
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "manifests/examples"
+SYSTEM = "bucketops-system"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
