@@ -60,3 +60,19 @@ def test_the_operator_may_do_its_own_work(cluster: Cluster) -> None:
     pods = cluster.get("pods", "--selector", "app.kubernetes.io/name=bucketops", namespace=SYSTEM)["items"]
     accounts = {pod["spec"]["serviceAccountName"] for pod in pods}
     assert accounts == {"bucketops"}
+
+
+def test_no_secret_stands_in_a_log_a_status_an_event_or_a_result(migrated: Evidence, cluster: Cluster) -> None:
+    values = {
+        value
+        for name, keys in (("avatars-s3", {"AWS_SECRET_ACCESS_KEY"}), ("avatars-db", {"PGPASSWORD"}))
+        for key, value in cluster.secret(cluster.namespace, name).items()
+        if key in keys
+    }
+    told = [cluster.kubectl("logs", pod["metadata"]["name"]) for pod in cluster.get("pods")["items"]]
+    assert any('"message": "done"' in log for log in told), "the logs are those of the workers, in JSON"
+    told.append(cluster.kubectl("logs", "deployment/bucketops", "--tail=-1", namespace=SYSTEM))
+    told += [json.dumps(cluster.get(kind)) for kind in ("s3migrations", "events", "pods", "configmaps", "jobs")]
+    assert len(values) == 2
+    assert migrated.status["phase"] == "Succeeded"
+    assert not [value for value in values if any(value in text for text in told)]

@@ -78,6 +78,23 @@ def test_pending_rows_ask_for_another_sweep() -> None:
     assert sim.status["runs"][-1]["result"] == "Running"
 
 
+def test_an_application_that_goes_on_writing_legacy_paths_is_named_until_it_stops() -> None:
+    """The first sweep mends what came during the copy, so it names nobody."""
+    sim = Simulation().until("sweep").end(MOVED | {"changed": 5})
+    assert "Degraded" not in conditions(sim)
+    sim.step(seconds=PAUSE)
+    sim.end(MOVED | {"changed": 2, "pending": 1})
+    assert conditions(sim)["Degraded"] == "True"
+    assert sim.events.count("ApplicationStillWrites") == 1
+    sim.step(seconds=PAUSE)
+    sim.end(MOVED)
+    assert conditions(sim)["Degraded"] == "False"
+
+
+def conditions(sim: Simulation) -> dict[str, str]:
+    return {condition["type"]: condition["status"] for condition in sim.status["conditions"]}
+
+
 def test_retain_goes_from_the_sweep_to_the_audit() -> None:
     sim = Simulation(cleanup={"policy": "Retain"}).until("sweep").end(MOVED)
     assert sim.phase == "audit"

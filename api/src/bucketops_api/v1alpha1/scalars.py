@@ -133,7 +133,7 @@ BucketName = Annotated[
     matches(r"^[a-z0-9][a-z0-9.-]*[a-z0-9]$", "a bucket's name is 3 to 63 of a-z, 0-9, '.' and '-', such as legacy-s3"),
 ]
 Endpoint = Annotated[
-    str, Field(max_length=2048), matches(r"^https?://[^/]+/?$", "write an endpoint such as https://minio.example:9000")
+    str, Field(max_length=2048), matches(r"^https?://[^/ ]+/?$", "write an endpoint such as https://minio.example:9000")
 ]
 Identifier = Annotated[str, Field(min_length=1, max_length=63)]
 Glob = Annotated[str, Field(min_length=1, max_length=1024)]

@@ -34,6 +34,8 @@ Verdict = RowOutcome | str | None
 """What became of a row; a sentence: it failed; None: another transaction holds it."""
 
 FETCH = 10_000  # rows per round trip
+FENCE_LOOK = 0.1  # seconds
+FENCE_PATIENCE = 10.0  # seconds
 STATEMENT_TIMEOUT = "60s"
 ATTEMPTS = 6
 HIGHEST = "\U0010ffff"
@@ -286,9 +288,13 @@ class Rows:
         `require_going` raises when the worker is told to stop: without the wait there is no evidence.
         """
         (horizon,) = self.query("read the snapshot", queries()["snapshot"])[0]
+        began, told = time.monotonic(), False
         while self.query("read the snapshot", queries()["oldest"])[0][0] < horizon:
             require_going()
-            time.sleep(0.1)
+            time.sleep(FENCE_LOOK)
+            if not told and time.monotonic() - began > FENCE_PATIENCE:
+                log.warning("waits for a transaction that is open in the database: it may still write legacy paths")
+                told = True
 
     def lag(self) -> float | None:
         """Seconds that the furthest replica is behind; None where this role may not see it."""

@@ -119,7 +119,29 @@ def _observed(case: Case) -> Case:
     case = replace(case, status=results.finished(case.status, run, seen, case.now))
     if run.phase == "preflight" and seen.result.message:
         return case.told(Reason.PREFLIGHT_WARNING, seen.result.message, warning=True)
-    return case
+    return _watched(case) if run.phase == "sweep" else case
+
+
+def _watched(case: Case) -> Case:
+    """Name an application that goes on writing legacy paths; the first sweep mends what came during the copy."""
+    sweeps = [run for run in _own_runs(case) if run.phase == "sweep"]
+    last = sweeps[-1]
+    if not (last.changed or last.pending):
+        return case.judged({conditions.DEGRADED: conditions.Verdict("False", Reason.HEALTHY)})
+    if len(sweeps) == 1:
+        return case
+    message = (
+        f"sweep {last.id} still changed {last.changed} objects and rows and left {last.pending} pending: if the "
+        "application writes legacy paths, let it write the new form; the grace begins anew with each of its writes"
+    )
+    known = conditions.is_true(case.status.conditions, conditions.DEGRADED)
+    named = case.judged({conditions.DEGRADED: conditions.Verdict("True", Reason.APPLICATION_STILL_WRITES, message)})
+    return named if known else named.told(Reason.APPLICATION_STILL_WRITES, message, warning=True)
+
+
+def _own_runs(case: Case) -> list[Run]:
+    """The runs of this work: the list remembers those of earlier ones too."""
+    return [run for run in case.status.runs if run_number(run.id) >= case.status.first_run]
 
 
 def _works_on(case: Case, run: Run, seen: ObservedRun) -> Case:
@@ -139,7 +161,7 @@ def _run_failed(case: Case, run: Run, seen: ObservedRun) -> Case:
 
 def _next(case: Case) -> Case:
     """Start the phase that comes next, if it is time."""
-    own = [run for run in case.status.runs if run_number(run.id) >= case.status.first_run]
+    own = _own_runs(case)
     last = own[-1] if own else None
     if last is None:
         return _start(case, "preflight")
