@@ -181,5 +181,6 @@ def test_removing_a_run_ends_its_pods(place: Place) -> None:
 
 def test_a_status_and_events_may_be_written_again(place: Place) -> None:
     for _ in range(2):
-        place.executor.write_status(place.owner, MigrationStatus())
-        place.executor.emit(place.owner, [Event("Copying", "run has started")])
+        owner = place.new_owner("told")
+        place.executor.write_status(owner, MigrationStatus())
+        place.executor.emit(owner, [Event("Copying", "run has started")])
