@@ -13,7 +13,7 @@ from support.driver import Driver, condition
 WORKER = {"parallelism": 2, "shards": 2, "concurrency": 8}
 
 
-def finished(lab: Any, status: dict[str, Any], count: int) -> None:
+def expect_the_right_end(lab: Any, status: dict[str, Any], count: int) -> None:
     """The end state of a migration of so many objects."""
     assert condition(status, "Complete"), status
     assert lab.world.keys(lab.world.source) == {}
@@ -55,7 +55,7 @@ def test_workers_killed_in_the_middle_of_copy_and_delete(lab: Any) -> None:
     driver = lab.drive(slow(lab, 120), processes=True)
     assert kill_workers(driver, "copy", 3)
     assert kill_workers(driver, "delete", 2)
-    finished(lab, driver.finish(), 100)
+    expect_the_right_end(lab, driver.finish(), 100)
     never_falls(driver)
 
 
@@ -69,7 +69,7 @@ def test_an_operator_that_forgot_everything_goes_on_from_the_journal(lab: Any) -
     assert len(copied) < 100
     again = lab.drive(lab.spec(worker=WORKER | {"shards": 5}))
     status = again.finish()
-    finished(lab, status, 100)
+    expect_the_right_end(lab, status, 100)
     now = lab.world.keys(lab.world.destination)
     assert {key: now[key] for key in copied} == copied
 
@@ -88,7 +88,7 @@ def test_suspend_stops_at_a_safe_point_and_resume_goes_on(lab: Any) -> None:
     assert [path.startswith(LEGACY) for path in lab.world.paths()].count(True) >= 100 - len(held)
     driver.change(lab.spec())
     driver.step()
-    finished(lab, driver.finish(), 100)
+    expect_the_right_end(lab, driver.finish(), 100)
     never_falls(driver)
 
 
@@ -99,4 +99,4 @@ def test_the_status_written_late_or_never_changes_nothing(lab: Any) -> None:
     write = driver.local.write_status
     calls = iter(range(10**6))
     driver.local.write_status = lambda owner, status: write(owner, status) if next(calls) % 2 else None
-    finished(lab, driver.finish(), 30)
+    expect_the_right_end(lab, driver.finish(), 30)

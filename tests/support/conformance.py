@@ -184,3 +184,4 @@ def test_a_status_and_events_may_be_written_again(place: Place) -> None:
         owner = place.new_owner("told")
         place.executor.write_status(owner, MigrationStatus())
         place.executor.emit(owner, [Event("Copying", "run has started")])
+        assert list(place.executor.observe(owner)) == []
