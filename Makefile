@@ -18,7 +18,7 @@ help: ## this list
 demo: up $(READY) ## 10,000 avatars move from one bucket to another while a live database names them
 	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(BIN)/python tests/demo.py
 
-test: lint verify unit integration e2e faults ## everything that CI runs
+test: lint verify unit integration e2e ## everything that CI runs
 
 up: ## a Kubernetes with MinIO, PostgreSQL and bucketops in it (ENGINE=kind: in Docker)
 	@$(CLUSTER) up --engine $(ENGINE)

@@ -34,7 +34,7 @@ def begin(cluster: Cluster) -> tuple[World, dict[str, Any]]:
     world.seed(range(1, OBJECTS + 1), range(OBJECTS + 1, OBJECTS + 21))
     manifest["spec"]["cleanup"]["grace"] = "3s"
     manifest["spec"]["database"]["batchSize"] = 100
-    manifest["spec"]["worker"]["requestsPerSecond"] = 90  # slow enough to be killed in the middle, several times
+    manifest["spec"]["worker"]["requestsPerSecond"] = 60  # slow enough to be killed in the middle, several times
     give_access(cluster, world, manifest)
     cluster.apply(manifest)
     return world, manifest
@@ -104,8 +104,8 @@ def expect_the_right_end(cluster: Cluster, world: World) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "faults",
-    [(kill_worker, kill_operator, evict_worker), (delete_job, kill_kubelet)],
-    ids=["a worker killed, the operator killed, a worker evicted", "the Job deleted by hand, the kubelet killed"],
+    [(kill_worker, evict_worker, kill_operator), (delete_job, kill_kubelet)],
+    ids=["a worker killed, a worker evicted, the operator killed", "the Job deleted by hand, the kubelet killed"],
 )
 def test_kills_in_the_middle_change_nothing_in_the_end(
     cluster: Cluster, faults: tuple[Callable[[Cluster], None], ...]
