@@ -139,6 +139,9 @@ class Application:
         self.newest[number] = 0
 
     def _replace(self, cursor: Any, number: int) -> None:
+        """Once each: a late write by a stale path and another by the new one would be a conflict, and rightly so."""
+        if self.newest[number]:
+            return
         cursor.execute("SELECT path FROM avatars WHERE id = %s", (number,))
         (path,) = cursor.fetchone()
         version = self.newest[number] + 1
