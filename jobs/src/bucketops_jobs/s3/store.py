@@ -5,17 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
+
+from bucketops_jobs.errors import WorkerError
 
 
-@dataclass(frozen=True, slots=True)
-class Object:
-    """An object as a listing shows it. The ETag stands without quotes; the size is in bytes."""
+class Object(NamedTuple):
+    """An object as a listing shows it. The ETag stands without quotes; the size is in bytes.
+
+    A tuple, because listings make millions of them.
+    """
 
     key: str
     etag: str
     size: int
     modified: datetime
+    storage_class: str = "STANDARD"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of ListObjectsV2."""
+
+    objects: list[Object]
+    token: str | None
+    """Goes on after this page; None at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +55,28 @@ ANYTHING = Expect()
 ABSENT = Expect(absent=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy on the server, made only if the source's ETag still holds and the key is as expected."""
+
+    source_bucket: str
+    source: Object
+    key: str
+    expect: Expect = ANYTHING
+
+
 class Store(Protocol):
     """One bucket. Keys are opaque; errors are those of bucketops_jobs.errors."""
 
     @property
     def bucket(self) -> str:
         """The bucket's name."""
+
+    def page(self, prefix: str, *, after: str = "", token: str | None = None, limit: int = 1000) -> Page:
+        """At most `limit` objects below `prefix` in key order, records included.
+
+        Strictly after the key `after`, or where `token` goes on: never both (versitygw lets `after` win).
+        """
 
     def list_objects(self, prefix: str, *, after: str = "", until: str | None = None) -> Iterator[Object]:
         """Objects below `prefix` in key order, strictly after `after` and up to `until`.
@@ -65,6 +95,9 @@ class Store(Protocol):
 
     def copy(self, source_bucket: str, source: Object, key: str, expect: Expect = ANYTHING) -> str:
         """Copy on the server if the source's ETag still holds, and return the new ETag."""
+
+    def copies(self, wanted: Iterable[Copy]) -> Iterator[tuple[Copy, str | WorkerError]]:
+        """Copy many, as many at once as the pace allows: the new ETags, or what went wrong, as they arrive."""
 
     def delete(self, objects: Iterable[Object], *, conditional: bool) -> dict[str, Exception]:
         """Delete; the answer has the keys that remain, with why. `conditional`: only while the ETag still holds."""
