@@ -53,6 +53,10 @@ class PreconditionFailedError(ItemError):
     """The object is not (or no longer) what the caller expected: HTTP 412."""
 
 
+class TooLargeError(ItemError):
+    """The body is larger than what is held in memory."""
+
+
 class DeniedError(ItemError):
     """The store refused the call: HTTP 403."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from bucketops_jobs.errors import ItemError, PreconditionFailedError
@@ -43,7 +43,7 @@ def probe(store: Store, folder: str) -> Capabilities:
         return Capabilities(
             copy_if_absent=all(_refused(partial(store.copy, store.bucket, source, key, expect)) for expect in both),
             put_if_absent=all(_refused(partial(store.put, key, b"overwritten", {}, expect)) for expect in both),
-            delete_if_match=_delete_refused(store, replace(scratch, etag=wrong_etag)),
+            delete_if_match=_delete_refused(store, scratch._replace(etag=wrong_etag)),
         )
     finally:
         store.delete([source, scratch], conditional=False)
