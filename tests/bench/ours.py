@@ -116,7 +116,9 @@ def main() -> int:
     pace = Pace(arguments.concurrency, None, threading.Event())
     with tempfile.TemporaryDirectory() as folder, Engine(pace, arguments.concurrency) as engine:
         mount(Path(folder))
-        stores = [open_store(place, arguments.endpoint, Path(folder), engine, arguments.concurrency) for place in places]
+        stores = [
+            open_store(place, arguments.endpoint, Path(folder), engine, arguments.concurrency) for place in places
+        ]
         job = Job(engine, *stores, places, [])
         done = JOBS[arguments.job](job)
         for store in stores:

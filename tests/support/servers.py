@@ -90,6 +90,13 @@ def start_versitygw(folder: Path) -> Server:
     )
 
 
+def start_moto(folder: Path) -> Server:
+    """moto, which keeps everything in memory and believes every signature: it stands in for AWS."""
+    port = free_port()
+    program = Path(sys.executable).parent / "moto_server"
+    return start([program, "--host", "127.0.0.1", "--port", str(port)], port, "/moto-api/", folder / "moto.log")
+
+
 def start_postgres(folder: Path) -> Server:
     """PostgreSQL with the distribution's binaries; as user postgres, since it refuses to run as root."""
     binaries = _postgres_binaries()

@@ -137,13 +137,23 @@ class Pace:
 
     def flow(self, items, start, *, cost):  # temporary
         import queue
-        q = queue.SimpleQueue(); it = iter(items); live = 0; live_max = self.gate.most
+
+        q = queue.SimpleQueue()
+        it = iter(items)
+        live = 0
+        live_max = self.gate.most
         exhausted = False
         while True:
             while not exhausted and live < live_max:
-                try: item = next(it)
-                except StopIteration: exhausted = True; break
-                start(item, lambda a, item=item: q.put((item, a))); live += 1
-            if not live: return
-            item, a = q.get(); live -= 1
+                try:
+                    item = next(it)
+                except StopIteration:
+                    exhausted = True
+                    break
+                start(item, lambda a, item=item: q.put((item, a)))
+                live += 1
+            if not live:
+                return
+            item, a = q.get()
+            live -= 1
             yield item, a

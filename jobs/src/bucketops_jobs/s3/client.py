@@ -16,6 +16,7 @@ from bucketops_jobs.errors import (
     DeniedError,
     ItemError,
     NotFoundError,
+    NotSupportedError,
     TooLargeError,
     TransientError,
     UserError,
@@ -24,7 +25,7 @@ from bucketops_jobs.errors import (
 from bucketops_jobs.limits import Pace
 from bucketops_jobs.s3 import failures, large, listing, pages, wire
 from bucketops_jobs.s3.crt import WHOLE, Wire
-from bucketops_jobs.s3.store import ANYTHING, Content, Copy, Expect, Object, Page
+from bucketops_jobs.s3.store import ANYTHING, TAGGING, Content, Copy, Expect, Object, Page
 
 T = TypeVar("T")
 DELETE_BATCH = 1000
@@ -42,6 +43,7 @@ class S3Store:
         self._wire = http
         self._control = control
         self._pace = pace
+        self.bulk = True
 
     @property
     def bucket(self) -> str:
@@ -55,6 +57,10 @@ class S3Store:
     def close(self) -> None:
         """Give back all connections."""
         self._wire.close()
+
+    def versioning(self) -> str:
+        answer = self.call("versioning", lambda: self.control.get_bucket_versioning(Bucket=self.bucket))
+        return str(answer.get("Status", "Off"))
 
     def call(self, what: str, function: Callable[[], T], *, cost: int = 0) -> T:
         """One request of the boto3 client with the pace's retries, its errors translated."""
@@ -123,7 +129,7 @@ class S3Store:
     def _with_tags(self, key: str, content: Content) -> Content:
         headers = dict(content.headers)
         if int(headers.pop(wire.TAG_COUNT, "0")):
-            headers[wire.TAGGING] = self._tags(key)
+            headers[TAGGING] = self._tags(key)
         return replace(content, headers=headers)
 
     def _tags(self, key: str) -> str:
@@ -173,6 +179,9 @@ class S3Store:
         for deletion, answer in self._pace.flow(deletions, self._start_deletion, cost=lambda _: 0):
             if isinstance(answer, dict):
                 remaining |= answer
+            elif isinstance(answer, NotSupportedError) and len(deletion.keys) > 1:
+                self.bulk = False
+                remaining |= self._deleted(self._batches(iter(deletion.keys)))
             elif isinstance(answer, ItemError):
                 remaining |= dict.fromkeys(deletion.keys, answer)
             else:
@@ -198,13 +207,13 @@ class S3Store:
         return self._batches(entry.key for entry in objects)
 
     def _batches(self, keys: Iterator[str]) -> Iterator[_Deletion]:
-        """Batches, and alone what XML cannot name."""
+        """Batches; one by one what XML cannot name, and everything where the server knows no batches."""
         while batch := list(itertools.islice(keys, DELETE_BATCH)):
-            together = tuple(key for key in batch if wire.fits_xml(key))
+            together = tuple(key for key in batch if self.bulk and wire.fits_xml(key))
             if together:
                 yield _Deletion(together, self._calls.delete_many(together))
             for key in batch:
-                if not wire.fits_xml(key):
+                if not self.bulk or not wire.fits_xml(key):
                     yield _Deletion((key,), self._calls.delete(key))
 
 

@@ -35,6 +35,8 @@ from bucketops_jobs.s3.wire import Place, Request, Response
 Done = Callable[[Response | WorkerError], None]
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 60
+_HEADED = frozenset({"GetObject", "HeadObject", "PutObject"})
+"""Calls whose answer is (partly) in its headers; they are not fetched from awscrt for the others."""
 WHOLE = 8 << 20
 """Bytes of the largest body that is held in memory."""
 
@@ -78,7 +80,7 @@ class Wire:
             type=S3RequestType.DEFAULT,
             operation_name=request.operation,
             request=HttpRequest(request.method, request.path, HttpHeaders(headers), body),
-            on_headers=partial(_on_headers, flight),
+            on_headers=partial(_on_headers, flight) if request.operation in _HEADED else None,
             on_body=partial(_on_body, flight),
             on_done=partial(self._on_done, flight),
         )

@@ -13,6 +13,7 @@ from bucketops_jobs.errors import (
     DeniedError,
     ItemError,
     NotFoundError,
+    NotSupportedError,
     PreconditionFailedError,
     TransientError,
     UnreachableError,
@@ -31,7 +32,7 @@ _CREDENTIALS = {
     "InvalidToken",
     "AuthorizationHeaderMalformed",
 }
-_HTTP_NOT_FOUND, _HTTP_PRECONDITION, _HTTP_FORBIDDEN, _HTTP_SERVER = 404, 412, 403, 500
+_HTTP_NOT_FOUND, _HTTP_PRECONDITION, _HTTP_FORBIDDEN, _HTTP_SERVER, _HTTP_NOT_IMPLEMENTED = 404, 412, 403, 500, 501
 _HTTP_THROTTLED = {429, 503}
 _KINDS = {_HTTP_NOT_FOUND: NotFoundError, _HTTP_PRECONDITION: PreconditionFailedError, _HTTP_FORBIDDEN: DeniedError}
 _NOBODY = (
@@ -95,6 +96,8 @@ def from_answer(status: int, code: str, message: str, what: str) -> WorkerError:
         return UserError(Reason.BUCKET_NOT_FOUND, f"{text}: create the bucket or mend its name")
     if code in _CREDENTIALS:
         return UserError(Reason.ACCESS_DENIED, f"{text}: mend the credentials' Secret")
+    if code == "NotImplemented" or status == _HTTP_NOT_IMPLEMENTED:
+        return NotSupportedError(text)
     if code in _THROTTLED or status in _HTTP_THROTTLED:
         return TransientError(text, throttled=True)
     if code in _TRANSIENT or status >= _HTTP_SERVER:

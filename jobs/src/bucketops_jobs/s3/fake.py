@@ -53,6 +53,13 @@ class FakeStore:
     def _objects(self) -> dict[str, _Kept]:
         return self._server.buckets[self._bucket]
 
+    @property
+    def bulk(self) -> bool:
+        return True
+
+    def versioning(self) -> str:
+        return "Off"
+
     def close(self) -> None:
         """Nothing is held open."""
 

@@ -51,6 +51,8 @@ class Expect:
     etag: str | None = None
 
 
+TAGGING = "x-amz-tagging"
+"""The header of a PUT that holds tags as a query string; a `Content` has them under the same name."""
 ANYTHING = Expect()
 ABSENT = Expect(absent=True)
 
@@ -110,6 +112,13 @@ class Store(Protocol):
 
     def remove(self, keys: Iterable[str]) -> None:
         """Delete records of ours by key."""
+
+    @property
+    def bulk(self) -> bool:
+        """Whether the server can delete many keys by one request, as far as it has been asked to."""
+
+    def versioning(self) -> str:
+        """Enabled, Suspended or Off; DeniedError where the right to know is missing."""
 
     def close(self) -> None:
         """Give back all connections."""

@@ -19,7 +19,6 @@ from bucketops_jobs.s3.store import Copy, Expect, Object
 
 Headers = Sequence[tuple[str, str]]
 METADATA = "x-amz-meta-"
-TAGGING = "x-amz-tagging"
 TAG_COUNT = "x-amz-tagging-count"
 TRAVEL = frozenset(
     {"cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires"}
