@@ -134,26 +134,3 @@ class Pace:
         longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)
         if self.stop.wait(random.uniform(longest / 2, longest)):  # noqa: S311 - jitter
             raise StoppedError("told to stop while waiting to retry")
-
-    def flow(self, items, start, *, cost):  # temporary
-        import queue
-
-        q = queue.SimpleQueue()
-        it = iter(items)
-        live = 0
-        live_max = self.gate.most
-        exhausted = False
-        while True:
-            while not exhausted and live < live_max:
-                try:
-                    item = next(it)
-                except StopIteration:
-                    exhausted = True
-                    break
-                start(item, lambda a, item=item: q.put((item, a)))
-                live += 1
-            if not live:
-                return
-            item, a = q.get()
-            live -= 1
-            yield item, a
