@@ -14,7 +14,7 @@ import pytest
 
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import NotFoundError, PreconditionFailedError
-from bucketops_jobs.limits import Pace
+from bucketops_jobs.pace import Pace
 from bucketops_jobs.s3.capabilities import probe
 from bucketops_jobs.s3.client import S3Store
 from bucketops_jobs.s3.connect import client

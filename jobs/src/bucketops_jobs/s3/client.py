@@ -11,7 +11,7 @@ from bucketops_api import names
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import DeniedError, ItemError, NotFoundError, TransientError, UserError, WorkerError
-from bucketops_jobs.limits import Pace
+from bucketops_jobs.pace import Pace
 from bucketops_jobs.s3 import failures
 from bucketops_jobs.s3.store import ANYTHING, Content, Expect, Object
 
