@@ -19,7 +19,7 @@ from pathlib import Path
 from bucketops_api import names
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.engine import Engine
-from bucketops_jobs.limits import Pace
+from bucketops_jobs.pace import Pace
 from bucketops_jobs.s3 import connect
 from bucketops_jobs.s3.store import Copy, Object, Store
 

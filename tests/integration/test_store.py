@@ -16,7 +16,7 @@ import pytest
 
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError
-from bucketops_jobs.limits import Pace
+from bucketops_jobs.pace import Pace
 from bucketops_jobs.s3.capabilities import probe
 from bucketops_jobs.s3.connect import connect
 from bucketops_jobs.s3.fake import FakeServer

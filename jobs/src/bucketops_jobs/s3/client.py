@@ -22,7 +22,7 @@ from bucketops_jobs.errors import (
     UserError,
     WorkerError,
 )
-from bucketops_jobs.limits import Pace
+from bucketops_jobs.pace import Pace
 from bucketops_jobs.s3 import failures, large, listing, pages, wire
 from bucketops_jobs.s3.crt import WHOLE, Wire
 from bucketops_jobs.s3.store import ANYTHING, TAGGING, Content, Copy, Expect, Object, Page
@@ -30,6 +30,16 @@ from bucketops_jobs.s3.store import ANYTHING, TAGGING, Content, Copy, Expect, Ob
 T = TypeVar("T")
 DELETE_BATCH = 1000
 """Keys of one DeleteObjects: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html."""
+_METRIC = {
+    "CopyObject": "copy",
+    "DeleteObject": "delete",
+    "DeleteObjects": "delete",
+    "GetObject": "get",
+    "HeadObject": "head",
+    "ListObjectsV2": "list",
+    "PutObject": "put",
+}
+"""Names of S3's calls in our metrics."""
 DELETE_AGAIN = 3
 """Times that keys which a DeleteObjects left for the time being are asked for again."""
 
@@ -76,13 +86,14 @@ class S3Store:
         return self._pace.call(attempt, cost=cost)
 
     def _ask(self, request: wire.Request, what: str, *, cost: int = 0) -> wire.Response:
-        return self._pace.call(lambda: self._wire.ask(request, f"{what} ({self.bucket})"), cost=cost)
+        what = f"{what} ({self.bucket})"
+        return self._pace.call(lambda: self._wire.ask(request, what), cost=cost, operation=_METRIC[request.operation])
 
     def page(self, prefix: str, *, after: str = "", token: str | None = None, limit: int = 1000) -> Page:
         request = self._calls.page(prefix, after=after, token=token, limit=limit)
         try:
             return self._pace.call(
-                lambda: pages.parse(self._wire.ask(request, f"list {prefix!r} ({self.bucket})").body)
+                lambda: pages.parse(self._wire.ask(request, f"list {prefix!r} ({self.bucket})").body), operation="list"
             )
         except DeniedError as error:
             raise UserError(Reason.ACCESS_DENIED, f"{error}: allow s3:ListBucket on it") from error
@@ -161,7 +172,7 @@ class S3Store:
 
             return self._wire.send(self._calls.copy(one), f"{_copying(one)} ({self.bucket})", answered)
 
-        return self._pace.flow(wanted, start, cost=lambda one: one.source.size)
+        return self._pace.flow(wanted, start, cost=lambda one: one.source.size, operation="copy")
 
     def delete(self, objects: Iterable[Object], *, conditional: bool) -> dict[str, WorkerError]:
         make = self._single_deletions if conditional else self._batched_deletions
@@ -176,7 +187,7 @@ class S3Store:
 
     def _deleted(self, deletions: Iterable[_Deletion]) -> dict[str, WorkerError]:
         remaining: dict[str, WorkerError] = {}
-        for deletion, answer in self._pace.flow(deletions, self._start_deletion, cost=lambda _: 0):
+        for deletion, answer in self._pace.flow(deletions, self._start_deletion, cost=lambda _: 0, operation="delete"):
             if isinstance(answer, dict):
                 remaining |= answer
             elif isinstance(answer, NotSupportedError) and len(deletion.keys) > 1:

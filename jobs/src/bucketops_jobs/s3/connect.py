@@ -12,7 +12,7 @@ from bucketops_api import names
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef, CaBundle
 from bucketops_jobs.errors import UserError
-from bucketops_jobs.limits import Pace
+from bucketops_jobs.pace import Pace
 from bucketops_jobs.s3 import identity
 from bucketops_jobs.s3.client import S3Store
 from bucketops_jobs.s3.crt import ANSWER_SECONDS, CONNECT_SECONDS, Wire

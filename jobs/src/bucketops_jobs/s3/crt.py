@@ -107,7 +107,7 @@ class Wire:
         if error is None:
             flight.done(Response(flight.status, flight.headers, b"".join(flight.body)))
         elif flight.late:
-            flight.done(TransientError(f"{flight.what}: no answer within {ANSWER_SECONDS} s"))
+            flight.done(TransientError(f"{flight.what}: no answer within {ANSWER_SECONDS} s", throttled=True))
         else:
             flight.done(failures.from_crt(error, flight.what))
 
