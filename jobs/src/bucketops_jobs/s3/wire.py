@@ -76,11 +76,10 @@ def place(ref: BucketRef, endpoint: str) -> Place:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
     """
     url = urlsplit(endpoint)
-    folder = url.path.rstrip("/") + "/"
     auto = ref.addressing_style == "auto" and not ref.endpoint and _DNS_BUCKET.fullmatch(ref.bucket) is not None
     if ref.addressing_style == "virtual" or auto:
-        return Place(url.scheme == "https", f"{ref.bucket}.{url.netloc}", folder)
-    return Place(url.scheme == "https", url.netloc, f"{folder}{ref.bucket}/")
+        return Place(url.scheme == "https", f"{ref.bucket}.{url.netloc}", "/")
+    return Place(url.scheme == "https", url.netloc, f"/{ref.bucket}/")
 
 
 class Calls:
