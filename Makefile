@@ -11,7 +11,7 @@ CLUSTER := $(PYTHON) tests/cluster
 PYTEST := $(BIN)/python -m pytest
 export BUCKETOPS_ENGINE := $(ENGINE)
 
-.PHONY: help demo test up down status unit integration e2e faults mutants lint format generate verify lock image clean
+.PHONY: help demo test up down status unit integration e2e faults mutants bench lint format generate verify lock image clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -45,6 +45,9 @@ faults: up $(READY) ## kills in the cluster, in the middle of the work
 mutants: $(READY) ## take each guard away in turn and see a test go red
 	@$(BIN)/python tests/mutants/run.py
 
+bench: $(VENV)/.bench ## measure against s5cmd, mc, rclone and boto3 (by hand; ARGS="copy --server minio --rounds 9")
+	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
 lint: $(READY) ## ruff, mypy and import-linter
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy api/src operator/src jobs/src tests/cluster
@@ -60,7 +63,7 @@ verify: $(READY) ## fail if anything generated is out of date
 	@HELM=$$($(CLUSTER) tool helm) $(BIN)/python -m bucketops_operator.generate --check
 
 lock: $(READY) ## resolve requirements/*.in anew
-	@for name in runtime dev; do $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	@for name in runtime dev bench; do $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	  --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	  requirements/$$name.in --output-file requirements/$$name.lock; done
 
@@ -77,4 +80,8 @@ $(READY): requirements/dev.lock api/pyproject.toml operator/pyproject.toml jobs/
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/pip install --quiet --require-hashes --requirement requirements/dev.lock
 	@$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable api --editable operator --editable jobs
+	@touch $@
+
+$(VENV)/.bench: $(READY) requirements/bench.lock
+	@$(BIN)/pip install --quiet --require-hashes --requirement requirements/bench.lock
 	@touch $@

@@ -39,8 +39,8 @@ class Content:
     etag: str
     size: int
     body: BinaryIO
-    headers: Mapping[str, object] = field(default_factory=dict)
-    """boto3 names: ContentType, CacheControl, …, Metadata, Tagging."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """As HTTP has them, in lower case: content-type, cache-control, …, x-amz-meta-*, x-amz-tagging."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,8 @@ class Expect:
     etag: str | None = None
 
 
+TAGGING = "x-amz-tagging"
+"""The header of a PUT that holds tags as a query string; a `Content` has them under the same name."""
 ANYTHING = Expect()
 ABSENT = Expect(absent=True)
 
@@ -90,7 +92,7 @@ class Store(Protocol):
     def get(self, key: str, *, etag: str | None = None) -> Content:
         """Its content; PreconditionFailedError when its ETag is no longer `etag`."""
 
-    def put(self, key: str, body: BinaryIO | bytes, headers: Mapping[str, object], expect: Expect = ANYTHING) -> str:
+    def put(self, key: str, body: BinaryIO | bytes, headers: Mapping[str, str], expect: Expect = ANYTHING) -> str:
         """Write and return the ETag; PreconditionFailedError when the key is not as expected."""
 
     def copy(self, source_bucket: str, source: Object, key: str, expect: Expect = ANYTHING) -> str:
@@ -99,14 +101,24 @@ class Store(Protocol):
     def copies(self, wanted: Iterable[Copy]) -> Iterator[tuple[Copy, str | WorkerError]]:
         """Copy many, as many at once as the pace allows: the new ETags, or what went wrong, as they arrive."""
 
-    def delete(self, objects: Iterable[Object], *, conditional: bool) -> dict[str, Exception]:
-        """Delete; the answer has the keys that remain, with why. `conditional`: only while the ETag still holds."""
+    def delete(self, objects: Iterable[Object], *, conditional: bool) -> dict[str, WorkerError]:
+        """Delete as they come, many at once; the answer has the keys that remain, with why.
+
+        `conditional`: only while the ETag still holds.
+        """
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Keys below `prefix` in order, records included."""
 
     def remove(self, keys: Iterable[str]) -> None:
         """Delete records of ours by key."""
+
+    @property
+    def bulk(self) -> bool:
+        """Whether the server can delete many keys by one request, as far as it has been asked to."""
+
+    def versioning(self) -> str:
+        """Enabled, Suspended or Off; DeniedError where the right to know is missing."""
 
     def close(self) -> None:
         """Give back all connections."""

@@ -1,0 +1,120 @@
+"""Who is compared: bucketops and its peers, each with the settings that it is fastest with."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from support.servers import built
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be done: all objects below `source`, to `destination` if it is a copy. Both are BUCKET/PREFIX/."""
+
+    endpoint: str
+    source: str
+    destination: str = ""
+
+
+Command = Sequence[str]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A program; `environment` depends on the endpoint."""
+
+    name: str
+    copy: Callable[[Task], Command]
+    delete: Callable[[Task], Command]
+    list: Callable[[Task], Command]
+    environment: Callable[[str], Mapping[str, str]] = lambda _: {}
+
+
+def _ours(job: str, *options: str) -> Callable[[Task], Command]:
+    def command(task: Task) -> Command:
+        where = ["--endpoint", task.endpoint, "--source", task.source]
+        to = ["--destination", task.destination] if task.destination else []
+        return [sys.executable, str(HERE / "ours.py"), job, *where, *to, *options]
+
+    return command
+
+
+def _threads(job: str) -> Callable[[Task], Command]:
+    def command(task: Task) -> Command:
+        to = [task.destination] if task.destination else []
+        return [sys.executable, str(HERE / "threads.py"), job, task.endpoint, task.source, *to]
+
+    return command
+
+
+def _s5cmd(task: Task) -> list[str]:
+    """256 workers are its default and its best here."""
+    program = Path(sys.executable).parent / "s5cmd"
+    return [str(program), "--log", "error", "--endpoint-url", task.endpoint, "--numworkers", "256"]
+
+
+def _rclone(job: str, *paths: str) -> Command:
+    return [_tool("rclone"), job, *(f"r:{path}" for path in paths), "--transfers", "64", "--checkers", "64", "--quiet"]
+
+
+def _rclone_environment(endpoint: str) -> Mapping[str, str]:
+    return {
+        "RCLONE_CONFIG": os.devnull,
+        "RCLONE_CONFIG_R_TYPE": "s3",
+        "RCLONE_CONFIG_R_PROVIDER": "Minio",
+        "RCLONE_CONFIG_R_ENV_AUTH": "true",
+        "RCLONE_CONFIG_R_ENDPOINT": endpoint,
+    }
+
+
+def _mc(*arguments: str) -> Command:
+    return [_tool("mc"), "--quiet", "--disable-pager", *arguments]
+
+
+def _mc_environment(endpoint: str) -> Mapping[str, str]:
+    user, password = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
+    folder = Path(os.environ["BENCH_FOLDER"], "mc")
+    return {"MC_HOST_r": f"http://{user}:{password}@{urlsplit(endpoint).netloc}", "MC_CONFIG_DIR": str(folder)}
+
+
+@cache
+def _tool(name: str) -> str:
+    return built(name)
+
+
+OURS = "bucketops"
+CONTENDERS: Mapping[str, Contender] = {
+    contender.name: contender
+    for contender in (
+        Contender(OURS, _ours("copy"), _ours("delete"), _ours("list")),
+        Contender(
+            "s5cmd",
+            lambda task: [*_s5cmd(task), "cp", f"s3://{task.source}*", f"s3://{task.destination}"],
+            lambda task: [*_s5cmd(task), "rm", f"s3://{task.source}*"],
+            lambda task: [*_s5cmd(task), "du", f"s3://{task.source}*"],
+        ),
+        Contender(
+            "mc",
+            lambda task: _mc("mirror", f"r/{task.source}", f"r/{task.destination}"),
+            lambda task: _mc("rm", "--recursive", "--force", f"r/{task.source}"),
+            lambda task: _mc("du", f"r/{task.source}"),
+            _mc_environment,
+        ),
+        Contender(
+            "rclone",
+            lambda task: _rclone("copy", task.source, task.destination),
+            lambda task: _rclone("delete", task.source),
+            lambda task: [*_rclone("size", task.source), "--fast-list", "--json"],
+            _rclone_environment,
+        ),
+        Contender("boto3", _threads("copy"), _threads("delete"), _threads("list")),
+    )
+}

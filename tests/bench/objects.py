@@ -1,0 +1,84 @@
+"""The benchmarks that change objects: copy with a change of the prefix, and delete with the listing included."""
+
+from __future__ import annotations
+
+import random
+from itertools import count
+from urllib.parse import urlsplit
+
+import minio
+
+from bench import seeds
+from bench.contenders import CONTENDERS, Command, Task
+from bench.servers import Place
+from support.servers import ADMIN, PASSWORD
+
+SOURCE, TARGET, LEGACY, MODERN = "legacy", "modern-%d", "image/", "avatar/"
+READ = 20
+"""Objects that are read after each run; all are looked at by ETag."""
+_numbers = count()
+
+
+class Copy:
+    """`amount` small objects from one bucket and prefix to another, on the server."""
+
+    unit = "objects"
+
+    def __init__(self, place: Place, amount: int) -> None:
+        self.title = f"copy {amount:,} objects of {seeds.SIZE:,} bytes on {place.name}"
+        self.amount, self.timeout = amount, 60 + amount / 50
+        self.endpoint, self.server = place.endpoint, place.server.process.pid
+        self._place = place
+        self._target = ""
+        place.make(SOURCE)
+        place.seed(SOURCE, LEGACY, amount)
+
+    def reset(self) -> None:
+        if self._target:
+            self._place.drop(self._target)
+        self._target = TARGET % next(_numbers)
+        self._place.make(self._target)
+
+    def command(self, contender: str) -> Command:
+        return CONTENDERS[contender].copy(Task(self.endpoint, f"{SOURCE}/{LEGACY}", f"{self._target}/{MODERN}"))
+
+    def verify(self, _: str) -> None:
+        require(self._place, self._target, seeds.expected(MODERN, self.amount))
+
+
+class Delete:
+    """`amount` small objects of one prefix, found by listing it; a neighbour must survive."""
+
+    unit = "objects"
+
+    def __init__(self, place: Place, amount: int) -> None:
+        self.title = f"list and delete {amount:,} objects on {place.name}"
+        self.amount, self.timeout = amount, 60 + amount / 50
+        self.endpoint, self.server = place.endpoint, place.server.process.pid
+        self._place = place
+        self._target = ""
+
+    def reset(self) -> None:
+        if self._target:
+            self._place.drop(self._target)
+        self._target = TARGET % next(_numbers)
+        self._place.make(self._target)
+        self._place.seed(self._target, LEGACY, self.amount)
+        self._place.seed(self._target, MODERN, seeds.VARIANTS)
+
+    def command(self, contender: str) -> Command:
+        return CONTENDERS[contender].delete(Task(self.endpoint, f"{self._target}/{LEGACY}"))
+
+    def verify(self, _: str) -> None:
+        require(self._place, self._target, seeds.expected(MODERN, seeds.VARIANTS))
+
+
+def require(place: Place, bucket: str, expected: dict[str, str]) -> None:
+    """The bucket holds these keys with these ETags and no others, says a client that takes part in nothing."""
+    s3 = minio.Minio(urlsplit(place.endpoint).netloc, ADMIN, PASSWORD, secure=False, region="us-east-1")
+    found = {entry.object_name: (entry.etag or "").strip('"') for entry in s3.list_objects(bucket, recursive=True)}
+    wrong = sorted(str(key) for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
+    assert not wrong, f"{len(found)} objects of {len(expected)}; {len(wrong)} are wrong, such as {wrong[:3]}"
+    for key in random.sample(sorted(expected), min(READ, len(expected))):
+        with s3.get_object(bucket, key) as answer:
+            assert answer.read() == seeds.BODIES[seeds.ETAGS.index(expected[key])], f"{key} has other bytes"

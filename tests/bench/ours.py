@@ -1,0 +1,143 @@
+"""One job of bucketops by itself, through the engine and the store of its workers: copy, delete or list.
+
+Run as a process of its own by the benchmarks; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are the credentials. The last
+line on stdout is JSON: what was done, and what of it failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bucketops_api import names
+from bucketops_api.v1alpha1.common import BucketRef
+from bucketops_jobs.engine import Engine
+from bucketops_jobs.pace import Pace
+from bucketops_jobs.s3 import connect
+from bucketops_jobs.s3.store import Copy, Object, Store
+
+SECRET = "bench"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A bucket and a prefix, written BUCKET/PREFIX."""
+
+    bucket: str
+    prefix: str
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        return cls(*text.split("/", 1))
+
+
+def open_store(place: Place, endpoint: str, root: Path, engine: Engine, concurrency: int) -> Store:
+    """A store as every kind opens it: from a BucketRef and mounted Secrets."""
+    ref = BucketRef.model_validate(
+        {
+            "bucket": place.bucket,
+            "prefix": place.prefix,
+            "endpoint": endpoint,
+            "credentials": {"secretRef": {"name": SECRET}},
+        }
+    )
+    return connect.connect(ref, root, engine.pace, concurrency=concurrency)
+
+
+def mount(root: Path) -> None:
+    """The credentials in the environment as a mounted Secret."""
+    folder = root / names.SECRETS_DIR / SECRET
+    folder.mkdir(parents=True)
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        (folder / key).write_text(os.environ[key])
+
+
+@dataclass
+class Job:
+    """What a job works with."""
+
+    engine: Engine
+    source: Store
+    destination: Store
+    places: tuple[Place, Place]
+    failures: list[str]
+
+    def failed(self, answers: Iterable[object]) -> None:
+        """Keep the errors of a chunk."""
+        self.failures.extend(str(answer) for answer in answers if isinstance(answer, Exception))
+
+
+def copy(job: Job) -> int:
+    """Copy what the source lists, as it is listed."""
+    source, destination = job.places
+
+    def wanted(entry: Object) -> Copy:
+        return Copy(source.bucket, entry, destination.prefix + entry.key.removeprefix(source.prefix))
+
+    done = 0
+    for _, answer in job.destination.copies(map(wanted, job.source.list_objects(source.prefix))):
+        job.failed([answer])
+        done += 1
+    return done
+
+
+def delete(job: Job) -> int:
+    """Delete what the source lists, as it is listed."""
+    done = 0
+
+    def counted() -> Iterator[Object]:
+        nonlocal done
+        for entry in job.source.list_objects(job.places[0].prefix):
+            done += 1
+            yield entry
+
+    job.failed(job.source.delete(counted(), conditional=False).values())
+    return done
+
+
+def listing(job: Job) -> int:
+    """Count what the source lists."""
+    return sum(1 for _ in job.source.list_objects(job.places[0].prefix))
+
+
+JOBS: Mapping[str, Callable[[Job], int]] = {"copy": copy, "delete": delete, "list": listing}
+
+
+def main() -> int:
+    arguments = parse()
+    places = (Place.parse(arguments.source), Place.parse(arguments.destination or arguments.source))
+    pace = Pace(arguments.concurrency, None, threading.Event())
+    with tempfile.TemporaryDirectory() as folder, Engine(pace, arguments.concurrency) as engine:
+        mount(Path(folder))
+        stores = [
+            open_store(place, arguments.endpoint, Path(folder), engine, arguments.concurrency) for place in places
+        ]
+        job = Job(engine, *stores, places, [])
+        done = JOBS[arguments.job](job)
+        for store in stores:
+            store.close()
+    print(
+        json.dumps({"done": done, "failed": len(job.failures), "failures": job.failures[:3], "retries": pace.retries})
+    )
+    return 1 if job.failures else 0
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("job", choices=JOBS)
+    parser.add_argument("--endpoint", required=True)
+    parser.add_argument("--source", required=True, metavar="BUCKET/PREFIX")
+    parser.add_argument("--destination", metavar="BUCKET/PREFIX")
+    parser.add_argument("--concurrency", type=int, default=64)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""The S3 servers of the benchmarks: each can be given buckets full of objects in seconds, behind its own back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from botocore.exceptions import ClientError
+
+from bench import seeds
+from support.avatars import s3_client
+from support.servers import ADMIN, PASSWORD, Server, built, free_port, start, start_minio, start_versitygw
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": ADMIN, "AWS_SECRET_ACCESS_KEY": PASSWORD, "AWS_REGION": "us-east-1"}
+
+
+@dataclass
+class Place:
+    """A running server."""
+
+    name: str
+    server: Server
+    folder: Path
+    fill: Callable[[Place, str, str, int], None]
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server.port}"
+
+    @property
+    def s3(self) -> Any:
+        return s3_client(self.endpoint, ADMIN, PASSWORD)
+
+    def make(self, bucket: str) -> None:
+        self.s3.create_bucket(Bucket=bucket)
+
+    def seed(self, bucket: str, prefix: str, count: int) -> None:
+        """`count` objects below a prefix of a bucket that is there."""
+        self.fill(self, bucket, prefix, count)
+
+    def drop(self, bucket: str) -> None:
+        """Take a bucket away with all that is in it."""
+        shutil.rmtree(self.folder / "data" / bucket, ignore_errors=True)
+        s3 = self.s3
+        s3.meta.events.register("before-sign.s3.DeleteBucket", _force)
+        with suppress(ClientError):  # gofakes3 and versitygw say that it is not there: so be it
+            s3.delete_bucket(Bucket=bucket)
+
+
+def _force(request: Any, **_: object) -> None:
+    """MinIO's way to remove a bucket that is not empty, which gofakes3 has too."""
+    request.headers["x-minio-force-delete"] = "true"
+
+
+def _fill_gofakes3(place: Place, bucket: str, prefix: str, count: int) -> None:
+    ask(place, "seed", bucket=bucket, pattern=prefix + seeds.PATTERN, objects=count)
+
+
+def ask(place: Place, what: str, **parameters: object) -> None:
+    """Tell our gofakes3 to change: `seed` or `capacity`."""
+    url = f"{place.endpoint}/-/{what}?{urlencode(parameters)}"
+    with urllib.request.urlopen(urllib.request.Request(url, method="PUT")):  # noqa: S310 - our own server
+        pass
+
+
+def _fill_minio(place: Place, bucket: str, prefix: str, count: int) -> None:
+    """One real object of each variant, then its xl.meta (which holds the bytes too) for all others."""
+    models = [
+        Path(place.folder, "data", bucket, prefix, name, "xl.meta").read_bytes()
+        for name in _models(place, bucket, prefix)
+    ]
+    folder = place.folder / "data" / bucket / prefix
+
+    def one(number: int) -> None:
+        target = folder / seeds.name(number)
+        target.mkdir()
+        (target / "xl.meta").write_bytes(models[number % seeds.VARIANTS])
+
+    _parallel(one, count)
+
+
+def _fill_versitygw(place: Place, bucket: str, prefix: str, count: int) -> None:
+    """One real object of each variant, then a file with the same bytes and extended attributes for all others."""
+    folder = place.folder / "data" / bucket / prefix
+    models = [folder / name for name in _models(place, bucket, prefix)]
+    attributes = [{name: os.getxattr(model, name) for name in os.listxattr(model)} for model in models]
+
+    def one(number: int) -> None:
+        target, variant = folder / seeds.name(number), number % seeds.VARIANTS
+        target.write_bytes(seeds.BODIES[variant])
+        for name, value in attributes[variant].items():
+            os.setxattr(target, name, value)
+
+    _parallel(one, count)
+
+
+def _models(place: Place, bucket: str, prefix: str) -> list[str]:
+    """The names of the first objects, one of each variant, written through the server."""
+    names = [seeds.name(number) for number in range(seeds.VARIANTS)]
+    for name, content in zip(names, seeds.BODIES, strict=True):
+        place.s3.put_object(Bucket=bucket, Key=prefix + name, Body=content, ContentType="image/png")
+    return names
+
+
+def _parallel(one: Callable[[int], None], count: int, workers: int = 2) -> None:
+    """`one` of every number beyond the models, in two threads: the kernel does the work."""
+
+    def some(start: int) -> None:
+        for number in range(seeds.VARIANTS + start, count, workers):
+            one(number)
+
+    threads = [threading.Thread(target=some, args=(start,)) for start in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def start_gofakes3(folder: Path, *options: str) -> Server:
+    """S3 in memory."""
+    port, contents = free_port(), seeds.write(folder / "contents")
+    command = [built("gofakes3"), "-address", f"127.0.0.1:{port}", "-contents", contents, *options]
+    return start(command, port, "/-/stats", folder / "gofakes3.log")
+
+
+STARTERS: Mapping[str, tuple[Callable[[Path], Server], Callable[[Place, str, str, int], None]]] = {
+    "gofakes3": (start_gofakes3, _fill_gofakes3),
+    "minio": (start_minio, _fill_minio),
+    "versitygw": (start_versitygw, _fill_versitygw),
+}
+
+
+@contextmanager
+def serving(name: str, folder: Path) -> Iterator[Place]:
+    """A server with its data in a folder; what is in it already stays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    starter, fill = STARTERS[name]
+    place = Place(name, starter(folder), folder, fill)
+    try:
+        yield place
+    finally:
+        place.server.stop()
