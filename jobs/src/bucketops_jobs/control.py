@@ -6,7 +6,7 @@ docs/decisions/0004-requests-in-flight.md has the reasoning. Times are in second
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 START = 16
@@ -52,9 +52,9 @@ class _Kind:
 class _Round:
     """The answers of about one round trip; sums of seconds."""
 
-    limit: float
-    """At its start."""
+    kinds: Sequence[_Kind]
     pressed: bool
+    elapsed: float
     busy: float
     """What they took."""
     ideal: float
@@ -64,14 +64,16 @@ class _Round:
 
     @property
     def work(self) -> float:
-        """How much is done in a second, by Little's law: what is in flight, over how slow it is."""
-        return self.limit * self.ideal / self.busy
+        """How much was done in a second: answers, each worth what it takes at its floor."""
+        return self.ideal / self.elapsed
 
 
 @dataclass(slots=True)
 class _Check:
     """Half of the limit is being tried."""
 
+    limit: float
+    """The whole one."""
     full: _Round
     drained: bool = False
     """The first round still has the answers of the full limit."""
@@ -87,7 +89,7 @@ class Control:
         self._ceiling = math.inf
         """Where growth last came to an end; infinite in the slow start."""
         self._kinds: dict[Hashable, _Kind] = {}
-        self._since, self._limit_then = now, self.limit
+        self._since, self._idle, self._limit_then, self._answers = now, 0.0, self.limit, 0
         self._last_cut = -math.inf
         self._slow_rounds, self._check_after = 0, CHECK_AFTER
         self._check: _Check | None = None
@@ -99,16 +101,21 @@ class Control:
             seen = self._kinds[kind] = _Kind()
         seen.seconds += now - started
         seen.answers += 1
+        self._answers += 1
         if self.pressed and self._ceiling == math.inf:  # the slow start doubles the limit in a round trip
             self.limit = min(self.limit + 1, 2 * self._limit_then, self.most)
-        if started >= self._since and now - self._since >= SHORTEST_ROUND:
+        if started >= self._since and self._answers >= self._limit_then and now - self._since >= SHORTEST_ROUND:
             self._decide(self._end_round(now))
+
+    def idle(self, seconds: float) -> None:
+        """Nothing was in flight for so long."""
+        self._idle += seconds
 
     def slowed(self, started: float, now: float) -> None:
         """The store asked for less, or did not answer in time. A request sent before the last cut says nothing new."""
         if started < self._last_cut:
             return
-        before, self._check = self._check.full.limit if self._check else self.limit, None
+        before, self._check = self._check.limit if self._check else self.limit, None
         # Cut below the last ceiling, it leaves room for others: https://www.rfc-editor.org/rfc/rfc9438#section-4.7
         self._ceiling = before if before >= self._ceiling else before * (1 + CUT) / 2
         self.limit = max(1.0, before * CUT)
@@ -121,15 +128,16 @@ class Control:
         for kind in kinds:
             kind.close()
         ended = _Round(
-            limit=self._limit_then,
+            kinds=kinds,
             pressed=self.pressed,
+            elapsed=now - self._since - self._idle,
             busy=busy,
             ideal=sum(n * kind.floor for n, kind in zip(counts, kinds, strict=True)),
             allowed=sum(
                 n * max(kind.floor * SLOWER, kind.floor + SLACK) for n, kind in zip(counts, kinds, strict=True)
             ),
         )
-        self._since, self.pressed = now, False
+        self._since, self._idle, self._answers, self.pressed = now, 0.0, 0, False
         return ended
 
     def _decide(self, ended: _Round) -> None:
@@ -149,11 +157,11 @@ class Control:
     def _hold(self, ended: _Round) -> None:
         """Back to where answers take as long as they may. Now and then half of it: perhaps it is the path, not us."""
         least = 1.0 if self._ceiling == math.inf else self.limit * SHRINK
-        self.limit = max(1.0, least, min(self.limit, ended.limit * ended.allowed / ended.busy))
+        self.limit = max(1.0, least, min(self.limit, ended.allowed / ended.elapsed))
         self._ceiling = self.limit
         self._slow_rounds += 1
         if self._slow_rounds >= self._check_after:
-            self._check = _Check(ended)
+            self._check = _Check(self.limit, ended)
             self.limit = max(1.0, self.limit / 2)
 
     def _go_on(self, check: _Check, ended: _Round) -> None:
@@ -162,9 +170,9 @@ class Control:
             return
         if ended.work < SATURATED * check.full.work:  # more in flight does more: what looked slow is how it is now
             self._check_after = CHECK_AFTER
-            for kind in self._kinds.values():
+            for kind in ended.kinds:
                 kind.floor = kind.last
         else:
             self._check_after = min(2 * self._check_after, CHECK_AFTER_AT_MOST)
         self._check, self._slow_rounds = None, 0
-        self.limit = check.full.limit
+        self.limit = check.limit

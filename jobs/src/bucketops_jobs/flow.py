@@ -39,6 +39,8 @@ class _Request(Generic[Item]):
     tickets: Tickets | None = None
     started: float = 0.0
     cancel: Callable[[], None] | None = None
+    error: TransientError | None = None
+    """Of the last attempt."""
 
 
 class Flow(Generic[Item, Answer]):
@@ -61,7 +63,9 @@ class Flow(Generic[Item, Answer]):
         self._ready: _Request[Item] | None = None
         """The one that starts next."""
         self._slot, self._refused = False, False
-        """Whether a slot has been taken for it, or the gate has none."""
+        """Whether a slot has been taken for it, or the gate had none."""
+        self._queued = False
+        """Whether a slot may be taken for it at any time."""
         self._later: list[tuple[float, int, _Request[Item]]] = []
         """By due time: what is to be tried again."""
         self._order = itertools.count()
@@ -118,12 +122,16 @@ class Flow(Generic[Item, Answer]):
 
     def _due(self, now: float) -> _Request[Item] | None:
         _, number, request = self._later[0]
-        if wait := self._turns.budget.spend(now):
+        if request.error and self._turns.budget.hopeless(now):
+            heapq.heappop(self._later)
+            self._settled.append((request.item, request.error))
+        elif wait := self._turns.budget.spend(now):
             heapq.heapreplace(self._later, (now + wait, number, request))
-            return None
-        heapq.heappop(self._later)
-        self._turns.again()
-        return request
+        else:
+            heapq.heappop(self._later)
+            self._turns.again()
+            return request
+        return None
 
     def _until_due(self, now: float) -> float:
         return min(_SLICE, max(0.0, self._later[0][0] - now)) if self._later else _SLICE
@@ -136,22 +144,31 @@ class Flow(Generic[Item, Answer]):
 
         self._flying.add(request)
         request.tickets, request.started = None, time.monotonic()
-        request.cancel = self._start(request.item, done)
+        try:
+            request.cancel = self._start(request.item, done)
+        except BaseException:
+            self._flying.discard(request)
+            self._turns.gate.leave()
+            raise
 
     def _await(self, seconds: float) -> None:
         """Sleep until an answer, a slot or the time comes; then take all that has arrived."""
         self._turns.refresh_at_times(time.monotonic())
-        gate, queued = self._turns.gate, False
-        if self._refused:
-            if gate.ask(self._granted):
-                self._slot = True
-                return
-            queued = True
+        if self._refused and self._turns.gate.ask(self._granted):
+            self._slot = True
+            return
+        self._queued = self._refused
         with suppress(Empty):
             self._take(self._arrivals.get(timeout=seconds))
         self._drain()
-        if queued and not self._slot and not gate.withdraw(self._granted):
-            self._drain()  # the slot came at the last moment
+        self._leave_queue()
+
+    def _leave_queue(self) -> None:
+        """Only who sleeps may queue for a slot: the consumer may be about to wait for one itself."""
+        if self._queued and not self._turns.gate.withdraw(self._granted):
+            while not self._slot:  # it came at the last moment
+                self._take(self._arrivals.get())
+        self._queued = False
 
     def _drain(self) -> None:
         for _ in range(self._arrivals.qsize()):
@@ -159,7 +176,7 @@ class Flow(Generic[Item, Answer]):
 
     def _take(self, arrival: tuple[_Request[Item], float, Answer | WorkerError] | None) -> None:
         if arrival is None:
-            self._slot = True
+            self._slot, self._queued = True, False
             return
         request, now, answer = arrival
         self._flying.discard(request)
@@ -175,10 +192,11 @@ class Flow(Generic[Item, Answer]):
 
     def _put_back(self, request: _Request[Item], error: TransientError, now: float) -> bool:
         """Keep it for another attempt, if it has one."""
-        if self._stopping or request.attempt == retries.ATTEMPTS - 1:
+        last = request.attempt == retries.ATTEMPTS - 1
+        if last or self._stopping or self._turns.budget.hopeless(now):
             return False
         due = now + retries.pause(request.attempt, error)
-        request.attempt += 1
+        request.attempt, request.error = request.attempt + 1, error
         heapq.heappush(self._later, (due, next(self._order), request))
         return True
 
@@ -196,13 +214,16 @@ class Flow(Generic[Item, Answer]):
     def _finished(self, seconds: float) -> Iterator[tuple[Item, Answer | WorkerError]]:
         """What finishes within this time. Transient errors, and what a cancelled request says, mean: not done."""
         until = time.monotonic() + seconds
-        while self._flying and (left := until - time.monotonic()) > 0:
-            with suppress(Empty):
-                self._take(self._arrivals.get(timeout=left))
+        while True:
             while self._settled:
                 item, answer = self._settled.popleft()
-                late = isinstance(answer, TransientError)
-                yield item, StoppedError(f"told to stop: {answer}") if late else answer
+                failed = isinstance(answer, TransientError)
+                yield item, StoppedError(f"told to stop; {answer}") if failed else answer
+            left = until - time.monotonic()
+            if not self._flying or left <= 0:
+                return
+            with suppress(Empty):
+                self._take(self._arrivals.get(timeout=left))
 
     def _cancel(self) -> None:
         for request in self._flying:
@@ -217,11 +238,13 @@ class Flow(Generic[Item, Answer]):
     def _abandon(self) -> None:
         """Leave nothing behind: no slot, and no request that could still do something."""
         self._stopping = True
-        self._give_back()
         self._cancel()
         until = time.monotonic() + CANCEL_SECONDS
         while self._flying and (left := until - time.monotonic()) > 0:
             with suppress(Empty, WorkerError):
                 self._take(self._arrivals.get(timeout=left))
+        if self._queued and not self._turns.gate.withdraw(self._granted):
+            self._slot = True
+        self._give_back()
         if self._flying:
             log.warning("requests do not end", extra={"requests": len(self._flying)})

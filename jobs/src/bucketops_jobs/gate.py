@@ -19,6 +19,7 @@ class Gate:
         self.most = most
         self.active = 0
         self._control = Control(most, time.monotonic())
+        self._idle_since = time.monotonic()
         self._waiting: deque[Wake] = deque()
         self._lock = threading.Lock()
 
@@ -38,7 +39,7 @@ class Gate:
         with self._lock:
             free = self.active < self.limit and not self._waiting
             if free:
-                self.active += 1
+                self._take()
             else:
                 self._control.pressed = True
             return free
@@ -67,6 +68,8 @@ class Gate:
         """Give a slot back."""
         with self._lock:
             self.active -= 1
+            if not self.active:
+                self._idle_since = time.monotonic()
             self._admit()
 
     def answered(self, kind: Hashable, started: float, now: float) -> None:
@@ -82,5 +85,10 @@ class Gate:
 
     def _admit(self) -> None:
         while self._waiting and self.active < self.limit:
-            self.active += 1
+            self._take()
             self._waiting.popleft()()
+
+    def _take(self) -> None:
+        if not self.active:
+            self._control.idle(time.monotonic() - self._idle_since)
+        self.active += 1

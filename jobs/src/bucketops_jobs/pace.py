@@ -33,7 +33,9 @@ class Pace(Turns):
                 if attempt == retries.ATTEMPTS - 1:
                     raise
                 self._sleep(retries.pause(attempt, error))
-            self._wait(self.budget.spend)
+                self._wait(lambda now: 0.0 if self.budget.hopeless(now) else self.budget.spend(now))
+                if self.budget.hopeless(time.monotonic()):
+                    raise
             self.again()
         raise AssertionError("unreachable")
 

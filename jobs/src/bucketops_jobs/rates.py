@@ -27,6 +27,8 @@ class Bucket:
 
     def take(self, amount: float, now: float) -> float:
         """Take tokens and return a ticket: the turn comes when `wait` says 0."""
+        if self._rate is None:
+            return self._taken
         with self._lock:
             self._earn(now)
             self._taken += amount
@@ -38,7 +40,7 @@ class Bucket:
             return 0.0
         with self._lock:
             self._earn(now)
-            return max(0.0, (ticket - self._earned) / self._rate)
+            return max(0.0, ticket - self._earned) / self._rate
 
     def _earn(self, now: float) -> None:
         elapsed, self._then = max(0.0, now - self._then), max(now, self._then)

@@ -1,6 +1,6 @@
 """Whether and when to try again: attempts per request, full jitter, and a budget so that a dead server is spared.
 
-The rules are those of the AWS SDKs' standard mode, but an empty budget makes wait where theirs gives up:
+The rules are those of the AWS SDKs' standard mode, but an empty budget first makes wait where theirs gives up:
 https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 """
 
@@ -11,7 +11,7 @@ import threading
 
 from bucketops_jobs.errors import TransientError
 
-ATTEMPTS = 8
+ATTEMPTS = 10
 """Of one request."""
 FIRST_PAUSE = 0.1
 """Seconds, at most; doubled with each attempt."""
@@ -22,7 +22,9 @@ BUDGET = 100.0
 PER_ANSWER = 0.2
 """Retries that one answer earns: in the long run a fifth of the load at most."""
 PER_SECOND = 1.0
-"""Retries that time earns: a dead server is asked this often."""
+"""Retries that time earns: a dead server is asked this often …"""
+DEAD_SECONDS = 30.0
+"""… until it has answered nobody for so long: then every error is final, and the run ends to be tried again later."""
 
 
 def pause(attempt: int, error: TransientError) -> float:
@@ -40,12 +42,14 @@ class Budget:
     def __init__(self, now: float) -> None:
         self._left = BUDGET
         self._then = now
+        self._failing_since: float | None = None
         self._lock = threading.Lock()
 
     def earn(self) -> None:
         """A request has been answered."""
         with self._lock:
             self._left = min(BUDGET, self._left + PER_ANSWER)
+            self._failing_since = None
 
     def spend(self, now: float) -> float:
         """Take one retry; or, where none is left, return the seconds until time alone has earned one."""
@@ -56,3 +60,14 @@ class Budget:
                 return (1 - self._left) / PER_SECOND
             self._left -= 1
             return 0.0
+
+    def failed(self, now: float) -> None:
+        """A request has failed in a way that another time might not."""
+        with self._lock:
+            if self._failing_since is None:
+                self._failing_since = now
+
+    def hopeless(self, now: float) -> bool:
+        """Whether nobody has had an answer for so long that no retry makes sense."""
+        since = self._failing_since
+        return since is not None and now - since > DEAD_SECONDS

@@ -73,6 +73,7 @@ class Turns:
 
     def failed(self, error: TransientError, started: float, now: float) -> None:
         """A request failed in a way that another time might not."""
+        self.budget.failed(now)
         if error.throttled:
             self.gate.slowed(started, now)
             self.metrics.throttles.inc()
