@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import threading
@@ -124,26 +125,37 @@ def _parallel(one: Callable[[int], None], count: int, workers: int = 2) -> None:
         thread.join()
 
 
+def stats(place: Place) -> dict[str, int]:
+    """What our gofakes3 has seen so far: inFlight, accepted, refused."""
+    with urllib.request.urlopen(f"{place.endpoint}/-/stats") as answer:  # noqa: S310 - our own server
+        return dict(json.load(answer))
+
+
 def start_gofakes3(folder: Path, *options: str) -> Server:
     """S3 in memory."""
     port, contents = free_port(), seeds.write(folder / "contents")
-    command = [built("gofakes3"), "-address", f"127.0.0.1:{port}", "-contents", contents, *options]
+    command: list[str | Path] = [built("gofakes3"), "-address", f"127.0.0.1:{port}", "-contents", contents, *options]
     return start(command, port, "/-/stats", folder / "gofakes3.log")
 
 
-STARTERS: Mapping[str, tuple[Callable[[Path], Server], Callable[[Place, str, str, int], None]]] = {
+def _start_minio(folder: Path) -> Server:
+    """Without its scanner, which would walk the folders of a million keys in the middle of a round."""
+    return start_minio(folder, MINIO_SCANNER_SPEED="slowest")
+
+
+STARTERS: Mapping[str, tuple[Callable[..., Server], Callable[[Place, str, str, int], None]]] = {
     "gofakes3": (start_gofakes3, _fill_gofakes3),
-    "minio": (start_minio, _fill_minio),
+    "minio": (_start_minio, _fill_minio),
     "versitygw": (start_versitygw, _fill_versitygw),
 }
 
 
 @contextmanager
-def serving(name: str, folder: Path) -> Iterator[Place]:
-    """A server with its data in a folder; what is in it already stays."""
+def serving(name: str, folder: Path, *options: str) -> Iterator[Place]:
+    """A server with its data in a folder; what is in it already stays. `options` are gofakes3's."""
     folder.mkdir(parents=True, exist_ok=True)
     starter, fill = STARTERS[name]
-    place = Place(name, starter(folder), folder, fill)
+    place = Place(name, starter(folder, *options), folder, fill)
     try:
         yield place
     finally:

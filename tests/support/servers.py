@@ -60,7 +60,7 @@ def start(command: Sequence[str | Path], port: int, path: str, log: Path, **envi
     return server
 
 
-def start_minio(folder: Path) -> Server:
+def start_minio(folder: Path, **environment: str) -> Server:
     """MinIO on one folder."""
     port = free_port()
     options = ["--address", f"127.0.0.1:{port}", "--quiet"]
@@ -72,6 +72,7 @@ def start_minio(folder: Path) -> Server:
         MINIO_ROOT_USER=ADMIN,
         MINIO_ROOT_PASSWORD=PASSWORD,
         MINIO_BROWSER="off",
+        **environment,
     )
 
 
