@@ -58,11 +58,11 @@ def _threads(job: str) -> Callable[[Task], Command]:
     return command
 
 
-def _s5cmd(task: Task) -> list[str]:
+def _s5cmd(task: Task, log: str = "error") -> list[str]:
     """256 workers are its default and its best here."""
     program = Path(sys.executable).parent / "s5cmd"
     workers = str(task.concurrency or 256)
-    return [str(program), "--log", "error", "--endpoint-url", task.endpoint, "--numworkers", workers]
+    return [str(program), "--log", log, "--endpoint-url", task.endpoint, "--numworkers", workers]
 
 
 def _rclone(job: str, *paths: str) -> Command:
@@ -106,7 +106,7 @@ CONTENDERS: Mapping[str, Contender] = {
             "s5cmd",
             lambda task: [*_s5cmd(task), "cp", f"s3://{task.source}*", f"s3://{task.destination}"],
             lambda task: [*_s5cmd(task), "rm", f"s3://{task.source}*"],
-            lambda task: [*_s5cmd(task), "du", f"s3://{task.source}*"],
+            lambda task: [*_s5cmd(task, "info"), "du", f"s3://{task.source}*"],
         ),
         Contender(
             "mc",
