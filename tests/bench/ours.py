@@ -12,19 +12,17 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bucketops_api import names
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.engine import Engine
-from bucketops_jobs.limits import Pace
-from bucketops_jobs.s3.client import S3Store
-from bucketops_jobs.s3.connect import client
-from bucketops_jobs.s3.store import Store
+from bucketops_jobs.pace import Pace
+from bucketops_jobs.s3 import connect
+from bucketops_jobs.s3.store import Copy, Object, Store
 
-CHUNK = 1000
 SECRET = "bench"
 
 
@@ -40,7 +38,7 @@ class Place:
         return cls(*text.split("/", 1))
 
 
-def connect(place: Place, endpoint: str, root: Path, engine: Engine, concurrency: int) -> Store:
+def open_store(place: Place, endpoint: str, root: Path, engine: Engine, concurrency: int) -> Store:
     """A store as every kind opens it: from a BucketRef and mounted Secrets."""
     ref = BucketRef.model_validate(
         {
@@ -50,7 +48,7 @@ def connect(place: Place, endpoint: str, root: Path, engine: Engine, concurrency
             "credentials": {"secretRef": {"name": SECRET}},
         }
     )
-    return S3Store(client(ref, root, concurrency=concurrency), ref, engine.pace)
+    return connect.connect(ref, root, engine.pace, concurrency=concurrency)
 
 
 def mount(root: Path) -> None:
@@ -77,28 +75,30 @@ class Job:
 
 
 def copy(job: Job) -> int:
-    """Copy what the source lists, a chunk at a time, as a migration does."""
+    """Copy what the source lists, as it is listed."""
     source, destination = job.places
+
+    def wanted(entry: Object) -> Copy:
+        return Copy(source.bucket, entry, destination.prefix + entry.key.removeprefix(source.prefix))
+
     done = 0
-    for chunk in job.engine.chunks(job.source.list_objects(source.prefix), CHUNK):
-        job.failed(
-            job.engine.map(
-                lambda entry: job.destination.copy(
-                    source.bucket, entry, destination.prefix + entry.key.removeprefix(source.prefix)
-                ),
-                chunk,
-            )
-        )
-        done += len(chunk)
+    for _, answer in job.destination.copies(map(wanted, job.source.list_objects(source.prefix))):
+        job.failed([answer])
+        done += 1
     return done
 
 
 def delete(job: Job) -> int:
-    """Delete what the source lists, a chunk in one request."""
+    """Delete what the source lists, as it is listed."""
     done = 0
-    for chunk in job.engine.chunks(job.source.list_objects(job.places[0].prefix), CHUNK):
-        job.failed(job.source.delete(chunk, conditional=False).values())
-        done += len(chunk)
+
+    def counted() -> Iterator[Object]:
+        nonlocal done
+        for entry in job.source.list_objects(job.places[0].prefix):
+            done += 1
+            yield entry
+
+    job.failed(job.source.delete(counted(), conditional=False).values())
     return done
 
 
@@ -116,7 +116,9 @@ def main() -> int:
     pace = Pace(arguments.concurrency, None, threading.Event())
     with tempfile.TemporaryDirectory() as folder, Engine(pace, arguments.concurrency) as engine:
         mount(Path(folder))
-        stores = [connect(place, arguments.endpoint, Path(folder), engine, arguments.concurrency) for place in places]
+        stores = [
+            open_store(place, arguments.endpoint, Path(folder), engine, arguments.concurrency) for place in places
+        ]
         job = Job(engine, *stores, places, [])
         done = JOBS[arguments.job](job)
         for store in stores:

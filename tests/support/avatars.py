@@ -22,13 +22,14 @@ from psycopg2.extras import execute_values
 LEGACY, MODERN = "image/", "avatar/"
 
 
-def s3_client(endpoint: str, access_key: str, secret_key: str) -> Any:
+def s3_client(endpoint: str, access_key: str, secret_key: str, verify: str | None = None) -> Any:
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,
         region_name="us-east-1",
+        verify=verify,
         config=Config(s3={"addressing_style": "path"}, max_pool_connections=64),
     )
 

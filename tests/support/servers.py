@@ -7,6 +7,7 @@ import pwd
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -51,24 +52,29 @@ def built(name: str) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
-def start(command: Sequence[str | Path], port: int, path: str, log: Path, **environment: str) -> Server:
+def start(
+    command: Sequence[str | Path], port: int, path: str, log: Path, *, scheme: str = "http", **environment: str
+) -> Server:
     """A program that serves HTTP on loopback, once `path` of it answers."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT)
     server = Server(process, port)
-    _wait(server, lambda: _answers(f"http://127.0.0.1:{port}{path}"), log)
+    _wait(server, lambda: _answers(f"{scheme}://127.0.0.1:{port}{path}"), log)
     return server
 
 
-def start_minio(folder: Path, **environment: str) -> Server:
-    """MinIO on one folder."""
+def start_minio(folder: Path, *, certificates: Path | None = None, **environment: str) -> Server:
+    """MinIO on one folder; with TLS where it is given certificates."""
     port = free_port()
     options = ["--address", f"127.0.0.1:{port}", "--quiet"]
+    if certificates:
+        options += ["--certs-dir", str(certificates)]
     return start(
         [built("minio"), "server", *options, folder / "data"],
         port,
         "/minio/health/ready",
         folder / "minio.log",
+        scheme="https" if certificates else "http",
         MINIO_ROOT_USER=ADMIN,
         MINIO_ROOT_PASSWORD=PASSWORD,
         MINIO_BROWSER="off",
@@ -89,6 +95,13 @@ def start_versitygw(folder: Path) -> Server:
         ROOT_ACCESS_KEY=ADMIN,
         ROOT_SECRET_KEY=PASSWORD,
     )
+
+
+def start_moto(folder: Path) -> Server:
+    """moto, which keeps everything in memory and believes every signature: it stands in for AWS."""
+    port = free_port()
+    program = Path(sys.executable).parent / "moto_server"
+    return start([program, "--host", "127.0.0.1", "--port", str(port)], port, "/moto-api/", folder / "moto.log")
 
 
 def start_postgres(folder: Path) -> Server:
@@ -133,7 +146,8 @@ def _postgres_binaries() -> Path:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - our own server
+        unverified = ssl._create_unverified_context()  # noqa: S323, SLF001 - our own server
+        with urllib.request.urlopen(url, timeout=1, context=unverified) as answer:  # noqa: S310 - the same
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -5,6 +5,8 @@ A count is `objects/<outcome>`, `rows/<outcome>` or a plain name such as `bytes`
 
 from __future__ import annotations
 
+from bucketops_api.names import WORKER_METRICS
+
 OBJECTS = "objects/"
 ROWS = "rows/"
 DONE = "done"
@@ -14,9 +16,8 @@ CHANGED = "changed"
 PENDING = "pending"
 ROWS_UPDATED = "rowsUpdated"
 
-_PREFIX = "bucketops_worker_"
-_FAMILIES = {OBJECTS: f"{_PREFIX}objects_total", ROWS: f"{_PREFIX}rows_total"}
-_PLAIN = f"{_PREFIX}count_total"
+_FAMILIES = {OBJECTS: f"{WORKER_METRICS}objects_total", ROWS: f"{WORKER_METRICS}rows_total"}
+_PLAIN = f"{WORKER_METRICS}count_total"
 
 
 def to_metric(count: str) -> tuple[str, dict[str, str]]:

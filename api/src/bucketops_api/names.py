@@ -37,6 +37,13 @@ ENV_INDEX = "JOB_COMPLETION_INDEX"
 
 WORKER_CONTAINER = "worker"
 METRICS_PORT = 9090
+WORKER_METRICS = "bucketops_worker_"
+"""What a worker has counted is in counts.py; these are about its requests to the store."""
+METRIC_REQUEST_SECONDS = f"{WORKER_METRICS}request_duration_seconds"
+METRIC_RETRIES = f"{WORKER_METRICS}request_retries"
+METRIC_THROTTLES = f"{WORKER_METRICS}request_throttles"
+METRIC_IN_FLIGHT = f"{WORKER_METRICS}requests_in_flight"
+METRIC_IN_FLIGHT_LIMIT = f"{WORKER_METRICS}requests_in_flight_limit"
 
 EXIT_DONE = 0
 EXIT_RETRY = 1

@@ -22,9 +22,9 @@ from bucketops_api.reasons import Reason
 from bucketops_jobs import logs
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.errors import DeniedError, ShardError, StoppedError, UserError
-from bucketops_jobs.limits import Pace
 from bucketops_jobs.migration import context as migration_context
 from bucketops_jobs.migration import phases as migration_phases
+from bucketops_jobs.pace import Pace
 from bucketops_jobs.tally import Tally
 
 log = logging.getLogger(__name__)

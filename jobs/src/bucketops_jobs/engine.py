@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Self, TypeVar
 
 from bucketops_jobs.errors import ItemError, StoppedError, TransientError
-from bucketops_jobs.limits import Pace
+from bucketops_jobs.pace import Pace
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")

@@ -53,6 +53,14 @@ class PreconditionFailedError(ItemError):
     """The object is not (or no longer) what the caller expected: HTTP 412."""
 
 
+class TooLargeError(ItemError):
+    """The body is larger than what is held in memory."""
+
+
+class NotSupportedError(ItemError):
+    """The server does not know this call: HTTP 501."""
+
+
 class DeniedError(ItemError):
     """The store refused the call: HTTP 403."""
 

@@ -27,7 +27,7 @@ class Records:
     def write_json(self, name: str, content: Any) -> Artifact:  # noqa: ANN401 - JSON
         """Write an artifact; its digest lets a later phase see that it reads what was meant."""
         data = json.dumps(content, separators=(",", ":")).encode()
-        self.store.put(self.folder + name, data, {"ContentType": "application/json"})
+        self.store.put(self.folder + name, data, {"content-type": "application/json"})
         return Artifact(key=self.folder + name, sha256=hashlib.sha256(data).hexdigest())
 
     def read_json(self, artifact: Artifact) -> Any:  # noqa: ANN401 - JSON
@@ -47,7 +47,7 @@ class Records:
         """Write JSON lines, gzipped."""
         text = "".join(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n" for line in lines)
         body = gzip.compress(text.encode(), compresslevel=1, mtime=0)
-        self.store.put(self.folder + name, body, {"ContentType": "application/x-ndjson", "ContentEncoding": "gzip"})
+        self.store.put(self.folder + name, body, {"content-type": "application/x-ndjson", "content-encoding": "gzip"})
 
     def read_lines(self, key: str) -> Iterator[Any]:
         """Read them again, by the full key."""

@@ -11,7 +11,7 @@ from bucketops_jobs.migration.merge import Item, Policy, Row, decide
 from bucketops_jobs.s3.store import Object
 
 SOURCE = Object("image/a", "one", 3, datetime(2026, 1, 1, tzinfo=UTC))
-COPY = replace(SOURCE, key="avatar/a")
+COPY = SOURCE._replace(key="avatar/a")
 ROW = Row(0, "1", "image/a", legacy=True)
 
 
@@ -32,7 +32,7 @@ def test_no_row_is_rewritten_to_an_object_that_is_not_there() -> None:
 
 def test_a_source_that_changed_meanwhile_is_journalled_and_its_rows_wait() -> None:
     """So that the next walk copies the newer picture over our own copy."""
-    settled = settle(work(), "one", replace(SOURCE, etag="two"), COPY)
+    settled = settle(work(), "one", SOURCE._replace(etag="two"), COPY)
     assert (settled.commit, settled.rewrite, settled.after) == (True, False, "one")
 
 
@@ -41,7 +41,7 @@ def test_a_source_that_vanished_meanwhile_is_left_to_the_next_walk() -> None:
 
 
 def test_an_equal_object_that_changed_meanwhile_is_judged_anew() -> None:
-    settled = settle(work(COPY), None, SOURCE, replace(COPY, etag="two"))
+    settled = settle(work(COPY), None, SOURCE, COPY._replace(etag="two"))
     assert (settled.commit, settled.rewrite) == (False, False)
 
 

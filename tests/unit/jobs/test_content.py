@@ -69,7 +69,7 @@ def test_content_compares_the_bytes_whatever_the_etags_say() -> None:
 def stores() -> tuple[FakeStore, FakeStore, Object]:
     server = FakeServer()
     source, destination = server.store("source"), server.store("destination")
-    source.put("k", b"picture", {"ContentType": "image/png", "Metadata": {"a": "b"}})
+    source.put("k", b"picture", {"content-type": "image/png", "x-amz-meta-a": "b"})
     entry = source.head("k")
     assert entry is not None
     return source, destination, entry
@@ -80,7 +80,7 @@ def test_what_is_carried_arrives_with_its_headers(stores: tuple[FakeStore, FakeS
     etag = content.carry(source, entry, destination, "n", ABSENT)
     found = destination.get("n", etag=etag)
     assert found.body.read() == b"picture"
-    assert found.headers == {"ContentType": "image/png", "Metadata": {"a": "b"}}
+    assert found.headers == {"content-type": "image/png", "x-amz-meta-a": "b"}
 
 
 def test_a_source_that_changed_is_not_carried(stores: tuple[FakeStore, FakeStore, Object]) -> None:

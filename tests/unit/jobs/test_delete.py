@@ -14,7 +14,7 @@ from bucketops_api.contract import RunSpec
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.errors import TransientError, UserError
-from bucketops_jobs.limits import Pace
+from bucketops_jobs.pace import Pace
 from bucketops_jobs.migration import delete
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.journal import Writer

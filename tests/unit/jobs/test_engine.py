@@ -10,7 +10,7 @@ import pytest
 from bucketops_api.reasons import Reason
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.errors import ItemError, StoppedError, TransientError, UserError
-from bucketops_jobs.limits import Pace
+from bucketops_jobs.pace import Pace
 
 
 @pytest.fixture

@@ -59,6 +59,7 @@ def destination_statements(spec: MigrationSpec) -> tuple[Statement, ...]:
         s3.on_bucket("DestinationInspect", ref, _INSPECT),
         s3.on_keys("DestinationWrite", ref, [ref.prefix], _WRITE),
         s3.records("DestinationRecords", ref),
+        s3.on_keys("DestinationProbe", ref, [RECORDS_FOLDER], ["s3:GetObjectTagging", "s3:PutObjectTagging"]),
         s3.on_keys("DestinationCopyFrom", source, [source.prefix], ["s3:GetObject", "s3:GetObjectTagging"]),
         *s3.encryption("DestinationKey", ref),
     )

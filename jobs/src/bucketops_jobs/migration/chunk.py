@@ -16,14 +16,13 @@ from bucketops_jobs.errors import (
     NotFoundError,
     PreconditionFailedError,
     StoppedError,
-    TransientError,
 )
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.database import Rewrite, Verdict
 from bucketops_jobs.migration.journal import Writer
 from bucketops_jobs.migration.lookup import lookup
 from bucketops_jobs.migration.merge import Decision, Entry, Item, Outcome, RowOutcome, settled_rows
-from bucketops_jobs.migration.transfer import transfer
+from bucketops_jobs.migration.transfer import Answer, transfer
 from bucketops_jobs.s3.capabilities import Capabilities
 from bucketops_jobs.s3.store import Object
 
@@ -66,28 +65,47 @@ class Chunks:
     def process(self, works: Sequence[Work]) -> None:
         """All steps, in their order."""
         self._journal.intend((w.item.key, intent(w)) for w in works if w.decision.journal)
-        settled = self._look_again(works, self._copy(works))
+        settled = self._look_again(works, self._copied(works))
         verdicts = self._rewrite(settled)
         self._journal.done((s.work.item.key, outcome(s, verdicts)) for s in settled if s.commit or s.failure)
         for one in settled:
             self._count(one, verdicts)
 
-    def _copy(self, works: Sequence[Work]) -> list[str | ItemError | TransientError | StoppedError | None]:
-        def copy(work: Work) -> str | None:
-            if work.decision.copy is None:
-                return None
-            return transfer(self._context, self._capabilities, work.item, work.decision.copy)
+    def _copied(self, works: Sequence[Work]) -> Mapping[str, Answer]:
+        """By the item's key what came of its copy, of those that are copied."""
+        wanted = {
+            work.item.key: (work.item.source, self._context.destination_key(work.item.key), work.decision.copy)
+            for work in works
+            if work.decision.copy is not None and work.item.source is not None
+        }
+        return dict(zip(wanted, transfer(self._context, self._capabilities, list(wanted.values())), strict=True))
 
-        return self._context.engine.map(copy, works)
-
-    def _look_again(
-        self, works: Sequence[Work], answers: Sequence[str | ItemError | TransientError | StoppedError | None]
-    ) -> list[Settled]:
+    def _look_again(self, works: Sequence[Work], answers: Mapping[str, Answer]) -> list[Settled]:
         sources, destinations = self._now(works)
         return [
-            settle(work, answer, sources.get(work.item.key), destinations.get(work.item.key))
-            for work, answer in zip(works, answers, strict=True)
+            settle(
+                work,
+                self._listed(work.item.key, answers.get(work.item.key), destinations),
+                sources.get(work.item.key),
+                destinations.get(work.item.key),
+            )
+            for work in works
         ]
+
+    def _listed(self, key: str, answer: Answer | None, destinations: Mapping[str, Object]) -> Answer | None:
+        """A copy that the server answers for and does not list has been stored under another key.
+
+        versitygw stores a//b as a/b.
+        """
+        if not isinstance(answer, str) or key in destinations:
+            return answer
+        written = self._context.destination_key(key)
+        if self._context.destination.head(written) is None:
+            return answer
+        return ItemError(
+            f"{written!r} was written to {self._context.destination.bucket}, whose listing does not show it: the server "
+            "keeps it under another name; rename the object, or move to a server that takes any key"
+        )
 
     def _now(self, works: Sequence[Work]) -> tuple[Mapping[str, Object], Mapping[str, Object]]:
         context, keys = self._context, [work.item.key for work in works]
@@ -182,7 +200,7 @@ def _before(item: Item, decision: Decision) -> str | None:
 
 def settle(
     work: Work,
-    answer: str | ItemError | TransientError | StoppedError | None,
+    answer: Answer | None,
     source: Object | None,
     destination: Object | None,
 ) -> Settled:

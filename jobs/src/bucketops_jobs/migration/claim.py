@@ -41,7 +41,7 @@ def _take(store: S3Store, prefix: str, owner: str, taken: list[tuple[S3Store, st
     body = json.dumps(_claim(prefix, owner)).encode()
     own = _key(prefix, owner)
     try:
-        store.put(own, body, {"ContentType": "application/json"}, ABSENT)
+        store.put(own, body, {"content-type": "application/json"}, ABSENT)
     except PreconditionFailedError:
         return  # ours already: whoever came later has seen it
     taken.append((store, own))

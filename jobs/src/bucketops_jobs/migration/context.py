@@ -11,13 +11,13 @@ from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from bucketops_jobs import records as recording
 from bucketops_jobs.engine import Engine
-from bucketops_jobs.limits import Pace
 from bucketops_jobs.migration import content
 from bucketops_jobs.migration.database import Rows
 from bucketops_jobs.migration.merge import Policy
+from bucketops_jobs.pace import Pace
 from bucketops_jobs.records import Records
 from bucketops_jobs.s3.client import S3Store
-from bucketops_jobs.s3.connect import client
+from bucketops_jobs.s3.connect import connect
 from bucketops_jobs.s3.filters import matcher
 from bucketops_jobs.s3.store import Object
 from bucketops_jobs.tally import Tally
@@ -75,7 +75,7 @@ def build(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tally) ->
     spec = MigrationSpec.model_validate(run.spec)
 
     def store(ref: BucketRef) -> S3Store:
-        return S3Store(client(ref, root, concurrency=spec.worker.concurrency), ref, engine.pace)
+        return connect(ref, root, engine.pace, concurrency=spec.worker.concurrency)
 
     source, destination = store(spec.source), store(spec.destination)
     kept = store(spec.records) if spec.records else destination

@@ -1,27 +1,50 @@
-"""One object from the source to the destination, by the safest way that the server honours."""
+"""A chunk's objects from the source to the destination, by the safest way that the server honours."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+
+from bucketops_jobs.errors import ItemError, StoppedError, TransientError, WorkerError
 from bucketops_jobs.migration import content
 from bucketops_jobs.migration.context import Context
-from bucketops_jobs.migration.merge import Item
 from bucketops_jobs.s3.capabilities import Capabilities
-from bucketops_jobs.s3.store import ANYTHING, Expect
+from bucketops_jobs.s3.store import ANYTHING, Copy, Expect, Object
+
+Wanted = tuple[Object, str, Expect]
+"""A source object, the destination's key, and what is expected there."""
+Answer = str | ItemError | TransientError | StoppedError
+"""The destination's ETag; PreconditionFailedError when either side is no longer as seen."""
 
 
-def transfer(context: Context, capabilities: Capabilities, item: Item, expect: Expect) -> str:
-    """Copy and return the destination's ETag; PreconditionFailedError when either side is no longer as seen."""
-    source = item.source
-    if source is None:
-        raise AssertionError("only an object that is there is copied")
-    key = context.destination_key(item.key)
-    if not context.same_server:
-        return content.carry(context.source, source, context.destination, key, expect)
-    if capabilities.copy_if_absent:
-        return context.destination.copy(context.source.bucket, source, key, expect)
-    if context.spec.guard == "Strict":
-        return content.carry(context.source, source, context.destination, key, expect)
-    return context.destination.copy(context.source.bucket, source, key, ANYTHING)
+def transfer(context: Context, capabilities: Capabilities, wanted: Sequence[Wanted]) -> list[Answer]:
+    """Copy all; the answers are in the same order."""
+    if not _on_the_server(context, capabilities):
+        answers = context.engine.map(lambda one: _carry(context, *one), wanted)
+        return [_required(answer) for answer in answers]
+    given = {
+        copy.key: _required(answer)
+        for copy, answer in context.destination.copies(_copies(context, capabilities, wanted))
+    }
+    return [given[key] for _, key, _ in wanted]
+
+
+def _on_the_server(context: Context, capabilities: Capabilities) -> bool:
+    return context.same_server and (capabilities.copy_if_absent or context.spec.guard != "Strict")
+
+
+def _copies(context: Context, capabilities: Capabilities, wanted: Iterable[Wanted]) -> Iterator[Copy]:
+    for source, key, expect in wanted:
+        yield Copy(context.source.bucket, source, key, expect if capabilities.copy_if_absent else ANYTHING)
+
+
+def _carry(context: Context, source: Object, key: str, expect: Expect) -> str:
+    return content.carry(context.source, source, context.destination, key, expect)
+
+
+def _required(answer: str | WorkerError) -> Answer:
+    if isinstance(answer, str | ItemError | TransientError | StoppedError):
+        return answer
+    raise answer
 
 
 def mode(context: Context, capabilities: Capabilities) -> str:

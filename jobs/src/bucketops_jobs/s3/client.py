@@ -1,51 +1,79 @@
-"""The store on boto3: every call under the pace's gate, rates and retries."""
+"""The store on a real S3 server: the hot calls on awscrt, large bodies and the control plane on boto3."""
 
 from __future__ import annotations
 
+import io
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypeVar
+from urllib.parse import urlencode
 
 from botocore import exceptions
 
-from bucketops_api import names
 from bucketops_api.reasons import Reason
-from bucketops_api.v1alpha1.common import BucketRef
-from bucketops_jobs.errors import DeniedError, ItemError, NotFoundError, TransientError, UserError, WorkerError
-from bucketops_jobs.limits import Pace
-from bucketops_jobs.s3 import failures
-from bucketops_jobs.s3.store import ANYTHING, Content, Expect, Object
+from bucketops_jobs.errors import (
+    DeniedError,
+    ItemError,
+    NotFoundError,
+    NotSupportedError,
+    TooLargeError,
+    TransientError,
+    UserError,
+    WorkerError,
+)
+from bucketops_jobs.pace import Pace
+from bucketops_jobs.s3 import failures, large, listing, pages, wire
+from bucketops_jobs.s3.crt import WHOLE, Wire
+from bucketops_jobs.s3.store import ANYTHING, TAGGING, Content, Copy, Expect, Object, Page
 
 T = TypeVar("T")
 DELETE_BATCH = 1000
 """Keys of one DeleteObjects: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html."""
-_TRAVELS = ("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires")
-_ENCRYPTION = {"SSE-S3": "AES256", "SSE-KMS": "aws:kms"}
+_METRIC = {
+    "CopyObject": "copy",
+    "DeleteObject": "delete",
+    "DeleteObjects": "delete",
+    "GetObject": "get",
+    "HeadObject": "head",
+    "ListObjectsV2": "list",
+    "PutObject": "put",
+}
+"""Names of S3's calls in our metrics."""
+DELETE_AGAIN = 3
+"""Times that keys which a DeleteObjects left for the time being are asked for again."""
 
 
 class S3Store:
     """One bucket of an S3 server."""
 
-    def __init__(self, client: Any, ref: BucketRef, pace: Pace) -> None:  # noqa: ANN401 - boto3 has no types
-        self._client = client
-        self._ref = ref
+    def __init__(self, bucket: str, calls: wire.Calls, http: Wire, control: Callable[[], Any], pace: Pace) -> None:
+        self._bucket = bucket
+        self._calls = calls
+        self._wire = http
+        self._control = control
         self._pace = pace
-        self._payer = {"RequestPayer": "requester"} if ref.request_payer else {}
+        self.bulk = True
 
     @property
     def bucket(self) -> str:
-        return self._ref.bucket
+        return self._bucket
 
     @property
     def control(self) -> Any:  # noqa: ANN401 - boto3 has no types
         """The boto3 client, for rare calls of the control plane."""
-        return self._client
+        return self._control()
 
     def close(self) -> None:
         """Give back all connections."""
-        self._client.close()
+        self._wire.close()
+
+    def versioning(self) -> str:
+        answer = self.call("versioning", lambda: self.control.get_bucket_versioning(Bucket=self.bucket))
+        return str(answer.get("Status", "Off"))
 
     def call(self, what: str, function: Callable[[], T], *, cost: int = 0) -> T:
-        """One request with the engine's retries, its errors translated."""
+        """One request of the boto3 client with the pace's retries, its errors translated."""
 
         def attempt() -> T:
             try:
@@ -57,171 +85,172 @@ class S3Store:
 
         return self._pace.call(attempt, cost=cost)
 
-    def list_objects(self, prefix: str, *, after: str = "", until: str | None = None) -> Iterator[Object]:
-        last = ""
-        for entry in (entry for page in self._pages(prefix, after) for entry in page):
-            if entry.key <= last:
-                raise TransientError(f"the listing of {self.bucket} is out of order at {entry.key!r}")
-            last = entry.key
-            if until is not None and entry.key > until:
-                return
-            if not is_record(entry.key):
-                yield entry
+    def _ask(self, request: wire.Request, what: str, *, cost: int = 0) -> wire.Response:
+        what = f"{what} ({self.bucket})"
+        return self._pace.call(lambda: self._wire.ask(request, what), cost=cost, operation=_METRIC[request.operation])
 
-    def _pages(self, prefix: str, after: str) -> Iterator[list[Object]]:
-        """Start-after opens a listing, the token goes on: never both (versitygw lets start-after win)."""
-        where = {"StartAfter": after} if after else {}
-        while True:
-            page = self._page(prefix, where)
-            yield [
-                Object(row["Key"], row["ETag"].strip('"'), row["Size"], row["LastModified"])
-                for row in page.get("Contents", [])
-            ]
-            if not page.get("IsTruncated"):
-                return
-            if not page.get("NextContinuationToken"):
-                raise TransientError(f"the listing of {self.bucket} broke off without a token")
-            where = {"ContinuationToken": page["NextContinuationToken"]}
-
-    def _page(self, prefix: str, where: Mapping[str, Any]) -> Any:  # noqa: ANN401 - boto3 has no types
+    def page(self, prefix: str, *, after: str = "", token: str | None = None, limit: int = 1000) -> Page:
+        request = self._calls.page(prefix, after=after, token=token, limit=limit)
         try:
-            return self.call(
-                f"list {prefix!r}",
-                lambda: self._client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, **where, **self._payer),
+            return self._pace.call(
+                lambda: pages.parse(self._wire.ask(request, f"list {prefix!r} ({self.bucket})").body), operation="list"
             )
         except DeniedError as error:
             raise UserError(Reason.ACCESS_DENIED, f"{error}: allow s3:ListBucket on it") from error
         except NotFoundError as error:
             raise UserError(Reason.BUCKET_NOT_FOUND, f"{error}: create the bucket or mend its name") from error
 
+    def list_objects(self, prefix: str, *, after: str = "", until: str | None = None) -> Iterator[Object]:
+        return listing.list_objects(self, prefix, after=after, until=until)
+
     def keys(self, prefix: str) -> Iterator[str]:
         """Keys below `prefix`, records included."""
-        for page in self._pages(prefix, ""):
-            yield from (entry.key for entry in page)
+        return (entry.key for page in listing.pages(self, prefix) for entry in page.objects)
 
     def remove(self, keys: Iterable[str]) -> None:
         """Delete records of ours by key."""
         for key in keys:
-            self.call(f"delete {key!r}", lambda key=key: self._client.delete_object(Bucket=self.bucket, Key=key))  # type: ignore[misc]
+            self._ask(self._calls.delete(key), f"delete {key!r}")
 
     def head(self, key: str) -> Object | None:
         try:
-            answer = self.call(
-                f"head {key!r}", lambda: self._client.head_object(Bucket=self.bucket, Key=key, **self._payer)
-            )
+            return wire.headed(key, self._ask(self._calls.head(key), f"head {key!r}"))
         except NotFoundError:
             return None
         except DeniedError:
             self._require_absent(key)
             return None
-        return Object(key, answer["ETag"].strip('"'), answer["ContentLength"], answer["LastModified"])
 
     def _require_absent(self, key: str) -> None:
         """AWS answers 403 for an absent key where s3:ListBucket holds for some prefixes only: the listing decides.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
         """
-        page = self._page(key, {"MaxKeys": 1})
-        if any(row["Key"] == key for row in page.get("Contents", [])):
+        if any(entry.key == key for entry in self.page(key, limit=1).objects):
             raise DeniedError(f"head {key!r} ({self.bucket}): 403: allow s3:GetObject on it")
 
     def get(self, key: str, *, etag: str | None = None) -> Content:
-        condition = {"IfMatch": f'"{etag}"'} if etag else {}
-        answer = self.call(
-            f"get {key!r}",
-            lambda: self._client.get_object(Bucket=self.bucket, Key=key, **condition, **self._payer),
-        )
-        headers = {name: answer[name] for name in _TRAVELS if answer.get(name)}
-        headers["Metadata"] = answer.get("Metadata", {})
-        if answer.get("TagCount"):
-            headers["Tagging"] = self._tags(key)
-        return Content(answer["ETag"].strip('"'), answer["ContentLength"], answer["Body"], headers)
+        request = self._calls.get(key, etag)
+        try:
+            content = _content(self._ask(request, f"get {key!r}"))
+        except TooLargeError:
+            content = self.call(f"get {key!r}", lambda: large.get(self.control, self.bucket, request, key))
+        return self._with_tags(key, content)
+
+    def _with_tags(self, key: str, content: Content) -> Content:
+        headers = dict(content.headers)
+        if int(headers.pop(wire.TAG_COUNT, "0")):
+            headers[TAGGING] = self._tags(key)
+        return replace(content, headers=headers)
 
     def _tags(self, key: str) -> str:
-        from urllib.parse import urlencode  # noqa: PLC0415 - rare
-
-        answer = self.call(f"tags of {key!r}", lambda: self._client.get_object_tagging(Bucket=self.bucket, Key=key))
+        answer = self.call(f"tags of {key!r}", lambda: self.control.get_object_tagging(Bucket=self.bucket, Key=key))
         return urlencode([(tag["Key"], tag["Value"]) for tag in answer["TagSet"]])
 
-    def put(self, key: str, body: BinaryIO | bytes, headers: Mapping[str, object], expect: Expect = ANYTHING) -> str:
-        def send() -> Any:  # noqa: ANN401 - boto3 has no types
-            if not isinstance(body, bytes):
-                body.seek(0)
-            return self._client.put_object(
-                Bucket=self.bucket, Key=key, Body=body, **headers, **self._condition(expect), **self._written()
-            )
+    def put(self, key: str, body: BinaryIO | bytes, headers: Mapping[str, str], expect: Expect = ANYTHING) -> str:
+        if isinstance(body, bytes):
+            return self._put(key, body, headers, expect)
+        size = large.size(body)
+        if size <= WHOLE:
+            body.seek(0)
+            return self._put(key, body.read(), headers, expect)
+        sent = self._calls.put_headers(headers, expect)
+        return self.call(f"put {key!r}", lambda: large.put(self.control, self.bucket, key, body, sent), cost=size)
 
-        cost = len(body) if isinstance(body, bytes) else 0
-        return str(self.call(f"put {key!r}", send, cost=cost)["ETag"]).strip('"')
+    def _put(self, key: str, body: bytes, headers: Mapping[str, str], expect: Expect) -> str:
+        answer = self._ask(self._calls.put(key, body, headers, expect), f"put {key!r}", cost=len(body))
+        return wire.bare(answer.header("etag"))
 
     def copy(self, source_bucket: str, source: Object, key: str, expect: Expect = ANYTHING) -> str:
-        def send() -> Any:  # noqa: ANN401 - boto3 has no types
-            return self._client.copy_object(
-                Bucket=self.bucket,
-                Key=key,
-                CopySource={"Bucket": source_bucket, "Key": source.key},
-                CopySourceIfMatch=f'"{source.etag}"',
-                **self._condition(expect),
-                **self._written(),
-            )
+        wanted = Copy(source_bucket, source, key, expect)
+        return wire.copied_etag(self._ask(self._calls.copy(wanted), _copying(wanted), cost=source.size).body)
 
-        answer = self.call(f"copy {source.key!r} to {key!r}", send, cost=source.size)
-        return str(answer["CopyObjectResult"]["ETag"]).strip('"')
+    def copies(self, wanted: Iterable[Copy]) -> Iterator[tuple[Copy, str | WorkerError]]:
+        def start(one: Copy, done: Callable[[str | WorkerError], None]) -> Callable[[], None]:
+            def answered(answer: wire.Response | WorkerError) -> None:
+                done(answer if isinstance(answer, WorkerError) else wire.copied_etag(answer.body))
 
-    def delete(self, objects: Iterable[Object], *, conditional: bool) -> dict[str, Exception]:
-        batch = list(objects)
-        if conditional:
-            return self._delete_each(batch)
-        return self._delete_batch(batch) if batch else {}
+            return self._wire.send(self._calls.copy(one), f"{_copying(one)} ({self.bucket})", answered)
 
-    def _delete_each(self, batch: Iterable[Object]) -> dict[str, Exception]:
-        remaining: dict[str, Exception] = {}
-        for entry in batch:
-            try:
-                self.call(f"delete {entry.key!r}", lambda entry=entry: self._delete_one(entry))  # type: ignore[misc]
-            except NotFoundError:
-                continue
-            except ItemError as error:
-                remaining[entry.key] = error
+        return self._pace.flow(wanted, start, cost=lambda one: one.source.size, operation="copy")
+
+    def delete(self, objects: Iterable[Object], *, conditional: bool) -> dict[str, WorkerError]:
+        make = self._single_deletions if conditional else self._batched_deletions
+        remaining = self._deleted(make(objects))
+        for _ in range(DELETE_AGAIN):
+            again = [key for key, error in remaining.items() if isinstance(error, TransientError)]
+            if not again or conditional:
+                break
+            remaining = {key: error for key, error in remaining.items() if key not in again}
+            remaining |= self._deleted(self._batches(iter(again)))
         return remaining
 
-    def _delete_one(self, entry: Object) -> Any:  # noqa: ANN401 - boto3 has no types
-        return self._client.delete_object(Bucket=self.bucket, Key=entry.key, IfMatch=f'"{entry.etag}"', **self._payer)
-
-    def _delete_batch(self, batch: list[Object]) -> dict[str, Exception]:
-        remaining: dict[str, Exception] = {}
-        for start in range(0, len(batch), DELETE_BATCH):
-            keys = [{"Key": entry.key} for entry in batch[start : start + DELETE_BATCH]]
-            answer = self.call(
-                f"delete {len(keys)} objects",
-                lambda keys=keys: self._client.delete_objects(  # type: ignore[misc]
-                    Bucket=self.bucket, Delete={"Objects": keys, "Quiet": True}, **self._payer
-                ),
-            )
-            for error in answer.get("Errors", []):
-                remaining[error["Key"]] = ItemError(
-                    f"delete {error['Key']!r}: {error.get('Code')} {error.get('Message')}"
-                )
+    def _deleted(self, deletions: Iterable[_Deletion]) -> dict[str, WorkerError]:
+        remaining: dict[str, WorkerError] = {}
+        for deletion, answer in self._pace.flow(deletions, self._start_deletion, cost=lambda _: 0, operation="delete"):
+            if isinstance(answer, dict):
+                remaining |= answer
+            elif isinstance(answer, NotSupportedError) and len(deletion.keys) > 1:
+                self.bulk = False
+                remaining |= self._deleted(self._batches(iter(deletion.keys)))
+            elif isinstance(answer, ItemError):
+                remaining |= dict.fromkeys(deletion.keys, answer)
+            else:
+                raise answer
         return remaining
 
-    def _condition(self, expect: Expect) -> dict[str, str]:
-        if expect.absent:
-            return {"IfNoneMatch": "*"}
-        return {"IfMatch": f'"{expect.etag}"'} if expect.etag else {}
+    def _start_deletion(
+        self, deletion: _Deletion, done: Callable[[dict[str, WorkerError] | WorkerError], None]
+    ) -> Callable[[], None]:
+        def answered(answer: wire.Response | WorkerError) -> None:
+            if isinstance(answer, NotFoundError):
+                done({})
+            else:
+                done(answer if isinstance(answer, WorkerError) else _remaining(answer.body))
 
-    def _written(self) -> dict[str, Any]:
-        """What the destination's BucketRef asks of written objects."""
-        ref = self._ref
-        extra: dict[str, Any] = dict(self._payer)
-        if ref.storage_class:
-            extra["StorageClass"] = ref.storage_class
-        if ref.encryption.type in _ENCRYPTION:
-            extra["ServerSideEncryption"] = _ENCRYPTION[ref.encryption.type]
-        if ref.encryption.kms_key_id:
-            extra["SSEKMSKeyId"] = ref.encryption.kms_key_id
-        return extra
+        return self._wire.send(deletion.request, f"{deletion} ({self.bucket})", answered)
+
+    def _single_deletions(self, objects: Iterable[Object]) -> Iterator[_Deletion]:
+        for entry in objects:
+            yield _Deletion((entry.key,), self._calls.delete(entry.key, entry.etag))
+
+    def _batched_deletions(self, objects: Iterable[Object]) -> Iterator[_Deletion]:
+        return self._batches(entry.key for entry in objects)
+
+    def _batches(self, keys: Iterator[str]) -> Iterator[_Deletion]:
+        """Batches; one by one what XML cannot name, and everything where the server knows no batches."""
+        while batch := list(itertools.islice(keys, DELETE_BATCH)):
+            together = tuple(key for key in batch if self.bulk and wire.fits_xml(key))
+            if together:
+                yield _Deletion(together, self._calls.delete_many(together))
+            for key in batch:
+                if not self.bulk or not wire.fits_xml(key):
+                    yield _Deletion((key,), self._calls.delete(key))
 
 
-def is_record(key: str) -> bool:
-    """Whether a key lies under a `.bucketops/` folder: ours, in no listing, count, rule or audit."""
-    return key.startswith(names.RECORDS_FOLDER) or f"/{names.RECORDS_FOLDER}" in key
+@dataclass(frozen=True)
+class _Deletion:
+    """One request that deletes."""
+
+    keys: tuple[str, ...]
+    request: wire.Request
+
+    def __str__(self) -> str:
+        return f"delete {self.keys[0]!r}" if len(self.keys) == 1 else f"delete {len(self.keys)} objects"
+
+
+def _remaining(body: bytes) -> dict[str, WorkerError]:
+    """What a DeleteObjects left, by key."""
+    if b"<Error>" not in body:
+        return {}
+    refused = wire.refused_keys(body)
+    return {key: failures.from_answer(0, code, message, f"delete {key!r}") for key, code, message in refused}
+
+
+def _content(answer: wire.Response) -> Content:
+    body = io.BytesIO(answer.body)
+    return Content(wire.bare(answer.header("etag")), len(answer.body), body, wire.content_headers(answer))
+
+
+def _copying(wanted: Copy) -> str:
+    return f"copy {wanted.source.key!r} to {wanted.key!r}"

@@ -1,72 +1,69 @@
-"""From a BucketRef and the mounted Secrets to a boto3 client. Hidden retries are off: they belong to the engine."""
+"""From a BucketRef and the mounted Secrets to a store. Hidden retries are off: they belong to the pace."""
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
-import botocore.session
 from botocore.config import Config
 
 from bucketops_api import names
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef, CaBundle
 from bucketops_jobs.errors import UserError
+from bucketops_jobs.pace import Pace
+from bucketops_jobs.s3 import identity
+from bucketops_jobs.s3.client import S3Store
+from bucketops_jobs.s3.crt import ANSWER_SECONDS, CONNECT_SECONDS, Wire
+from bucketops_jobs.s3.wire import Calls, place
 
-CONNECT_SECONDS = 5
-READ_SECONDS = 60
-_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+def connect(ref: BucketRef, root: Path, pace: Pace, *, concurrency: int) -> S3Store:
+    """A bucket, nothing of it asked yet; UserError names the Secret or key that is missing."""
+    ca = ca_file(ref.ca_bundle, root) if ref.ca_bundle else None
+    caller = identity.session(ref, root)
+    signer = identity.provider(caller, ref.bucket)
+    control = _Control(caller, ref, ca)
+    where = place(ref, ref.endpoint or control().meta.endpoint_url)
+    wire = Wire(where, caller.region_name, signer, ca, concurrency)
+    return S3Store(ref.bucket, Calls(ref, where), wire, control, pace)
 
 
-def client(ref: BucketRef, root: Path, *, concurrency: int) -> Any:  # noqa: ANN401 - boto3 has no types
-    """A boto3 S3 client for a bucket; UserError names the Secret or key that is missing."""
-    session = _session(ref, _credentials(ref, root))
-    if ref.assume_role:
-        session = _assumed(session, ref)
-    return session.client(
-        "s3",
-        endpoint_url=ref.endpoint,
-        verify=str(ca_file(ref.ca_bundle, root)) if ref.ca_bundle else None,
-        config=Config(
-            signature_version="s3v4",
-            retries={"total_max_attempts": 1},
-            max_pool_connections=concurrency + 4,
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            s3={"addressing_style": _addressing(ref)},
-        ),
+class _Control:
+    """The boto3 client, made when it is first needed: reading its models takes a tenth of a second."""
+
+    def __init__(self, caller: boto3.session.Session, ref: BucketRef, ca: Path | None) -> None:
+        self._caller, self._ref, self._ca = caller, ref, ca
+        self._client: Any = None
+
+    def __call__(self) -> Any:  # noqa: ANN401 - boto3 has no types
+        if self._client is None:
+            self._client = self._caller.client(
+                "s3",
+                endpoint_url=self._ref.endpoint,
+                verify=str(self._ca) if self._ca else None,
+                config=_config(self._ref),
+            )
+        return self._client
+
+
+def _config(ref: BucketRef) -> Config:
+    return Config(
+        signature_version="s3v4",
+        retries={"total_max_attempts": 1},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=ANSWER_SECONDS,
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={"addressing_style": _addressing(ref)},
     )
 
 
-def _session(ref: BucketRef, credentials: dict[str, str]) -> boto3.session.Session:
-    """A session of its own, for it keeps credentials; the service models behind it are read once per process."""
-    own = botocore.session.Session()
-    own.register_component("data_loader", _models())
-    return boto3.session.Session(**credentials, region_name=ref.region or "us-east-1", botocore_session=own)
-
-
-@cache
-def _models() -> Any:  # noqa: ANN401 - boto3 has no types
-    return botocore.session.Session().get_component("data_loader")
-
-
 def _addressing(ref: BucketRef) -> str:
-    """`auto` is virtual on AWS and path elsewhere: most other servers have no wildcard name."""
     if ref.addressing_style != "auto":
         return ref.addressing_style
     return "path" if ref.endpoint else "auto"
-
-
-def secret(root: Path, name: str) -> dict[str, str]:
-    """The keys of a mounted Secret; empty where the Secret is absent (the mount is optional)."""
-    folder = root / names.SECRETS_DIR / name
-    if not folder.is_dir():
-        return {}
-    return {file.name: file.read_text().strip() for file in folder.iterdir() if not file.name.startswith("..")}
 
 
 def ca_file(bundle: CaBundle, root: Path) -> Path:
@@ -82,37 +79,3 @@ def ca_file(bundle: CaBundle, root: Path) -> Path:
     if not path.is_file():
         raise UserError(Reason.CREDENTIALS_MISSING, f"{kind} {ref.name} has no key {ref.key}: create it, in PEM form")
     return path
-
-
-def _credentials(ref: BucketRef, root: Path) -> dict[str, str]:
-    if ref.credentials is None:
-        return {}
-    name = ref.credentials.secret_ref.name
-    found = secret(root, name)
-    missing = [key for key in _KEYS if not found.get(key)]
-    if missing:
-        what = f"has no key {' and '.join(missing)}" if found else "does not exist"
-        raise UserError(
-            Reason.CREDENTIALS_MISSING,
-            f"Secret {name} (bucket {ref.bucket}) {what}: create it with {', '.join(_KEYS)}",
-        )
-    access, key = (found[name] for name in _KEYS)
-    token = found.get("AWS_SESSION_TOKEN")
-    credentials = {"aws_access_key_id": access, "aws_secret_access_key": key}
-    return credentials | ({"aws_session_token": token} if token else {})
-
-
-def _assumed(session: boto3.session.Session, ref: BucketRef) -> boto3.session.Session:
-    """STS with the session's own identity: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html."""
-    role = ref.assume_role
-    if role is None:
-        return session
-    extra = {"ExternalId": role.external_id} if role.external_id else {}
-    answer = session.client("sts").assume_role(RoleArn=role.role_arn, RoleSessionName=names.MANAGER, **extra)
-    got = answer["Credentials"]
-    credentials = {
-        "aws_access_key_id": got["AccessKeyId"],
-        "aws_secret_access_key": got["SecretAccessKey"],
-        "aws_session_token": got["SessionToken"],
-    }
-    return _session(ref, credentials)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import BinaryIO
 
-from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError
-from bucketops_jobs.s3.client import is_record
-from bucketops_jobs.s3.store import ANYTHING, Content, Expect, Object
+from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError, WorkerError
+from bucketops_jobs.s3 import listing
+from bucketops_jobs.s3.store import ANYTHING, Content, Copy, Expect, Object, Page
 
 LONGEST_KEY = 1024
 """Bytes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""
@@ -22,7 +22,7 @@ LONGEST_KEY = 1024
 class _Kept:
     entry: Object
     data: bytes
-    headers: Mapping[str, object]
+    headers: Mapping[str, str]
 
 
 @dataclass
@@ -53,21 +53,28 @@ class FakeStore:
     def _objects(self) -> dict[str, _Kept]:
         return self._server.buckets[self._bucket]
 
+    @property
+    def bulk(self) -> bool:
+        return True
+
+    def versioning(self) -> str:
+        return "Off"
+
     def close(self) -> None:
         """Nothing is held open."""
 
+    def page(self, prefix: str, *, after: str = "", token: str | None = None, limit: int = 1000) -> Page:
+        beyond = token if token is not None else after
+        with self._server.lock:
+            keys = sorted((key for key in self._objects if key.startswith(prefix) and key > beyond), key=str.encode)
+            objects = [self._objects[key].entry for key in keys[:limit]]
+        return Page(objects, objects[-1].key if len(keys) > limit else None)
+
     def list_objects(self, prefix: str, *, after: str = "", until: str | None = None) -> Iterator[Object]:
-        for key in self.keys(prefix):
-            if until is not None and key > until:
-                return
-            kept = self._objects.get(key)
-            if key > after and kept is not None and not is_record(key):
-                yield kept.entry
+        return listing.list_objects(self, prefix, after=after, until=until)
 
     def keys(self, prefix: str) -> Iterator[str]:
-        with self._server.lock:
-            found = sorted((key for key in self._objects if key.startswith(prefix)), key=str.encode)
-        yield from found
+        return (entry.key for page in listing.pages(self, prefix) for entry in page.objects)
 
     def head(self, key: str) -> Object | None:
         kept = self._objects.get(key)
@@ -79,7 +86,7 @@ class FakeStore:
             raise PreconditionFailedError(f"get {key!r} ({self.bucket}): 412")
         return Content(kept.entry.etag, kept.entry.size, io.BytesIO(kept.data), kept.headers)
 
-    def put(self, key: str, body: BinaryIO | bytes, headers: Mapping[str, object], expect: Expect = ANYTHING) -> str:
+    def put(self, key: str, body: BinaryIO | bytes, headers: Mapping[str, str], expect: Expect = ANYTHING) -> str:
         if not 0 < len(key.encode()) <= LONGEST_KEY:
             raise ItemError(f"put {key[:80]!r} ({self.bucket}): a key is 1 to {LONGEST_KEY} bytes long")
         data = body if isinstance(body, bytes) else _whole(body)
@@ -87,7 +94,7 @@ class FakeStore:
         entry = Object(key, etag, len(data), datetime.now(UTC))
         with self._server.lock:
             self._require(key, expect)
-            self._objects[key] = _Kept(entry, data, {"Metadata": {}} | dict(headers))
+            self._objects[key] = _Kept(entry, data, dict(headers))
         return etag
 
     def copy(self, source_bucket: str, source: Object, key: str, expect: Expect = ANYTHING) -> str:
@@ -97,8 +104,15 @@ class FakeStore:
                 raise PreconditionFailedError(f"copy {source.key!r} ({source_bucket}): 412")
             return self.put(key, kept.data, kept.headers, expect)
 
-    def delete(self, objects: Iterable[Object], *, conditional: bool) -> dict[str, Exception]:
-        remaining: dict[str, Exception] = {}
+    def copies(self, wanted: Iterable[Copy]) -> Iterator[tuple[Copy, str | WorkerError]]:
+        for one in wanted:
+            try:
+                yield one, self.copy(one.source_bucket, one.source, one.key, one.expect)
+            except ItemError as error:
+                yield one, error
+
+    def delete(self, objects: Iterable[Object], *, conditional: bool) -> dict[str, WorkerError]:
+        remaining: dict[str, WorkerError] = {}
         for entry in objects:
             with self._server.lock:
                 kept = self._objects.get(entry.key)

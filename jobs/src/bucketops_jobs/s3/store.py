@@ -5,17 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
+
+from bucketops_jobs.errors import WorkerError
 
 
-@dataclass(frozen=True, slots=True)
-class Object:
-    """An object as a listing shows it. The ETag stands without quotes; the size is in bytes."""
+class Object(NamedTuple):
+    """An object as a listing shows it. The ETag stands without quotes; the size is in bytes.
+
+    A tuple, because listings make millions of them.
+    """
 
     key: str
     etag: str
     size: int
     modified: datetime
+    storage_class: str = "STANDARD"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of ListObjectsV2."""
+
+    objects: list[Object]
+    token: str | None
+    """Goes on after this page; None at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +39,8 @@ class Content:
     etag: str
     size: int
     body: BinaryIO
-    headers: Mapping[str, object] = field(default_factory=dict)
-    """boto3 names: ContentType, CacheControl, …, Metadata, Tagging."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """As HTTP has them, in lower case: content-type, cache-control, …, x-amz-meta-*, x-amz-tagging."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +51,20 @@ class Expect:
     etag: str | None = None
 
 
+TAGGING = "x-amz-tagging"
+"""The header of a PUT that holds tags as a query string; a `Content` has them under the same name."""
 ANYTHING = Expect()
 ABSENT = Expect(absent=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy on the server, made only if the source's ETag still holds and the key is as expected."""
+
+    source_bucket: str
+    source: Object
+    key: str
+    expect: Expect = ANYTHING
 
 
 class Store(Protocol):
@@ -47,6 +73,12 @@ class Store(Protocol):
     @property
     def bucket(self) -> str:
         """The bucket's name."""
+
+    def page(self, prefix: str, *, after: str = "", token: str | None = None, limit: int = 1000) -> Page:
+        """At most `limit` objects below `prefix` in key order, records included.
+
+        Strictly after the key `after`, or where `token` goes on: never both (versitygw lets `after` win).
+        """
 
     def list_objects(self, prefix: str, *, after: str = "", until: str | None = None) -> Iterator[Object]:
         """Objects below `prefix` in key order, strictly after `after` and up to `until`.
@@ -60,20 +92,33 @@ class Store(Protocol):
     def get(self, key: str, *, etag: str | None = None) -> Content:
         """Its content; PreconditionFailedError when its ETag is no longer `etag`."""
 
-    def put(self, key: str, body: BinaryIO | bytes, headers: Mapping[str, object], expect: Expect = ANYTHING) -> str:
+    def put(self, key: str, body: BinaryIO | bytes, headers: Mapping[str, str], expect: Expect = ANYTHING) -> str:
         """Write and return the ETag; PreconditionFailedError when the key is not as expected."""
 
     def copy(self, source_bucket: str, source: Object, key: str, expect: Expect = ANYTHING) -> str:
         """Copy on the server if the source's ETag still holds, and return the new ETag."""
 
-    def delete(self, objects: Iterable[Object], *, conditional: bool) -> dict[str, Exception]:
-        """Delete; the answer has the keys that remain, with why. `conditional`: only while the ETag still holds."""
+    def copies(self, wanted: Iterable[Copy]) -> Iterator[tuple[Copy, str | WorkerError]]:
+        """Copy many, as many at once as the pace allows: the new ETags, or what went wrong, as they arrive."""
+
+    def delete(self, objects: Iterable[Object], *, conditional: bool) -> dict[str, WorkerError]:
+        """Delete as they come, many at once; the answer has the keys that remain, with why.
+
+        `conditional`: only while the ETag still holds.
+        """
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Keys below `prefix` in order, records included."""
 
     def remove(self, keys: Iterable[str]) -> None:
         """Delete records of ours by key."""
+
+    @property
+    def bulk(self) -> bool:
+        """Whether the server can delete many keys by one request, as far as it has been asked to."""
+
+    def versioning(self) -> str:
+        """Enabled, Suspended or Off; DeniedError where the right to know is missing."""
 
     def close(self) -> None:
         """Give back all connections."""

@@ -1,0 +1,58 @@
+"""Whether and when to try again: attempts per request, full jitter, and a budget so that a dead server is spared.
+
+The rules are those of the AWS SDKs' standard mode, but an empty budget makes wait where theirs gives up:
+https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+
+from bucketops_jobs.errors import TransientError
+
+ATTEMPTS = 8
+"""Of one request."""
+FIRST_PAUSE = 0.1
+"""Seconds, at most; doubled with each attempt."""
+FIRST_PAUSE_THROTTLED = 0.5
+LONGEST_PAUSE = 10.0
+BUDGET = 100.0
+"""Retries that a healthy server has to its credit."""
+PER_ANSWER = 0.2
+"""Retries that one answer earns: in the long run a fifth of the load at most."""
+PER_SECOND = 1.0
+"""Retries that time earns: a dead server is asked this often."""
+
+
+def pause(attempt: int, error: TransientError) -> float:
+    """Seconds until the next attempt after `attempt` (from 0) has failed: anything up to a bound that doubles.
+
+    https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
+    """
+    first = FIRST_PAUSE_THROTTLED if error.throttled else FIRST_PAUSE
+    return random.uniform(0, min(LONGEST_PAUSE, first * 2**attempt))  # noqa: S311 - jitter
+
+
+class Budget:
+    """The retries of one worker; safe for threads."""
+
+    def __init__(self, now: float) -> None:
+        self._left = BUDGET
+        self._then = now
+        self._lock = threading.Lock()
+
+    def earn(self) -> None:
+        """A request has been answered."""
+        with self._lock:
+            self._left = min(BUDGET, self._left + PER_ANSWER)
+
+    def spend(self, now: float) -> float:
+        """Take one retry; or, where none is left, return the seconds until time alone has earned one."""
+        with self._lock:
+            elapsed, self._then = max(0.0, now - self._then), max(now, self._then)
+            self._left = min(BUDGET, self._left + elapsed * PER_SECOND)
+            if self._left < 1:
+                return (1 - self._left) / PER_SECOND
+            self._left -= 1
+            return 0.0

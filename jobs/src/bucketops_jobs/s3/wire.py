@@ -1,0 +1,215 @@
+"""S3's REST API as data: a call becomes a request, an answer a value. Pure; nothing here opens a connection."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote, urlencode, urlsplit
+from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
+
+from bucketops_api.v1alpha1.common import BucketRef
+from bucketops_jobs.s3.store import Copy, Expect, Object
+
+Headers = Sequence[tuple[str, str]]
+METADATA = "x-amz-meta-"
+TAG_COUNT = "x-amz-tagging-count"
+TRAVEL = frozenset(
+    {"cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires"}
+)
+"""Headers of an object that belong to its content."""
+_ENCRYPTION = {"SSE-S3": "AES256", "SSE-KMS": "aws:kms"}
+_DNS_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+"""Without dots: they break the wildcard certificate of a virtual host."""
+_ETAG = re.compile(rb"<ETag>(.*?)</ETag>", re.DOTALL)
+_CODE = re.compile(rb"<Code>(.*?)</Code>", re.DOTALL)
+_MESSAGE = re.compile(rb"<Message>(.*?)</Message>", re.DOTALL)
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""What XML 1.0 cannot hold, not even escaped: https://www.w3.org/TR/xml/#charsets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call. `path` is percent-encoded and holds the query."""
+
+    operation: str
+    """S3's name of it, e.g. CopyObject."""
+    method: str
+    path: str
+    headers: Headers = ()
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    def header(self, name: str) -> str:
+        """A header's value, or nothing; `name` in lower case."""
+        return next((value for key, value in self.headers if key.lower() == name), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a bucket's requests go."""
+
+    tls: bool
+    host: str
+    """With its port, as the Host header has it."""
+    base: str
+    """The path before a key; ends in a slash."""
+
+
+def place(ref: BucketRef, endpoint: str) -> Place:
+    """Path or virtual addressing; `auto` is virtual on AWS and path elsewhere: few others have a wildcard name.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+    """
+    url = urlsplit(endpoint)
+    auto = ref.addressing_style == "auto" and not ref.endpoint and _DNS_BUCKET.fullmatch(ref.bucket) is not None
+    if ref.addressing_style == "virtual" or auto:
+        return Place(url.scheme == "https", f"{ref.bucket}.{url.netloc}", "/")
+    return Place(url.scheme == "https", url.netloc, f"/{ref.bucket}/")
+
+
+class Calls:
+    """The requests of one bucket."""
+
+    def __init__(self, ref: BucketRef, where: Place) -> None:
+        self._base = where.base
+        self._bucket = where.base.rstrip("/") or "/"
+        self._payer: list[tuple[str, str]] = [("x-amz-request-payer", "requester")] if ref.request_payer else []
+        self._written = self._payer + list(_written(ref))
+
+    def page(self, prefix: str, *, after: str, token: str | None, limit: int) -> Request:
+        where = {"continuation-token": token} if token else {"start-after": after} if after else {}
+        query = {"list-type": "2", "encoding-type": "url", "max-keys": str(limit), "prefix": prefix, **where}
+        return Request("ListObjectsV2", "GET", f"{self._bucket}?{urlencode(query, quote_via=quote)}", self._payer)
+
+    def head(self, key: str) -> Request:
+        return Request("HeadObject", "HEAD", self._path(key), self._payer)
+
+    def get(self, key: str, etag: str | None) -> Request:
+        condition = [("if-match", f'"{etag}"')] if etag else []
+        return Request("GetObject", "GET", self._path(key), condition + self._payer)
+
+    def put(self, key: str, body: bytes, headers: Mapping[str, str], expect: Expect) -> Request:
+        """With the body's MD5, so that a byte changed on the way is refused: the checksum that every server knows."""
+        sent = [*self.put_headers(headers, expect), ("content-md5", md5(body))]
+        return Request("PutObject", "PUT", self._path(key), sent, body)
+
+    def put_headers(self, headers: Mapping[str, str], expect: Expect) -> Headers:
+        """What a PUT says beside its body."""
+        return [*headers.items(), *_condition(expect), *self._written]
+
+    def copy(self, wanted: Copy) -> Request:
+        """The server copies while the source's ETag holds and the key is as expected."""
+        source = ("x-amz-copy-source", f"/{wanted.source_bucket}/{quote(wanted.source.key)}")
+        unchanged = ("x-amz-copy-source-if-match", f'"{wanted.source.etag}"')
+        return Request(
+            "CopyObject",
+            "PUT",
+            self._path(wanted.key),
+            [source, unchanged, *_condition(wanted.expect), *self._written],
+        )
+
+    def delete(self, key: str, etag: str | None = None) -> Request:
+        condition = [("if-match", f'"{etag}"')] if etag else []
+        return Request("DeleteObject", "DELETE", self._path(key), condition + self._payer)
+
+    def delete_many(self, keys: Iterable[str]) -> Request:
+        """At most 1,000 keys that XML can hold; answers name the keys that remain."""
+        rows = "".join(f"<Object><Key>{escape(key, {chr(13): '&#13;'})}</Key></Object>" for key in keys)
+        body = f"<Delete>{rows}<Quiet>true</Quiet></Delete>".encode()
+        sent = [("content-md5", md5(body)), ("content-type", "application/xml"), *self._payer]
+        return Request("DeleteObjects", "POST", f"{self._bucket}?delete=", sent, body)
+
+    def _path(self, key: str) -> str:
+        return self._base + quote(key)
+
+
+def _written(ref: BucketRef) -> Iterator[tuple[str, str]]:
+    """What the destination's BucketRef asks of written objects."""
+    if ref.storage_class:
+        yield "x-amz-storage-class", ref.storage_class
+    if ref.encryption.type in _ENCRYPTION:
+        yield "x-amz-server-side-encryption", _ENCRYPTION[ref.encryption.type]
+    if ref.encryption.kms_key_id:
+        yield "x-amz-server-side-encryption-aws-kms-key-id", ref.encryption.kms_key_id
+
+
+def _condition(expect: Expect) -> Headers:
+    if expect.absent:
+        return [("if-none-match", "*")]
+    return [("if-match", f'"{expect.etag}"')] if expect.etag else []
+
+
+def md5(body: bytes) -> str:
+    """As the Content-MD5 header has it."""
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+
+
+def fits_xml(key: str) -> bool:
+    """Whether DeleteObjects can name the key at all."""
+    return _NO_XML.search(key) is None
+
+
+def copied_etag(body: bytes) -> str:
+    """The ETag in the answer of CopyObject; empty when it has none."""
+    found = _ETAG.search(body)
+    return bare(html.unescape(found[1].decode())) if found else ""
+
+
+def bare(etag: str) -> str:
+    """An ETag without its quotes."""
+    return etag.strip('"')
+
+
+def error_of(body: bytes) -> tuple[str, str]:
+    """Code and message of an error's body; empty where there is none (HEAD)."""
+    found = (pattern.search(body) for pattern in (_CODE, _MESSAGE))
+    code, message = (html.unescape(match[1].decode(errors="replace")) if match else "" for match in found)
+    return code, message
+
+
+def refused_keys(body: bytes) -> Iterator[tuple[str, str, str]]:
+    """The keys that DeleteObjects left, with code and message."""
+    for error in ET.fromstring(body).iterfind("{*}Error"):  # noqa: S314 - the answer of the server that we signed for
+        key, code, message = (error.findtext(f"{{*}}{name}", "") for name in ("Key", "Code", "Message"))
+        yield key, code, message
+
+
+def headed(key: str, answer: Response) -> Object:
+    """An object as HEAD shows it."""
+    return Object(
+        key,
+        bare(answer.header("etag")),
+        int(answer.header("content-length") or 0),
+        http_date(answer.header("last-modified")),
+        answer.header("x-amz-storage-class") or "STANDARD",
+    )
+
+
+def http_date(text: str) -> datetime:
+    """https://www.rfc-editor.org/rfc/rfc9110#name-date-time-formats."""
+    return parsedate_to_datetime(text)
+
+
+def content_headers(answer: Response) -> dict[str, str]:
+    """What must travel with an object's bytes."""
+    lower = ((name.lower(), value) for name, value in answer.headers)
+    return {name: value for name, value in lower if value and _travels(name)}
+
+
+def _travels(name: str) -> bool:
+    return name in TRAVEL or name == TAG_COUNT or name.startswith(METADATA)
