@@ -1,46 +1,108 @@
-"""Listings over a store's pages: keys increase, records are left out, nothing is silently missed."""
+"""Listings over a store's pages: keys increase, records are left out, nothing is silently missed.
+
+S3 orders keys by their UTF-8 bytes, Python strings by code points: the same order for all that UTF-8 can hold. Keys
+that are not UTF-8 would be ordered otherwise; the parser refuses them (pages.py).
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from operator import itemgetter
 from typing import Protocol
 
 from bucketops_api import names
 from bucketops_jobs.errors import TransientError
 from bucketops_jobs.s3.store import Object, Page
 
+_KEY = itemgetter(0)
+
 
 class Pages(Protocol):
     """What a listing needs of a store."""
 
     @property
-    def bucket(self) -> str: ...
+    def bucket(self) -> str:
+        """The bucket's name."""
 
-    def page(self, prefix: str, *, after: str = "", token: str | None = None, limit: int = 1000) -> Page: ...
+    def page(self, prefix: str, *, after: str = "", token: str | None = None, limit: int = 1000) -> Page:
+        """As Store.page."""
 
 
 def list_objects(store: Pages, prefix: str, *, after: str = "", until: str | None = None) -> Iterator[Object]:
     """Objects below `prefix` in key order, strictly after `after` and up to `until`, without records."""
-    last = ""
-    for entry in (entry for page in pages(store, prefix, after) for entry in page.objects):
-        if entry.key <= last:
-            raise TransientError(f"the listing of {store.bucket} is out of order at {entry.key!r}")
-        last = entry.key
-        if until is not None and entry.key > until:
-            return
-        if not is_record(entry.key):
-            yield entry
+    for page in pages(store, prefix, after, until):
+        yield from without_records(page.objects)
 
 
-def pages(store: Pages, prefix: str, after: str = "") -> Iterator[Page]:
-    """Start-after opens a listing, the token goes on."""
-    page = store.page(prefix, after=after)
-    yield page
-    while page.token:
-        page = store.page(prefix, token=page.token)
-        yield page
+def pages(store: Pages, prefix: str, after: str = "", until: str | None = None) -> Iterator[Page]:
+    """Checked pages, each cut at `until`; the next one is on its way while one is consumed.
+
+    A consumer may stop at any page: what is on its way then is dropped when it arrives.
+    """
+    page = _next(store, prefix, Page([], None), after=after)
+    ahead: ThreadPoolExecutor | None = None
+    try:
+        while going_on(page, until):
+            ahead = ahead or ThreadPoolExecutor(1, thread_name_prefix="next-page")
+            coming = ahead.submit(_next, store, prefix, page)
+            yield page
+            page = coming.result()
+    finally:
+        if ahead is not None:
+            ahead.shutdown(wait=False, cancel_futures=True)
+    yield Page(up_to(page.objects, until), None)
+
+
+def going_on(page: Page, until: str | None) -> bool:
+    """Whether keys up to `until` may follow the page."""
+    return page.token is not None and (until is None or not page.objects or page.objects[-1].key < until)
+
+
+def up_to(objects: list[Object], until: str | None) -> list[Object]:
+    """Of objects in order those up to a key (inclusive)."""
+    if until is None or not objects or objects[-1].key <= until:
+        return objects
+    return objects[: bisect_right(objects, until, key=_KEY)]
+
+
+def check(store: Pages, prefix: str, objects: list[Object], after: str) -> None:
+    """The keys lie below the prefix and increase strictly from `after`; TransientError otherwise.
+
+    A server that shows keys out of order, twice, or of another prefix would make us miss some, or touch others' keys.
+    """
+    if not objects:
+        return
+    keys = [after, *map(_KEY, objects)]
+    if not all(map(str.__lt__, keys[:-1], keys[1:])):
+        wrong = next(two for one, two in pairwise(keys) if one >= two)
+        raise TransientError(f"the listing of {store.bucket} is out of order at {wrong!r}")
+    if not (keys[1].startswith(prefix) and keys[-1].startswith(prefix)):
+        raise TransientError(f"the listing of {store.bucket} below {prefix!r} shows {keys[1]!r} to {keys[-1]!r}")
+
+
+def without_records(objects: list[Object]) -> list[Object]:
+    """Without keys under a `.bucketops/` folder."""
+    if any(names.RECORDS_FOLDER in entry.key for entry in objects):
+        return [entry for entry in objects if not is_record(entry.key)]
+    return objects
 
 
 def is_record(key: str) -> bool:
     """Whether a key lies under a `.bucketops/` folder: ours, in no listing, count, rule or audit."""
     return key.startswith(names.RECORDS_FOLDER) or f"/{names.RECORDS_FOLDER}" in key
+
+
+def _next(store: Pages, prefix: str, page: Page, after: str = "") -> Page:
+    """Start-after opens a listing, the token goes on; pages without keys are skipped (AWS answers them at times)."""
+    last = page.objects[-1].key if page.objects else after
+    while True:
+        token = page.token
+        page = store.page(prefix, token=token) if token else store.page(prefix, after=after)
+        if page.token is not None and page.token == token:
+            raise TransientError(f"the listing of {store.bucket} does not go on from {last!r}")
+        if page.objects or page.token is None:
+            check(store, prefix, page.objects, last)
+            return page

@@ -1,0 +1,102 @@
+"""Where to cut a range of keys of which only the beginning is known. Pure arithmetic on strings.
+
+A key is read as a number: its characters are digits, and the base is the characters that the keys seen so far are made
+of (the alphabet, sorted). Cuts need not be keys and may be wrong: a bad cut costs balance, never a key.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from os.path import commonprefix
+
+DIGITS = 24
+"""Characters of a key that count, beyond what a range's keys share."""
+_LAST = "\U0010ffff"
+
+
+def alphabet(keys: Iterable[str], prefix: str) -> str:
+    """The characters that the keys have beyond the prefix."""
+    return "".join(sorted(set().union(*(key[len(prefix) :] for key in keys))))
+
+
+def ceiling(prefix: str, until: str | None) -> str:
+    """A string above all keys of a range that ends at `until`, or with the prefix."""
+    return prefix + _LAST if until is None else until
+
+
+def middle(low: str, high: str, letters: str) -> str | None:
+    """A short string about halfway between two others, strictly; None where there is none."""
+    scale = _Scale(low, high, letters)
+    return scale.between(low, (scale.number(low) + scale.number(high)) // 2, high)
+
+
+def beyond(first: str, last: str, high: str, times: int, letters: str) -> str | None:
+    """A string below `high`, `times` as far beyond `last` as that is beyond `first`; None where there is none."""
+    scale = _Scale(min(first, last), high, letters)
+    step = scale.number(last) - scale.number(first)
+    return scale.between(last, min(scale.number(last) + times * step, scale.number(high)), high)
+
+
+def rest(first: str, last: str, high: str, letters: str) -> float:
+    """How many times as far it is from `last` to `high` as from `first` to `last`."""
+    scale = _Scale(first, high, letters)
+    done, total = scale.number(last) - scale.number(first), scale.number(high) - scale.number(first)
+    return (total - done) / max(done, 1)
+
+
+def shallower(first: str, last: str, high: str) -> str | None:
+    """Past all keys that share half of what `first` and `last` share beyond their common part with `high`.
+
+    Halving the depth finds where keys branch at all, when halving the distance has met nothing but emptiness.
+    """
+    top, local = len(commonprefix([last, high])), len(commonprefix([first, last]))
+    for depth in range((top + local + 1) // 2, top, -1):
+        cut = last[: depth - 1] + _next_character(last[depth - 1])
+        if last < cut < high:
+            return cut
+    return None
+
+
+class _Scale:
+    """Numbers of the keys of a range."""
+
+    def __init__(self, low: str, high: str, letters: str) -> None:
+        self._common = commonprefix([low, high])
+        self._letters = letters
+        self._base = len(letters) + 1
+
+    def number(self, key: str) -> int:
+        """Of the DIGITS characters beyond the common part; 0 stands for the end of the key."""
+        value = 0
+        rest = key[len(self._common) : len(self._common) + DIGITS]
+        for character in rest:
+            value = value * self._base + bisect_right(self._letters, character)
+        return int(value * self._base ** (DIGITS - len(rest)))
+
+    def between(self, low: str, number: int, high: str) -> str | None:
+        """The shortest beginning of a number's key that lies strictly between two keys, and one character more."""
+        text = self._common + self._text(number)
+        for end in range(len(self._common) + 1, len(text) + 1):
+            if low < text[:end] < high:
+                longer = text[: end + 1]
+                return longer if longer < high else text[:end]
+        return None
+
+    def _text(self, number: int) -> str:
+        digits = []
+        for _ in range(DIGITS):
+            number, digit = divmod(number, self._base)
+            digits.append(digit)
+        text = ""
+        for digit in reversed(digits):
+            if not digit:
+                break
+            text += self._letters[digit - 1]
+        return text
+
+
+def _next_character(character: str) -> str:
+    """By code point, without surrogates, which are no characters."""
+    point = ord(character) + 1
+    return chr(0xE000 if 0xD800 <= point < 0xE000 else min(point, ord(_LAST)))
