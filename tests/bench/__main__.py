@@ -7,60 +7,162 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import report
-from bench.contenders import CONTENDERS, OURS
+from bench import latency, memory, parsing, recovery, report
+from bench.contenders import CONTENDERS, ONE_STREAM, OURS, PEERS
+from bench.listing import Listing, listed
 from bench.objects import Copy, Delete
 from bench.rounds import Scenario, play
-from bench.servers import CREDENTIALS, STARTERS, Place, serving
+from bench.servers import CREDENTIALS, STARTERS, serving
+from bench.toxiproxy import delayed
 
-SCENARIOS: dict[str, Callable[[Place, int], Scenario]] = {"copy": Copy, "delete": Delete}
-SERVERS = {"copy": ("gofakes3", "minio", "versitygw"), "delete": ("minio", "versitygw")}
+ALL = ("gofakes3", "minio", "versitygw")
+LIST_MILLISECONDS = 100
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for. `folder` goes away afterwards, `cache` stays."""
+
+    servers: Sequence[str]
+    peers: Sequence[str]
+    rounds: int
+    objects: int
+    folder: Path
+    cache: Path
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One thing to measure, and the options that it has unless told otherwise."""
+
+    about: str
+    run: Callable[[Options], list[dict[str, Any]]]
+    servers: Sequence[str] = ("gofakes3",)
+    peers: Sequence[str] = ()
+    rounds: int = 9
+    objects: int = 20_000
+
+
+def copy(options: Options) -> list[dict[str, Any]]:
+    return [_compared(options, _fresh(name, options, Copy)) for name in options.servers]
+
+
+def delete(options: Options) -> list[dict[str, Any]]:
+    return [_compared(options, _fresh(name, options, Delete)) for name in options.servers]
+
+
+def listing(options: Options) -> list[dict[str, Any]]:
+    @contextmanager
+    def scenario(name: str) -> Iterator[Scenario]:
+        with listed(name, options.cache, options.objects) as place:
+            yield Listing(place, options.objects)
+
+    return [_compared(options, scenario(name)) for name in options.servers]
+
+
+def listing_with_latency(options: Options) -> list[dict[str, Any]]:
+    @contextmanager
+    def scenario(name: str) -> Iterator[Scenario]:
+        with (
+            listed(name, options.cache, options.objects) as place,
+            delayed(place, LIST_MILLISECONDS, options.folder) as endpoint,
+        ):
+            made = Listing(place, options.objects, endpoint=endpoint)
+            made.title += f", {LIST_MILLISECONDS} ms away"
+            yield made
+
+    return [_compared(options, scenario(name)) for name in options.servers]
+
+
+@contextmanager
+def _fresh(name: str, options: Options, make: Callable[..., Scenario]) -> Iterator[Scenario]:
+    with serving(name, options.folder / name) as place:
+        yield make(place, options.objects)
+
+
+def _compared(options: Options, opened: Any) -> dict[str, Any]:
+    with opened as scenario:
+        print(scenario.title, file=sys.stderr)
+        samples = play(scenario, [OURS, *options.peers], options.rounds)
+    rows = report.rows(samples, scenario.amount)
+    report.show(scenario.title, scenario.unit, rows, options.rounds)
+    return {"title": scenario.title, "amount": scenario.amount, "rows": rows, "samples": samples}
+
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    "copy": Benchmark("small objects to another prefix", copy, ALL, PEERS),
+    "delete": Benchmark("a prefix, listing included", delete, ("minio", "versitygw"), PEERS),
+    "list": Benchmark("a million keys in one prefix", listing, ALL, ("s5cmd", "rclone", "mc"), objects=1_000_000),
+    "list-latency": Benchmark(
+        f"parallel ranges against one stream, {LIST_MILLISECONDS} ms away",
+        listing_with_latency,
+        peers=(ONE_STREAM,),
+        objects=200_000,
+    ),
+    "latency": Benchmark(
+        f"copies {latency.MILLISECONDS} ms away, against the bound in-flight / RTT",
+        lambda o: latency.run([OURS, *o.peers], o.rounds, o.folder / "gofakes3"),
+    ),
+    "recovery": Benchmark(
+        "a server whose capacity halves in mid-run", lambda o: recovery.run(o.folder / "gofakes3"), rounds=1
+    ),
+    "memory": Benchmark(
+        "peak memory at N and N/10 objects", lambda o: memory.run(o.objects, o.folder), rounds=1, objects=1_000_000
+    ),
+    "parse": Benchmark("pages of listings", lambda o: parsing.run(o.servers, o.rounds, o.cache), ALL),
+}
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
-    parser.add_argument("what", choices=SCENARIOS, help="what is measured")
+    about = "\n".join(f"  {name:14}{benchmark.about}" for name, benchmark in BENCHMARKS.items())
+    parser = argparse.ArgumentParser(
+        prog="make bench ARGS=…",
+        description=__doc__,
+        epilog=f"what:\n{about}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", nargs="*", choices=[[], *BENCHMARKS], help="the default: everything, hours")
     parser.add_argument("--server", action="append", choices=STARTERS, help="the default: all that make sense")
     parser.add_argument("--peer", action="append", choices=[name for name in CONTENDERS if name != OURS])
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--objects", type=int, default=20_000)
-    parser.add_argument("--json", type=Path, default=Path("bench-results.json"))
-    parser.add_argument(
-        "--folder", type=Path, help="where the servers keep their data; the default: a new one in ~/.cache"
-    )
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--objects", type=int)
+    parser.add_argument("--json", type=Path, default=Path("bench-results.json"), help="all samples go there")
     return parser.parse_args()
 
 
 def main() -> int:
     arguments = parse()
-    os.environ.update(CREDENTIALS)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "bucketops", "bench")
     cache.mkdir(parents=True, exist_ok=True)
-    folder = arguments.folder or Path(tempfile.mkdtemp(dir=cache))
-    os.environ["BENCH_FOLDER"] = str(folder)
+    folder = Path(tempfile.mkdtemp(dir=cache))
+    os.environ.update(CREDENTIALS, BENCH_FOLDER=str(folder))
+    results: dict[str, Any] = {}
     try:
-        results = [run(arguments, name, folder / name) for name in arguments.server or SERVERS[arguments.what]]
+        for name in arguments.what or BENCHMARKS:
+            begin = report.machine()
+            found = BENCHMARKS[name].run(_options(arguments, BENCHMARKS[name], folder, cache))
+            results[name] = {"machine": begin, "results": found}
+            report.keep(arguments.json, results)
     finally:
-        if not arguments.folder:
-            shutil.rmtree(folder, ignore_errors=True)
-    report.keep(arguments.json, results)
+        shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 
-def run(arguments: argparse.Namespace, name: str, folder: Path) -> dict[str, Any]:
-    """One benchmark on one server."""
-    contenders = [OURS, *(arguments.peer or [each for each in CONTENDERS if each != OURS])]
-    with serving(name, folder) as place:
-        scenario = SCENARIOS[arguments.what](place, arguments.objects)
-        print(scenario.title, file=sys.stderr)
-        samples = play(scenario, contenders, arguments.rounds)
-    table = report.rows(samples, scenario.amount)
-    report.show(scenario.title, scenario.unit, table, arguments.rounds)
-    return {"title": scenario.title, "amount": scenario.amount, "rows": table, "samples": samples}
+def _options(given: argparse.Namespace, benchmark: Benchmark, folder: Path, cache: Path) -> Options:
+    return Options(
+        given.server or benchmark.servers,
+        given.peer or benchmark.peers,
+        given.rounds or benchmark.rounds,
+        given.objects or benchmark.objects,
+        folder,
+        cache,
+    )
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ class Task:
     endpoint: str
     source: str
     destination: str = ""
+    concurrency: int = 0
+    """Requests at once; 0: what the program is fastest with."""
 
 
 Command = Sequence[str]
@@ -42,7 +44,8 @@ def _ours(job: str, *options: str) -> Callable[[Task], Command]:
     def command(task: Task) -> Command:
         where = ["--endpoint", task.endpoint, "--source", task.source]
         to = ["--destination", task.destination] if task.destination else []
-        return [sys.executable, str(HERE / "ours.py"), job, *where, *to, *options]
+        at_once = ["--concurrency", str(task.concurrency)] if task.concurrency else []
+        return [sys.executable, str(HERE / "ours.py"), job, *where, *to, *at_once, *options]
 
     return command
 
@@ -55,10 +58,11 @@ def _threads(job: str) -> Callable[[Task], Command]:
     return command
 
 
-def _s5cmd(task: Task) -> list[str]:
+def _s5cmd(task: Task, log: str = "error") -> list[str]:
     """256 workers are its default and its best here."""
     program = Path(sys.executable).parent / "s5cmd"
-    return [str(program), "--log", "error", "--endpoint-url", task.endpoint, "--numworkers", "256"]
+    workers = str(task.concurrency or 256)
+    return [str(program), "--log", log, "--endpoint-url", task.endpoint, "--numworkers", workers]
 
 
 def _rclone(job: str, *paths: str) -> Command:
@@ -91,15 +95,18 @@ def _tool(name: str) -> str:
 
 
 OURS = "bucketops"
+ONE_STREAM = "one stream"
+PEERS = ("s5cmd", "mc", "rclone", "boto3")
 CONTENDERS: Mapping[str, Contender] = {
     contender.name: contender
     for contender in (
         Contender(OURS, _ours("copy"), _ours("delete"), _ours("list")),
+        Contender(ONE_STREAM, _ours("copy"), _ours("delete"), _ours("list", "--streams", "1")),
         Contender(
             "s5cmd",
             lambda task: [*_s5cmd(task), "cp", f"s3://{task.source}*", f"s3://{task.destination}"],
             lambda task: [*_s5cmd(task), "rm", f"s3://{task.source}*"],
-            lambda task: [*_s5cmd(task), "du", f"s3://{task.source}*"],
+            lambda task: [*_s5cmd(task, "info"), "du", f"s3://{task.source}*"],
         ),
         Contender(
             "mc",

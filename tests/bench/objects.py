@@ -24,11 +24,12 @@ class Copy:
 
     unit = "objects"
 
-    def __init__(self, place: Place, amount: int) -> None:
+    def __init__(self, place: Place, amount: int, *, endpoint: str = "", concurrency: int = 0) -> None:
+        """`endpoint`: a way to the server that is not its own, e.g. one with latency."""
         self.title = f"copy {amount:,} objects of {seeds.SIZE:,} bytes on {place.name}"
         self.amount, self.timeout = amount, 60 + amount / 50
-        self.endpoint, self.server = place.endpoint, place.server.process.pid
-        self._place = place
+        self.endpoint, self.server = endpoint or place.endpoint, place.server.process.pid
+        self._place, self._concurrency = place, concurrency
         self._target = ""
         place.make(SOURCE)
         place.seed(SOURCE, LEGACY, amount)
@@ -40,7 +41,8 @@ class Copy:
         self._place.make(self._target)
 
     def command(self, contender: str) -> Command:
-        return CONTENDERS[contender].copy(Task(self.endpoint, f"{SOURCE}/{LEGACY}", f"{self._target}/{MODERN}"))
+        task = Task(self.endpoint, f"{SOURCE}/{LEGACY}", f"{self._target}/{MODERN}", self._concurrency)
+        return CONTENDERS[contender].copy(task)
 
     def verify(self, _: str) -> None:
         require(self._place, self._target, seeds.expected(MODERN, self.amount))

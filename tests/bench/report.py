@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,20 +59,31 @@ def rows(samples: Sequence[Sample], amount: int) -> list[Row]:
     return sorted(map(row, names), key=lambda each: -each.rate.median)
 
 
-def show(title: str, unit: str, table: Sequence[Row], rounds: int) -> None:
-    """To the terminal."""
+def show(title: str, unit: str, rows_: Sequence[Row], rounds: int) -> None:
+    """A comparison, to the terminal."""
     heads = ("", f"{unit}/s", "client CPU µs", "server CPU µs", "MiB", "rate: ours/theirs", "CPU: ours/theirs")
-    drawn = Table(*heads, title=Text(f"{title}: median [quartiles] of {rounds} rounds"), title_justify="left")
-    for row in table:
-        ratios = ["" if each is None else str(each) for each in (row.rate_ratio, row.cpu_ratio)]
-        drawn.add_row(row.contender, str(row.rate), str(row.cpu), str(row.server_cpu), f"{row.memory:,.0f}", *ratios)
+    lines = [
+        (each.contender, each.rate, each.cpu, each.server_cpu, f"{each.memory:,.0f}", each.rate_ratio, each.cpu_ratio)
+        for each in rows_
+    ]
+    table(f"{title}: median [quartiles] of {rounds} rounds", heads, lines)
+
+
+def table(title: str, heads: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
+    """Any table, to the terminal; None is an empty cell."""
+    drawn = Table(*heads, title=Text(title), title_justify="left")
+    for line in lines:
+        drawn.add_row(
+            *(Text("" if cell is None else f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in line)
+        )
     Console(width=None if Console().is_terminal else 160).print(drawn)
 
 
-def keep(path: Path, results: Sequence[dict[str, Any]]) -> None:
-    """To a file."""
+def keep(path: Path, results: Mapping[str, Any]) -> None:
+    """By benchmark to a file; what it has of other benchmarks stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"machine": machine(), "results": results}, indent=1, default=asdict) + "\n")
+    known = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(known | dict(results), indent=1, default=asdict) + "\n")
 
 
 def machine() -> dict[str, Any]:

@@ -52,14 +52,15 @@ def play(scenario: Scenario, contenders: Sequence[str], rounds: int) -> list[Sam
     samples = []
     for number in range(rounds):
         for contender in rotated(contenders, number):
-            sample = _once(scenario, contender, number)
+            sample = once(scenario, contender, number)
             samples.append(sample)
             rate = scenario.amount / sample.wall
             print(f"  round {number + 1}/{rounds} {contender}: {rate:,.0f} {scenario.unit}/s", file=sys.stderr)
     return samples
 
 
-def _once(scenario: Scenario, contender: str, number: int) -> Sample:
+def once(scenario: Scenario, contender: str, number: int) -> Sample:
+    """One run of one contender in round `number`."""
     scenario.reset()
     before = measure.cpu_of(scenario.server)
     environment: Mapping[str, str] = CONTENDERS[contender].environment(scenario.endpoint)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
-import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,7 +14,7 @@ from urllib.parse import urlencode
 
 from botocore.exceptions import ClientError
 
-from bench import seeds
+from bench import clones, seeds
 from support.avatars import s3_client
 from support.servers import ADMIN, PASSWORD, Server, built, free_port, start, start_minio, start_versitygw
 
@@ -64,6 +63,17 @@ def _fill_gofakes3(place: Place, bucket: str, prefix: str, count: int) -> None:
     ask(place, "seed", bucket=bucket, pattern=prefix + seeds.PATTERN, objects=count)
 
 
+def _fill_with(clone: Callable[[Path, int], None]) -> Callable[[Place, str, str, int], None]:
+    def fill(place: Place, bucket: str, prefix: str, count: int) -> None:
+        """One object of each variant through the server, the others as clones of these in its folder."""
+        for number, content in enumerate(seeds.BODIES):
+            key = prefix + seeds.name(number)
+            place.s3.put_object(Bucket=bucket, Key=key, Body=content, ContentType="image/png")
+        clone(place.folder / "data" / bucket / prefix, count)
+
+    return fill
+
+
 def ask(place: Place, what: str, **parameters: object) -> None:
     """Tell our gofakes3 to change: `seed` or `capacity`."""
     url = f"{place.endpoint}/-/{what}?{urlencode(parameters)}"
@@ -71,79 +81,37 @@ def ask(place: Place, what: str, **parameters: object) -> None:
         pass
 
 
-def _fill_minio(place: Place, bucket: str, prefix: str, count: int) -> None:
-    """One real object of each variant, then its xl.meta (which holds the bytes too) for all others."""
-    models = [
-        Path(place.folder, "data", bucket, prefix, name, "xl.meta").read_bytes()
-        for name in _models(place, bucket, prefix)
-    ]
-    folder = place.folder / "data" / bucket / prefix
-
-    def one(number: int) -> None:
-        target = folder / seeds.name(number)
-        target.mkdir()
-        (target / "xl.meta").write_bytes(models[number % seeds.VARIANTS])
-
-    _parallel(one, count)
-
-
-def _fill_versitygw(place: Place, bucket: str, prefix: str, count: int) -> None:
-    """One real object of each variant, then a file with the same bytes and extended attributes for all others."""
-    folder = place.folder / "data" / bucket / prefix
-    models = [folder / name for name in _models(place, bucket, prefix)]
-    attributes = [{name: os.getxattr(model, name) for name in os.listxattr(model)} for model in models]
-
-    def one(number: int) -> None:
-        target, variant = folder / seeds.name(number), number % seeds.VARIANTS
-        target.write_bytes(seeds.BODIES[variant])
-        for name, value in attributes[variant].items():
-            os.setxattr(target, name, value)
-
-    _parallel(one, count)
-
-
-def _models(place: Place, bucket: str, prefix: str) -> list[str]:
-    """The names of the first objects, one of each variant, written through the server."""
-    names = [seeds.name(number) for number in range(seeds.VARIANTS)]
-    for name, content in zip(names, seeds.BODIES, strict=True):
-        place.s3.put_object(Bucket=bucket, Key=prefix + name, Body=content, ContentType="image/png")
-    return names
-
-
-def _parallel(one: Callable[[int], None], count: int, workers: int = 2) -> None:
-    """`one` of every number beyond the models, in two threads: the kernel does the work."""
-
-    def some(start: int) -> None:
-        for number in range(seeds.VARIANTS + start, count, workers):
-            one(number)
-
-    threads = [threading.Thread(target=some, args=(start,)) for start in range(workers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def stats(place: Place) -> dict[str, int]:
+    """What our gofakes3 has seen so far: inFlight, accepted, refused."""
+    with urllib.request.urlopen(f"{place.endpoint}/-/stats") as answer:  # noqa: S310 - our own server
+        return dict(json.load(answer))
 
 
 def start_gofakes3(folder: Path, *options: str) -> Server:
     """S3 in memory."""
     port, contents = free_port(), seeds.write(folder / "contents")
-    command = [built("gofakes3"), "-address", f"127.0.0.1:{port}", "-contents", contents, *options]
+    command: list[str | Path] = [built("gofakes3"), "-address", f"127.0.0.1:{port}", "-contents", contents, *options]
     return start(command, port, "/-/stats", folder / "gofakes3.log")
 
 
-STARTERS: Mapping[str, tuple[Callable[[Path], Server], Callable[[Place, str, str, int], None]]] = {
+def _start_minio(folder: Path) -> Server:
+    """Without its scanner, which would walk the folders of a million keys in the middle of a round."""
+    return start_minio(folder, MINIO_SCANNER_SPEED="slowest")
+
+
+STARTERS: Mapping[str, tuple[Callable[..., Server], Callable[[Place, str, str, int], None]]] = {
     "gofakes3": (start_gofakes3, _fill_gofakes3),
-    "minio": (start_minio, _fill_minio),
-    "versitygw": (start_versitygw, _fill_versitygw),
+    "minio": (_start_minio, _fill_with(clones.minio)),
+    "versitygw": (start_versitygw, _fill_with(clones.versitygw)),
 }
 
 
 @contextmanager
-def serving(name: str, folder: Path) -> Iterator[Place]:
-    """A server with its data in a folder; what is in it already stays."""
+def serving(name: str, folder: Path, *options: str) -> Iterator[Place]:
+    """A server with its data in a folder; what is in it already stays. `options` are gofakes3's."""
     folder.mkdir(parents=True, exist_ok=True)
     starter, fill = STARTERS[name]
-    place = Place(name, starter(folder), folder, fill)
+    place = Place(name, starter(folder, *options), folder, fill)
     try:
         yield place
     finally:

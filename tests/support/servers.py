@@ -63,7 +63,7 @@ def start(
     return server
 
 
-def start_minio(folder: Path, *, certificates: Path | None = None) -> Server:
+def start_minio(folder: Path, *, certificates: Path | None = None, **environment: str) -> Server:
     """MinIO on one folder; with TLS where it is given certificates."""
     port = free_port()
     options = ["--address", f"127.0.0.1:{port}", "--quiet"]
@@ -78,6 +78,7 @@ def start_minio(folder: Path, *, certificates: Path | None = None) -> Server:
         MINIO_ROOT_USER=ADMIN,
         MINIO_ROOT_PASSWORD=PASSWORD,
         MINIO_BROWSER="off",
+        **environment,
     )
 
 

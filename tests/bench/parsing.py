@@ -1,0 +1,51 @@
+"""How fast a page of a listing is read: pages as each server writes them, through the workers' parser, on one core."""
+
+from __future__ import annotations
+
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import report
+from bench.listing import BUCKET, PREFIX, listed
+from bench.ratios import spread
+from bench.servers import Place
+
+AMOUNT, PAGE, SECONDS = 3000, 1000, 0.5
+
+
+def run(servers: Sequence[str], rounds: int, cache: Path) -> list[dict[str, Any]]:
+    """Keys per second of processor time."""
+    from bucketops_jobs.s3 import pages  # noqa: PLC0415 - only this benchmark looks inside
+
+    bodies = {}
+    for name in servers:
+        with listed(name, cache, AMOUNT) as place:
+            bodies[name] = record(place)
+    for name, body in bodies.items():
+        assert len(pages.parse(body).objects) == PAGE, f"the page of {name} is not read in full"
+    rates: dict[str, list[float]] = {name: [] for name in bodies}
+    for _ in range(rounds):
+        for name, body in bodies.items():
+            rates[name].append(_rate(lambda body=body: pages.parse(body)))  # type: ignore[misc]
+    rows = [(name, len(bodies[name]), spread(values)) for name, values in rates.items()]
+    report.table(f"a page of {PAGE} keys parsed, {rounds} rounds", ("server", "bytes", "keys/s of one core"), rows)
+    return [{"title": "parse", "rows": rows}]
+
+
+def record(place: Place) -> bytes:
+    """A page from the middle of a listing, as the server sends it."""
+    parameters = {"Bucket": BUCKET, "Prefix": PREFIX, "MaxKeys": PAGE, "EncodingType": "url"}
+    url = place.s3.generate_presigned_url("list_objects_v2", parameters | {"StartAfter": f"{PREFIX}avatar-1"})
+    with urllib.request.urlopen(url) as answer:  # noqa: S310 - our own server
+        return bytes(answer.read())
+
+
+def _rate(parse: Callable[[], object]) -> float:
+    begin, number = time.process_time(), 0
+    while (elapsed := time.process_time() - begin) < SECONDS:
+        parse()
+        number += 1
+    return number * PAGE / elapsed
