@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 
 import pytest
 
 from support.avatars import LEGACY, MODERN, Reader, name
-from support.cluster import EXAMPLES, Cluster, avatars_world, example, give_access
+from support.cluster import EXAMPLES, Cluster, avatars_world, example, give_access, namespace
 from support.evidence import NATIVE, OBJECTS, TWICE, Evidence, Watcher
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A namespace that admits only pods of the `restricted` level."""
-    cluster = Cluster(f"e2e-{secrets.token_hex(3)}")
-    cluster.create_namespace()
-    yield cluster
-    cluster.remove_namespace()
-    cluster.close()
+    with namespace("e2e") as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

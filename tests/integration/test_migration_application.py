@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
-from typing import Any, Self
+from typing import Any
 
 import psycopg2
 
 from support.avatars import LEGACY, MODERN, World, name, picture
+from support.background import Background
 from support.driver import condition
 
 
@@ -101,34 +101,24 @@ def test_a_locked_row_is_rewritten_after_its_release(lab: Any) -> None:
     assert status["rowOutcomes"]["rewritten"] == 20
 
 
-class Application:
+class Application(Background):
     """Uploads, replaces and reads pictures as its rows name them; it is told what the newest version is."""
 
     def __init__(self, world: World, first: int, pause: float = 0.01) -> None:
+        super().__init__(self._run)
         self.world, self.pause, self.next = world, pause, first
         self.newest: dict[int, int] = dict.fromkeys(range(1, first), 0)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
     def _run(self) -> None:
         chance = random.Random(1)
         connection = psycopg2.connect(self.world.dsn)
         connection.autocommit = True
         with connection.cursor() as cursor:
-            while not self._stop.is_set():
+            while self.going(self.pause):
                 if chance.random() < 0.3:
                     self._upload(cursor)
                 else:
                     self._replace(cursor, chance.randrange(1, self.next))
-                time.sleep(self.pause)
         connection.close()
 
     def _upload(self, cursor: Any) -> None:

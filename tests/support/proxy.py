@@ -48,6 +48,33 @@ def pass_all(_: Request) -> Answer | None:
     return None
 
 
+class Hold:
+    """A rule: of the requests that match, all wait that come after the first few; `let` lets more of them through."""
+
+    def __init__(self, matches: Callable[[Request], bool]) -> None:
+        self._matches, self._let, self._came = matches, 0, 0
+        self._changed = threading.Condition()
+
+    def __call__(self, request: Request) -> Answer | None:
+        if not self._matches(request):
+            return None
+        with self._changed:
+            self._came += 1
+            number = self._came
+            self._changed.wait_for(lambda: number <= self._let)
+        return None
+
+    def let(self, number: int) -> None:
+        """Let so many through, counted from the beginning."""
+        with self._changed:
+            self._let = number
+            self._changed.notify_all()
+
+    def held(self) -> bool:
+        """Whether any request waits now."""
+        return self._came > self._let
+
+
 @dataclass
 class Proxy:
     """Listens on loopback and passes to `target`; the Host header stays as the client signed it."""
