@@ -1,4 +1,4 @@
-"""The connection to PostgreSQL: where from, and what its errors mean. With database.py the only user of psycopg2."""
+"""The connection to PostgreSQL: where from, and what its errors mean. psycopg2 is met here, in database.py and tables.py."""
 
 from __future__ import annotations
 

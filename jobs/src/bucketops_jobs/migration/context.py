@@ -13,8 +13,8 @@ from bucketops_jobs import records as recording
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.limits import Pace
 from bucketops_jobs.migration import content
-from bucketops_jobs.migration.database import Rows
 from bucketops_jobs.migration.merge import Policy
+from bucketops_jobs.migration.rows import Rows
 from bucketops_jobs.records import Records
 from bucketops_jobs.s3.client import S3Store
 from bucketops_jobs.s3.connect import client
