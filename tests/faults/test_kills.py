@@ -106,9 +106,11 @@ def test_bucketops_run_is_killed_and_the_same_command_goes_on(
     gate.reach(50)  # its workers end the chunks in their hands, and are held again if they should go on
     wait_for("no worker is left behind", lambda: not workers(lab.root))
     assert OBJECTS // 5 <= copies.made < OBJECTS
+    assert list(lab.root.glob("bucketops-run-*")), "what the next start has to remove"
     gate.open()
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
     assert done.returncode == 0, done.stderr
+    assert not list(lab.root.glob("bucketops-run-*"))
     expect_the_right_end(lab)
     status = yaml.safe_load(done.stdout)
     assert status["outcomes"]["moved"] == OBJECTS

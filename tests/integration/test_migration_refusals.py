@@ -9,9 +9,10 @@ from typing import Any
 import psycopg2
 import pytest
 
+from bucketops_operator.local_worker import free_port
 from support.avatars import name
 from support.driver import Driver, condition, message, reason
-from support.servers import WITH_PASSWORD, free_port
+from support.servers import WITH_PASSWORD
 
 SECONDS = 20
 

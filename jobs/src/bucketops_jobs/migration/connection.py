@@ -1,4 +1,4 @@
-"""The connection to PostgreSQL: where from, and what its errors mean. psycopg2 is met here, in database.py and tables.py."""
+"""The connection to PostgreSQL: where from, and what its errors mean. database.py and tables.py know psycopg2 too."""
 
 from __future__ import annotations
 
