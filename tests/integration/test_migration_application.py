@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from typing import Any
 
 import psycopg2
@@ -82,16 +81,14 @@ def test_a_legacy_row_that_comes_before_the_delete_keeps_its_object_and_is_rewri
 
 
 def test_a_locked_row_is_rewritten_after_its_release(lab: Any) -> None:
-    """Others are not kept waiting, and nothing is deleted meanwhile."""
+    """Others are not kept waiting: the copy ends while the row is held. Nothing is deleted meanwhile."""
     lab.world.seed(legacy=range(1, 21))
     holder = psycopg2.connect(lab.world.dsn)
     with holder.cursor() as cursor:
         cursor.execute("SELECT FROM avatars WHERE id = 7 FOR UPDATE")
         driver = lab.drive(lab.spec())
-        started = time.monotonic()
         driver.until(last_run("copy", "Running"))
         status = driver.until(lambda status: [run["phase"] for run in status["runs"]][-1] == "sweep")
-        assert time.monotonic() - started < 15
         assert [path for path in lab.world.paths() if path.startswith(LEGACY)] == [LEGACY + name(7)]
         assert status["runs"][1]["pending"] == 1
     holder.rollback()

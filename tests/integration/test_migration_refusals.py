@@ -14,7 +14,8 @@ from support.avatars import name
 from support.driver import Driver, condition, message, reason
 from support.servers import WITH_PASSWORD
 
-SECONDS = 20
+SECONDS = 30
+"""What users are promised."""
 
 
 def refused(lab: Any, driver: Driver) -> tuple[str, str]:

@@ -30,6 +30,10 @@ class Watcher(Background):
         self.last_full: datetime | None = None
         self.first_gone: datetime | None = None
 
+    def done(self) -> int:
+        """objectsDone as it was seen last while pods ran."""
+        return self.working[-1] if self.working else 0
+
     def _watch_resource(self) -> None:
         while self.going(0.5):
             pods = self.cluster.get("pods")["items"]
