@@ -175,6 +175,17 @@ def test_refused(lab: Any, case: Callable[[Any], Driver], why: str, words: tuple
     assert lab.world.paths() == paths
 
 
+def test_what_was_refused_begins_by_itself_once_it_is_mended(lab: Any) -> None:
+    """A missing right is granted; nothing else is done."""
+    lab.world.seed(legacy=range(1, 6))
+    driver = no_update(lab)
+    assert refused(lab, driver)[0] == "AccessDenied"
+    lab.world.sql(f"GRANT UPDATE (path) ON avatars TO {lab.database['PGUSER']}")
+    status = driver.until(lambda status: condition(status, "Complete"))
+    assert status["outcomes"]["moved"] == 5
+    assert [run["result"] for run in status["runs"] if run["phase"] == "preflight"] == ["Failed", "Succeeded"]
+
+
 def test_a_second_migration_over_the_same_place_is_refused_and_names_the_first(lab: Any) -> None:
     lab.world.seed(legacy=range(1, 6))
     first = lab.drive(lab.spec(cleanup={"policy": "Delete", "grace": "5s"}))

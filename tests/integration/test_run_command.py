@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from support.command import beside
 from support.gate import Gate
 
 
-def run(command: list[str], seconds: float = 120) -> subprocess.CompletedProcess[str]:
+def run(command: list[str], seconds: float = 300) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
 
 
@@ -30,6 +31,21 @@ def test_a_whole_migration_ends_with_0_and_a_status(lab: Any, tmp_path: Path, ho
     assert "Copying" in done.stderr
     assert "Succeeded: 20 objects moved" in done.stderr
     assert lab.world.paths() == [MODERN + name(n) for n in range(1, 21)]
+
+
+def test_in_process_means_that_a_breakpoint_in_the_worker_holds(lab: Any, tmp_path: Path) -> None:
+    """What is set in the process of the command itself is met where a chunk is processed."""
+    lab.world.seed(legacy=range(1, 4))
+    script = (
+        "import sys; from bucketops_jobs.cli.main import main; from bucketops_jobs.migration.chunk import Chunks\n"
+        "step = Chunks.process\n"
+        "Chunks.process = lambda *given: (print('held here'), step(*given))[1]\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    _, *arguments = beside(lab, tmp_path, lab.spec())
+    done = run([sys.executable, "-c", script, *arguments, "--in-process"])
+    assert done.returncode == 0, done.stderr
+    assert "held here" in done.stdout
 
 
 def test_a_plan_ends_with_0_and_writes_nothing(lab: Any, tmp_path: Path) -> None:
