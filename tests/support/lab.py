@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg2
@@ -27,10 +28,12 @@ def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = start_postgres(tmp_path_factory.mktemp("postgres"))
-    yield server
-    server.stop()
+def postgres() -> Iterator[Server]:
+    """In a folder of its own: every pytest that starts closes pytest's folder to other users, such as postgres."""
+    with TemporaryDirectory(prefix="bucketops-postgres-", ignore_cleanup_errors=True) as folder:
+        server = start_postgres(Path(folder))
+        yield server
+        server.stop()
 
 
 @dataclass

@@ -59,14 +59,14 @@ def start_minio(folder: Path) -> Server:
 
 
 def start_postgres(folder: Path) -> Server:
-    """PostgreSQL with the distribution's binaries; as user postgres, since it refuses to run as root."""
+    """PostgreSQL with the distribution's binaries; as user postgres, since it refuses to run as root.
+
+    That user must be able to reach the folder.
+    """
     binaries = _postgres_binaries()
     user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
     data, port = folder / "pgdata", free_port()
     if user:
-        for parent in (folder, *folder.parents):
-            if parent.stat().st_uid == 0 and parent != Path("/"):
-                parent.chmod(parent.stat().st_mode | 0o011)
         os.chown(folder, user.pw_uid, user.pw_gid)
     who = {"user": user.pw_uid, "group": user.pw_gid} if user else {}
     subprocess.run(
@@ -115,7 +115,7 @@ def _connects(port: int) -> bool:
 
 
 def _wait(server: Server, ready: Callable[[], bool], log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not ready():
         if server.process.poll() is not None or time.monotonic() > deadline:
             server.process.kill()
