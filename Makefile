@@ -18,7 +18,7 @@ help: ## this list
 demo: up $(READY) ## 10,000 avatars move from one bucket to another while a live database names them
 	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(BIN)/python tests/demo.py
 
-test: lint verify unit integration e2e ## everything that CI runs
+test: lint verify unit integration e2e faults ## everything that CI runs
 
 up: ## a Kubernetes with MinIO, PostgreSQL and bucketops in it (ENGINE=kind: in Docker)
 	@$(CLUSTER) up --engine $(ENGINE)
@@ -39,7 +39,7 @@ integration: $(READY) ## whole migrations on real MinIO and PostgreSQL, as proce
 e2e: up $(READY) ## the chart and the examples in the cluster
 	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/e2e
 
-faults: up $(READY) ## kills in the cluster, in the middle of the work
+faults: up $(READY) ## kills in the middle of the work, of processes and in the cluster
 	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/faults
 
 mutants: $(READY) ## take each guard away in turn and see a test go red

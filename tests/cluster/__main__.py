@@ -9,7 +9,6 @@ import binaries
 import debian
 import host
 import kind
-import kubeadm
 from cache import locked
 from engine import Engine
 from shell import ClusterError, say
@@ -25,7 +24,7 @@ COMMANDS = {
     "image": "build and load the project's image only, print its name",
     "packages": "install the Debian packages only",
     "tool": "have one of the programs built, print its path",
-    "kill": "kill the kubelet with SIGKILL and start it again (host only; for tests of faults)",
+    "kill": "kill the kubelet with SIGKILL and have it started again, for tests of faults",
 }
 
 
@@ -79,7 +78,7 @@ def ask(arguments: argparse.Namespace, engine: Engine) -> None:
         case "tool":
             print(binaries.tool(arguments.name))
         case "kill":
-            kubeadm.kill_kubelet()
+            engine.kill_kubelet()
 
 
 def main() -> int:

@@ -22,5 +22,8 @@ class Engine(Protocol):
     def load_project_image(self) -> str:
         """Build the project's image if its sources changed and hand it to the cluster; its name."""
 
+    def kill_kubelet(self) -> None:
+        """SIGKILL the node's agent and have it started again: pods go on, nobody watches them until it is back."""
+
     def program_folders(self) -> list[Path]:
         """Where kubectl and helm are, if not on the PATH."""

@@ -48,6 +48,10 @@ def load_project_image() -> str:
     return project.load()
 
 
+def kill_kubelet() -> None:
+    kubeadm.kill_kubelet()
+
+
 def program_folders() -> list[Path]:
     return [binaries.folder(program) for program in (binaries.KUBERNETES, binaries.HELM)]
 

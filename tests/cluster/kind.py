@@ -47,6 +47,11 @@ def load_project_image() -> str:
     return image
 
 
+def kill_kubelet() -> None:
+    """The unit in the node's image starts it again."""
+    run("docker", "exec", f"{NAME}-control-plane", "systemctl", "kill", "--signal=SIGKILL", "kubelet")
+
+
 def program_folders() -> list[Path]:
     return []
 

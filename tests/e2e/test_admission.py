@@ -53,7 +53,7 @@ def test_what_a_run_works_on_cannot_change_while_it_works(cluster: Cluster) -> N
     manifest["metadata"]["name"] = "frozen"
     manifest["spec"]["suspend"] = True
     cluster.apply(manifest)
-    cluster.kubectl("wait", "--for=condition=Suspended", "--timeout=60s", "s3migration/frozen")
+    cluster.kubectl("wait", "--for=condition=Suspended", "--timeout=300s", "s3migration/frozen")
     patch = '{"spec": {"source": {"prefix": "other/"}}}'
     with pytest.raises(RuntimeError, match="source cannot change while a run is under way"):
         cluster.kubectl("patch", "s3migration", "frozen", "--type=merge", "--patch", patch)

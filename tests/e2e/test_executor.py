@@ -46,11 +46,11 @@ def quiet(cluster: Cluster) -> Iterator[Cluster]:
     """Without the operator, which would remove runs that it did not begin."""
     cluster.kubectl("scale", "deployment/bucketops", "--replicas=0", namespace=SYSTEM)
     selector = ("--selector", "app.kubernetes.io/name=bucketops")
-    wait_for("the operator is gone", lambda: not cluster.get("pods", *selector, namespace=SYSTEM)["items"])
+    wait_for("the operator is gone", lambda: not cluster.get("pods", *selector, namespace=SYSTEM)["items"], 180)
     yield cluster
     cluster.kubectl("delete", "s3migrations", "--all")
     cluster.kubectl("scale", "deployment/bucketops", "--replicas=1", namespace=SYSTEM)
-    cluster.kubectl("rollout", "status", "deployment/bucketops", "--timeout=120s", namespace=SYSTEM)
+    cluster.kubectl("rollout", "status", "deployment/bucketops", "--timeout=300s", namespace=SYSTEM)
 
 
 @pytest.fixture(scope="module")
@@ -78,4 +78,4 @@ def place(quiet: Cluster, image: str, request: pytest.FixtureRequest) -> Place:
         return sum(pod["metadata"]["annotations"].get(index) == str(shard) for pod in pods)
 
     owner = new_owner(f"bench-{abs(hash(request.node.name)) % 10**6}")
-    return Place(executor, owner, new_owner, attempts, Settings(image=image), 1.0, LIMIT, 150)
+    return Place(executor, owner, new_owner, attempts, Settings(image=image), 1.0, LIMIT, 300)

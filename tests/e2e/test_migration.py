@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from bucketops_api.v1alpha1.scalars import parse_duration
 from support.avatars import LEGACY, MODERN, name, picture
-from support.cluster import Cluster, example
+from support.cluster import SYSTEM, Cluster, example
 from support.evidence import OBJECTS, TWICE, Evidence
 
 
@@ -93,10 +94,23 @@ def test_at_least_four_shards_worked(migrated: Evidence) -> None:
     assert max(status.get("shards", {}).get("total", 0) for status in migrated.watcher.statuses) >= 4
 
 
+STORY = ["Preflight", "Copying", "Sweeping", "Deleting", "Auditing", "Succeeded"]
+
+
 def test_describe_tells_the_story_in_events(migrated: Evidence, cluster: Cluster) -> None:
     story = cluster.kubectl("describe", "s3migration", "avatars")
     assert migrated.waited
-    assert all(reason in story for reason in ("Preflight", "Copying", "Sweeping", "Deleting", "Auditing", "Succeeded"))
+    assert all(reason in story for reason in STORY)
+
+
+def test_the_operator_logs_each_transition_in_one_line_of_json(migrated: Evidence, cluster: Cluster) -> None:
+    log = cluster.kubectl("logs", "deployment/bucketops", "--tail=-1", namespace=SYSTEM)
+    lines = [json.loads(line) for line in log.splitlines()]
+    ours = [line for line in lines if (line.get("namespace"), line.get("resource")) == (cluster.namespace, "avatars")]
+    told = [line["reason"] for line in ours if line["message"] == "transition" and line["reason"] in STORY]
+    assert list(dict.fromkeys(told)) == STORY
+    started = [line["run"] for line in ours if line["message"] == "run starts"]
+    assert set(started) == {run["id"] for run in migrated.status["runs"]}
 
 
 def test_kubectl_get_shows_phase_percent_and_objects(migrated: Evidence, cluster: Cluster) -> None:

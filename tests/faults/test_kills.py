@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,12 @@ import yaml
 
 from support.avatars import LEGACY, MODERN, name
 from support.cluster import wait_for
+from support.command import apart
 from support.driver import Driver, condition
+from support.gate import Gate
 from support.proxy import Proxy, Request
 
-OBJECTS, CHUNK = 300, 25
+OBJECTS, CHUNK, WORKERS = 300, 10, 2
 
 
 class Copies:
@@ -44,13 +45,21 @@ def proxy(lab: Any, copies: Copies) -> Iterator[Proxy]:
         yield proxy
 
 
-def slow_spec(lab: Any, proxy: Proxy) -> dict[str, Any]:
-    """Slow enough to be killed between 20 and 80 percent, more than once."""
-    worker = {"parallelism": 2, "shards": 2, "concurrency": 8, "requestsPerSecond": 100}
-    spec: dict[str, Any] = lab.spec(worker=worker)
+def spec_of(lab: Any, proxy: Proxy) -> dict[str, Any]:
+    """Small chunks, through the proxy."""
+    spec: dict[str, Any] = lab.spec(worker={"parallelism": WORKERS, "shards": WORKERS, "concurrency": 8})
     spec["database"]["batchSize"] = CHUNK
     spec["source"]["endpoint"] = spec["destination"]["endpoint"] = proxy.url
     return spec
+
+
+@pytest.fixture
+def gate(lab: Any) -> Gate:
+    """The world, held before the middle of the work."""
+    lab.world.seed(legacy=range(1, OBJECTS + 1))
+    gate = Gate(lab.world, objects=OBJECTS, workers=WORKERS, chunk=CHUNK)
+    gate.reach(20)
+    return gate
 
 
 def expect_the_right_end(lab: Any) -> None:
@@ -59,8 +68,9 @@ def expect_the_right_end(lab: Any) -> None:
     assert not [path for path in lab.world.paths() if path.startswith(LEGACY)]
 
 
-def kill_at(driver: Driver, percent: int) -> int:
+def kill_at(driver: Driver, gate: Gate, percent: int) -> int:
     """SIGKILL every worker once the status shows `percent`; how many died."""
+    gate.reach(percent)
     status = driver.until(lambda s: s.get("progress", {}).get("percent", 0) >= percent)
     assert 20 <= status["progress"]["percent"] <= 80
     victims = driver.local.processes(status["runs"][-1]["id"])
@@ -69,10 +79,10 @@ def kill_at(driver: Driver, percent: int) -> int:
     return len(victims)
 
 
-def test_kills_repeat_no_more_than_the_chunks_in_flight(lab: Any, proxy: Proxy, copies: Copies) -> None:
-    lab.world.seed(legacy=range(1, OBJECTS + 1))
-    driver = lab.drive(slow_spec(lab, proxy), processes=True)
-    kills = sum(kill_at(driver, percent) for percent in (20, 35, 50))
+def test_kills_repeat_no_more_than_the_chunks_in_flight(lab: Any, proxy: Proxy, copies: Copies, gate: Gate) -> None:
+    driver = lab.drive(spec_of(lab, proxy), processes=True)
+    kills = sum(kill_at(driver, gate, percent) for percent in (20, 35, 50))
+    gate.open()
     status = driver.finish()
     assert condition(status, "Complete"), status
     expect_the_right_end(lab)
@@ -80,28 +90,37 @@ def test_kills_repeat_no_more_than_the_chunks_in_flight(lab: Any, proxy: Proxy, 
     assert OBJECTS <= copies.made <= OBJECTS + CHUNK * kills
     assert status["outcomes"]["moved"] == OBJECTS
     assert status["rowOutcomes"]["rewritten"] == OBJECTS
+    percents = [status["progress"]["percent"] for status in driver.seen if "progress" in status]
+    assert percents == sorted(percents)
 
 
 def test_bucketops_run_is_killed_and_the_same_command_goes_on(
-    lab: Any, proxy: Proxy, copies: Copies, tmp_path: Path
+    lab: Any, proxy: Proxy, copies: Copies, gate: Gate, tmp_path: Path
 ) -> None:
-    lab.world.seed(legacy=range(1, OBJECTS + 1))
-    spec = slow_spec(lab, proxy)
-    command = write_command(lab, spec, tmp_path)
+    command = [*apart(lab, tmp_path, spec_of(lab, proxy)), "--output", "yaml"]
     environment = os.environ | {"TMPDIR": str(lab.root)}
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environment) as process:
-        deadline = time.monotonic() + 60
-        while copies.made < OBJECTS // 4 and time.monotonic() < deadline:
-            time.sleep(0.05)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, text=True) as process:
+        shown = next(percent for percent in map(percent_of, process.stderr or ()) if percent >= 20)
         process.kill()
-    wait_for("no worker is left behind", lambda: not workers(lab.root), 20)
-    assert OBJECTS // 4 <= copies.made < OBJECTS
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert shown <= 80
+    gate.reach(50)  # its workers end the chunks in their hands, and are held again if they should go on
+    wait_for("no worker is left behind", lambda: not workers(lab.root))
+    assert OBJECTS // 5 <= copies.made < OBJECTS
+    assert list(lab.root.glob("bucketops-run-*")), "what the next start has to remove"
+    gate.open()
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
     assert done.returncode == 0, done.stderr
+    assert not list(lab.root.glob("bucketops-run-*"))
     expect_the_right_end(lab)
     status = yaml.safe_load(done.stdout)
     assert status["outcomes"]["moved"] == OBJECTS
-    assert copies.made <= OBJECTS + CHUNK * 2
+    assert copies.made <= OBJECTS + CHUNK * WORKERS
+
+
+def percent_of(line: str) -> int:
+    """What a line of progress shows; 0 in any other."""
+    found = re.search(r"(\d+) %", line)
+    return int(found[1]) if found else 0
 
 
 def workers(folder: Path) -> list[int]:
@@ -116,22 +135,3 @@ def workers(folder: Path) -> list[int]:
         if b"bucketops_jobs" in command and b"TMPDIR=" + str(folder).encode() in environment:
             found.append(int(proc.name))
     return found
-
-
-def write_command(lab: Any, spec: dict[str, Any], folder: Path) -> list[str]:
-    """`bucketops run` with this migration in a file and its Secrets in env files."""
-    manifest = {"apiVersion": "bucketops.dev/v1alpha1", "kind": "S3Migration", "metadata": {"name": "avatars"}}
-    (folder / "migration.yaml").write_text(yaml.safe_dump(manifest | {"spec": spec}))
-    command = [
-        str(Path(sys.executable).with_name("bucketops")),
-        "run",
-        "-f",
-        str(folder / "migration.yaml"),
-        "-o",
-        "yaml",
-    ]
-    for secret, data in lab.secrets(spec).items():
-        file = folder / f"{secret}.env"
-        file.write_text("".join(f"{key}={value}\n" for key, value in data.items()))
-        command += ["--secret", f"{secret}={file}"]
-    return command

@@ -7,8 +7,12 @@ import signal
 import time
 from typing import Any
 
+import pytest
+
 from support.avatars import LEGACY, MODERN, name
 from support.driver import Driver, condition
+from support.gate import Gate
+from support.proxy import Hold, Proxy
 
 WORKER = {"parallelism": 2, "shards": 2, "concurrency": 8}
 
@@ -29,44 +33,57 @@ def never_falls(driver: Driver) -> None:
     assert percents == sorted(percents)
 
 
-def kill_workers(driver: Driver, phase: str, times: int) -> int:
-    """SIGKILL all workers of a phase so many times, each time in the middle of their work; how many died."""
-    driver.until(lambda status: status["runs"][-1]["phase"] == phase)
-    run, killed = driver.status["runs"][-1]["id"], 0
-    for attempt in range(times):
-        driver.until(lambda _: bool(driver.local.processes(run)) or driver.status["runs"][-1]["id"] != run, 60)
-        time.sleep(0.9 + 0.3 * attempt)
-        if driver.status["runs"][-1]["id"] != run:
-            break
-        for pid in driver.local.processes(run):
-            os.kill(pid, signal.SIGKILL)
-            killed += 1
-    return killed
+def kill_workers(driver: Driver) -> int:
+    """SIGKILL every worker of the current run; how many died."""
+    victims = driver.local.processes(driver.status["runs"][-1]["id"])
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    return len(victims)
 
 
-def slow(lab: Any, rate: int) -> dict[str, Any]:
-    spec: dict[str, Any] = lab.spec(worker=WORKER | {"requestsPerSecond": rate})
+@pytest.fixture
+def gate(lab: Any) -> Gate:
+    """A hundred legacy avatars, two workers with chunks of ten."""
+    lab.world.seed(legacy=range(1, 101))
+    return Gate(lab.world, objects=100, workers=2, chunk=10)
+
+
+def spec_of(lab: Any, **changes: Any) -> dict[str, Any]:
+    spec: dict[str, Any] = lab.spec(worker=WORKER, **changes)
     spec["database"]["batchSize"] = 10
     return spec
 
 
-def test_workers_killed_in_the_middle_of_copy_and_delete(lab: Any) -> None:
-    lab.world.seed(legacy=range(1, 101))
-    driver = lab.drive(slow(lab, 120), processes=True)
-    assert kill_workers(driver, "copy", 3)
-    assert kill_workers(driver, "delete", 2)
-    expect_the_right_end(lab, driver.finish(), 100)
+def test_workers_killed_in_the_middle_of_copy_and_delete(lab: Any, gate: Gate) -> None:
+    """The second delete is held until its worker is dead, and the one of the next attempt too."""
+    deletes = Hold(lambda request: request.method == "POST" and request.bucket == lab.world.source)
+    with Proxy(lab.endpoint, rule=deletes) as proxy:
+        spec = spec_of(lab)
+        spec["source"]["endpoint"] = spec["destination"]["endpoint"] = proxy.url
+        driver = lab.drive(spec, processes=True)
+        for percent in (0, 20, 40):
+            gate.reach(percent)
+            driver.until(lambda _, least=percent: gate.rewritten() >= least)
+            assert kill_workers(driver)
+        gate.open()
+        deletes.let(1)
+        for came in (2, 3):
+            driver.until(lambda _, least=came: deletes.came >= least)
+            assert kill_workers(driver)
+        deletes.let(10**6)
+        expect_the_right_end(lab, driver.finish(), 100)
     never_falls(driver)
 
 
-def test_an_operator_that_forgot_everything_goes_on_from_the_journal(lab: Any) -> None:
+def test_an_operator_that_forgot_everything_goes_on_from_the_journal(lab: Any, gate: Gate) -> None:
     """The resource is deleted and applied anew in mid-copy, cut into another number of shards."""
-    lab.world.seed(legacy=range(1, 101))
-    driver = lab.drive(slow(lab, 200))
-    driver.until(lambda _: len(lab.world.keys(lab.world.destination)) >= 20)
+    driver = lab.drive(spec_of(lab), processes=True)
+    gate.reach(20)
+    driver.until(lambda _: gate.rewritten() >= 20)
     driver.local.close()
     copied = lab.world.keys(lab.world.destination)
-    assert len(copied) < 100
+    assert 20 <= len(copied) < 100
+    gate.open()
     again = lab.drive(lab.spec(worker=WORKER | {"shards": 5}))
     status = again.finish()
     expect_the_right_end(lab, status, 100)
@@ -74,12 +91,15 @@ def test_an_operator_that_forgot_everything_goes_on_from_the_journal(lab: Any) -
     assert {key: now[key] for key in copied} == copied
 
 
-def test_suspend_stops_at_a_safe_point_and_resume_goes_on(lab: Any) -> None:
-    lab.world.seed(legacy=range(1, 101))
-    driver = lab.drive(slow(lab, 150))
-    driver.until(lambda _: len(lab.world.keys(lab.world.destination)) >= 20)
-    driver.change(slow(lab, 150) | {"suspend": True})
+def test_suspend_stops_at_a_safe_point_and_resume_goes_on(lab: Any, gate: Gate) -> None:
+    driver = lab.drive(spec_of(lab))
+    gate.reach(20)
+    driver.until(lambda _: gate.rewritten() >= 20)
+    driver.change(spec_of(lab, suspend=True))
+    driver.step()
+    gate.reach(50)  # workers end the chunks in their hands, and are held again if they should go on
     driver.until(lambda status: condition(status, "Suspended") and driver.local.observe(driver.resource)[-1].pods == 0)
+    gate.open()
     held = lab.world.keys(lab.world.destination)
     assert 20 <= len(held) < 100
     time.sleep(1)

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +13,19 @@ import pytest
 import yaml
 
 from support.avatars import LEGACY, MODERN, name
-
-BUCKETOPS = str(Path(sys.executable).with_name("bucketops"))
-
-
-def write(lab: Any, folder: Path, spec: dict[str, Any], *, secrets: bool = True) -> list[str]:
-    """The command for a spec, its Secrets beside it in the same file."""
-    manifest = {"apiVersion": "bucketops.dev/v1alpha1", "kind": "S3Migration", "metadata": {"name": "avatars"}}
-    documents = [manifest | {"spec": spec}]
-    for secret, data in lab.secrets(spec).items() if secrets else ():
-        documents.append({"kind": "Secret", "metadata": {"name": secret}, "stringData": data})
-    file = folder / "migration.yaml"
-    file.write_text(yaml.safe_dump_all(documents))
-    return [BUCKETOPS, "run", "--file", str(file)]
+from support.cluster import wait_for
+from support.command import beside
+from support.gate import Gate
 
 
-def run(command: list[str], seconds: float = 120) -> subprocess.CompletedProcess[str]:
+def run(command: list[str], seconds: float = 300) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
 
 
 @pytest.mark.parametrize("how", [[], ["--in-process"]], ids=["processes", "in one process"])
 def test_a_whole_migration_ends_with_0_and_a_status(lab: Any, tmp_path: Path, how: list[str]) -> None:
     lab.world.seed(legacy=range(1, 21))
-    done = run([*write(lab, tmp_path, lab.spec()), "--output", "json", *how])
+    done = run([*beside(lab, tmp_path, lab.spec()), "--output", "json", *how])
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["outcomes"]["moved"] == 20
     assert "Copying" in done.stderr
@@ -44,9 +33,24 @@ def test_a_whole_migration_ends_with_0_and_a_status(lab: Any, tmp_path: Path, ho
     assert lab.world.paths() == [MODERN + name(n) for n in range(1, 21)]
 
 
+def test_in_process_means_that_a_breakpoint_in_the_worker_holds(lab: Any, tmp_path: Path) -> None:
+    """What is set in the process of the command itself is met where a chunk is processed."""
+    lab.world.seed(legacy=range(1, 4))
+    script = (
+        "import sys; from bucketops_jobs.cli.main import main; from bucketops_jobs.migration.chunk import Chunks\n"
+        "step = Chunks.process\n"
+        "Chunks.process = lambda *given: (print('held here'), step(*given))[1]\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    _, *arguments = beside(lab, tmp_path, lab.spec())
+    done = run([sys.executable, "-c", script, *arguments, "--in-process"])
+    assert done.returncode == 0, done.stderr
+    assert "held here" in done.stdout
+
+
 def test_a_plan_ends_with_0_and_writes_nothing(lab: Any, tmp_path: Path) -> None:
     lab.world.seed(legacy=range(1, 6))
-    done = run([*write(lab, tmp_path, lab.spec(mode="Plan")), "--in-process"])
+    done = run([*beside(lab, tmp_path, lab.spec(mode="Plan")), "--in-process"])
     assert done.returncode == 0, done.stderr
     assert "5 objects would move" in done.stderr
     assert lab.world.keys(lab.world.destination) == {}
@@ -55,7 +59,7 @@ def test_a_plan_ends_with_0_and_writes_nothing(lab: Any, tmp_path: Path) -> None
 def test_a_conflict_ends_with_1(lab: Any, tmp_path: Path) -> None:
     lab.world.seed(legacy=range(1, 6))
     lab.world.s3.put_object(Bucket=lab.world.destination, Key=MODERN + name(3), Body=b"another")
-    done = run([*write(lab, tmp_path, lab.spec()), "--in-process"])
+    done = run([*beside(lab, tmp_path, lab.spec()), "--in-process"])
     assert done.returncode == 1
     assert "1 objects are in conflict" in done.stderr
     assert name(3) in done.stdout
@@ -65,7 +69,7 @@ def test_what_the_user_must_change_ends_with_64_and_says_what(lab: Any, tmp_path
     lab.world.seed(legacy=range(1, 3))
     spec = lab.spec()
     spec["database"]["references"][0]["table"] = "pictures"
-    command = write(lab, tmp_path, lab.spec())
+    command = beside(lab, tmp_path, lab.spec())
     manifest, *rest = yaml.safe_load_all((tmp_path / "migration.yaml").read_text())
     (tmp_path / "migration.yaml").write_text(yaml.safe_dump_all([manifest | {"spec": spec}, *rest]))
     done = run([*command, "--in-process"])
@@ -84,35 +88,39 @@ WRONG = [
 def test_an_invalid_file_is_refused_before_anything_is_done(
     lab: Any, tmp_path: Path, change: dict[str, Any], words: str
 ) -> None:
-    done = run(write(lab, tmp_path, lab.spec(**change), secrets=False))
+    done = run(beside(lab, tmp_path, lab.spec(**change), secrets=False))
     assert done.returncode == 64
     assert words in done.stderr
 
 
 def test_a_secret_that_is_not_given_is_named(lab: Any, tmp_path: Path) -> None:
-    done = run(write(lab, tmp_path, lab.spec(), secrets=False))
+    done = run(beside(lab, tmp_path, lab.spec(), secrets=False))
     assert done.returncode == 64
     assert "Secret avatars-db is named in the spec: give it with --secret avatars-db=FILE.env" in done.stderr
 
 
 def test_ctrl_c_stops_at_a_safe_point_and_the_same_command_goes_on(lab: Any, tmp_path: Path) -> None:
     lab.world.seed(legacy=range(1, 101))
-    spec = lab.spec(worker={"parallelism": 1, "shards": 2, "concurrency": 4, "requestsPerSecond": 60})
+    gate = Gate(lab.world, objects=100, workers=1, chunk=10)
+    gate.reach(20)
+    spec = lab.spec(worker={"parallelism": 1, "shards": 2, "concurrency": 4})
     spec["database"]["batchSize"] = 10
-    command = write(lab, tmp_path, spec)
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 60
-        while not any(path.startswith(MODERN) for path in lab.world.paths()) and time.monotonic() < deadline:
-            time.sleep(0.1)
+    command = beside(lab, tmp_path, spec)
+    told = []
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        wait_for("20 %", lambda: gate.rewritten() >= 20)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
+        for line in process.stderr or ():
+            told.append(line)
+            if "stopping at a safe point" in line:
+                gate.reach(50)  # the worker ends the chunk in its hands, and is held again if it should go on
     assert process.returncode == 130
-    assert "stopping at a safe point" in told
-    assert told.count("Suspended:") == 1
+    assert sum("Suspended:" in line for line in told) == 1
     paths = lab.world.paths()
-    assert 0 < sum(path.startswith(LEGACY) for path in paths) < 100
+    assert 40 <= sum(path.startswith(LEGACY) for path in paths) <= 80
     stored = lab.world.keys(lab.world.destination)
     assert all(path in stored for path in paths if path.startswith(MODERN))
+    gate.open()
     done = run([*command, "--output", "yaml"])
     assert done.returncode == 0, done.stderr
     assert yaml.safe_load(done.stdout)["outcomes"]["moved"] == 100
@@ -120,7 +128,7 @@ def test_ctrl_c_stops_at_a_safe_point_and_the_same_command_goes_on(lab: Any, tmp
 
 def test_no_secret_is_told(lab: Any, tmp_path: Path) -> None:
     lab.world.seed(legacy=range(1, 4))
-    command = write(lab, tmp_path, lab.spec())
+    command = beside(lab, tmp_path, lab.spec())
     password = lab.user.password
     done = run([*command, "--output", "json"])
     assert done.returncode == 0

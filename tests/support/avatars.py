@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 import random
 import struct
-import threading
-import time
 import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Self
+from functools import partial
+from typing import Any
 
 import boto3
 import psycopg2
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from psycopg2.extras import execute_values
+
+from support.background import Background
 
 LEGACY, MODERN = "image/", "avatar/"
 
@@ -128,25 +129,14 @@ class World:
         return [path for (path,) in self.sql("SELECT path FROM avatars ORDER BY id")]
 
 
-class Reader:
+class Reader(Background):
     """A reader of the website: picks random rows all the while and GETs the picture named there."""
 
     def __init__(self, world: World, *, threads: int = 2, pause: float = 0.0) -> None:
+        super().__init__(*(partial(self._run, number) for number in range(threads)))
         self.world, self.pause = world, pause
         self.reads = 0
         self.wrong: list[str] = []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(n,), daemon=True) for n in range(threads)]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
     def _run(self, number: int) -> None:
         chance = random.Random(number)
@@ -155,9 +145,8 @@ class Reader:
         with connection.cursor() as cursor:
             cursor.execute("SELECT max(id) FROM avatars")
             (most,) = cursor.fetchone() or (0,)
-            while not self._stop.is_set():
+            while self.going(self.pause):
                 self._read(cursor, chance.randint(1, most))
-                time.sleep(self.pause)
         connection.close()
 
     def _read(self, cursor: Any, row: int) -> None:

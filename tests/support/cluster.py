@@ -11,6 +11,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,18 @@ class Cluster:
 
     def remove_namespace(self) -> None:
         self.kubectl("delete", "namespace", self.namespace, "--wait=true", "--ignore-not-found")
+
+
+@contextmanager
+def namespace(prefix: str) -> Iterator[Cluster]:
+    """A fresh namespace that admits only pods of the `restricted` level; gone in the end with all that is in it."""
+    cluster = Cluster(f"{prefix}-{secrets.token_hex(3)}")
+    cluster.create_namespace()
+    try:
+        yield cluster
+    finally:
+        cluster.remove_namespace()
+        cluster.close()
 
 
 def example(name: str) -> dict[str, Any]:

@@ -138,7 +138,7 @@ def test_exit_64_fails_the_run_at_once(place: Place) -> None:
 
 def test_suspend_ends_the_pods_and_resume_goes_on(place: Place) -> None:
     """An interrupted attempt is no failure of the shard: more of them than the backoff limit allows are fine."""
-    bench = Bench(place, {}, beats=4, shards=2)
+    bench = Bench(place, {}, beats=20, shards=2)
     for _ in range(place.limit + 2):
         bench.until(lambda seen: seen.pods == 2)
         bench.apply(suspend=True)

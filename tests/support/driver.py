@@ -71,16 +71,16 @@ class Driver:
         self.seen.append(self.status)
         return self.status
 
-    def until(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 120) -> dict[str, Any]:
-        """Reconcile until the status is as wanted."""
+    def until(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 300) -> dict[str, Any]:
+        """Reconcile until the status is as wanted; one that is complete does not change any more."""
         deadline = time.monotonic() + seconds
         while not wanted(status := self.step()):
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or condition(status, "Complete"):
                 raise AssertionError(f"not reached in {seconds} s: {status}")
             time.sleep(0.05)
         return status
 
-    def finish(self, seconds: float = 120) -> dict[str, Any]:
+    def finish(self, seconds: float = 300) -> dict[str, Any]:
         """Reconcile until the migration has ended or stalled."""
         return self.until(lambda status: any(condition(status, c) for c in ("Complete", "Failed", "Stalled")), seconds)
 

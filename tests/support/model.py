@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 
 from bucketops_jobs.errors import NotFoundError, PreconditionFailedError
 from bucketops_jobs.migration.chunk import Settled, Work, intent, outcome, settle
-from bucketops_jobs.migration.database import Verdict
 from bucketops_jobs.migration.merge import Decision, Entry, Item, Outcome, Policy, Row, RowOutcome, decide, deletable
+from bucketops_jobs.migration.rewrite import Verdict
 from bucketops_jobs.s3.store import Object
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)

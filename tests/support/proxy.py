@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -48,6 +49,28 @@ def pass_all(_: Request) -> Answer | None:
     return None
 
 
+class Hold:
+    """A rule: of the requests that match, all wait that come after the first few; `let` lets more of them through."""
+
+    def __init__(self, matches: Callable[[Request], bool]) -> None:
+        self._matches, self._let, self.came = matches, 0, 0
+        self._changed = threading.Condition()
+
+    def __call__(self, request: Request) -> Answer | None:
+        if self._matches(request):
+            with self._changed:
+                self.came += 1
+                number = self.came
+                self._changed.wait_for(lambda: number <= self._let)
+        return None
+
+    def let(self, number: int) -> None:
+        """Let so many through, counted from the beginning."""
+        with self._changed:
+            self._let = number
+            self._changed.notify_all()
+
+
 @dataclass
 class Proxy:
     """Listens on loopback and passes to `target`; the Host header stays as the client signed it."""
@@ -60,8 +83,7 @@ class Proxy:
     """By `<METHOD> <bucket>`."""
 
     def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return self
 
@@ -72,6 +94,15 @@ class Proxy:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that was killed is what the tests are about; any other error is shown."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - the methods of one class

@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
+
+from bucketops_operator.local_worker import free_port
 
 ROOT = Path(__file__).parents[2]
 WITH_PASSWORD = "with_password"
@@ -38,12 +39,6 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def built(name: str) -> str:
@@ -105,7 +100,10 @@ def start_moto(folder: Path) -> Server:
 
 
 def start_postgres(folder: Path) -> Server:
-    """PostgreSQL with the distribution's binaries; as user postgres, since it refuses to run as root."""
+    """PostgreSQL with the distribution's binaries; as user postgres, since it refuses to run as root.
+
+    That user must be able to reach the folder.
+    """
     binaries = _postgres_binaries()
     user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
     data, port = folder / "pgdata", free_port()
@@ -159,7 +157,7 @@ def _connects(port: int) -> bool:
 
 
 def _wait(server: Server, ready: Callable[[], bool], log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not ready():
         if server.process.poll() is not None or time.monotonic() > deadline:
             server.process.kill()

@@ -16,10 +16,9 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, start_http_server
 from pydantic import ValidationError
 
-from bucketops_api import names
+from bucketops_api import logs, names
 from bucketops_api.contract import RunResult, RunSpec
 from bucketops_api.reasons import Reason
-from bucketops_jobs import logs
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.errors import DeniedError, ShardError, StoppedError, UserError
 from bucketops_jobs.migration import context as migration_context
@@ -45,7 +44,7 @@ JOBS: Mapping[str, Job] = {"S3Migration": _migration}
 
 def main() -> int:
     """Run one shard of one phase."""
-    logs.configure()
+    logs.setup(os.environ.get(names.ENV_LOG_FORMAT, "json"))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

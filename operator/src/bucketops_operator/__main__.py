@@ -7,7 +7,8 @@ import logging
 import kopf
 from prometheus_client import start_http_server
 
-from bucketops_operator import handlers, logs, rest
+from bucketops_api import logs
+from bucketops_operator import handlers, rest
 from bucketops_operator.cluster import Cluster
 from bucketops_operator.controller import Controller
 from bucketops_operator.objects import VERSION

@@ -119,8 +119,10 @@ class Cluster:
                 raise refusal(error, f"the status of {owner.kind} {owner.name}") from error
 
     def emit(self, owner: Resource, events: Iterable[Event]) -> None:
-        """Write Events. One that cannot be written is logged: it is no reason to do the transition again."""
+        """Log and write Events. One that cannot be written is no reason to do the transition again."""
         for event in events:
+            level = logging.WARNING if event.type == "Warning" else logging.INFO
+            _LOG.log(level, "transition", extra=_names(owner) | {"reason": event.reason, "note": event.message})
             body = event_manifest(owner, event, datetime.now(UTC), socket.gethostname())
             try:
                 self._api.call("POST", path("events.k8s.io/v1", "events", owner.namespace), body=body)

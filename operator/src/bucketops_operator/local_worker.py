@@ -74,7 +74,7 @@ class ProcessAttempt:
     """`python -m bucketops_jobs` as a process; `stem` names its files: <stem>.log, <stem>.result."""
 
     def __init__(self, root: Path, index: int, stem: Path) -> None:
-        self._index, self._stem, self._port = index, stem, _free_port()
+        self._index, self._stem, self._port = index, stem, free_port()
         with self._file("log").open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "bucketops_jobs"],
@@ -163,7 +163,8 @@ class ThreadAttempt:
         self._thread.join()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on now; somebody else may be faster to take it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bucketops_jobs.migration.chunk import Settled, Work
-from bucketops_jobs.migration.database import Verdict
 from bucketops_jobs.migration.merge import Outcome, Policy, Row, RowOutcome, gave_up, settled_rows
+from bucketops_jobs.migration.rewrite import Verdict
 from support.model import Answer, Blob, Model
 
 KEYS = ("a", "b", "c")

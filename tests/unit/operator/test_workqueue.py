@@ -54,7 +54,7 @@ def play(recorder: Recorder, story: Callable[[WorkQueue], Awaitable[None]], gap:
 
 
 async def reaches(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - the condition is set by threads
             await asyncio.sleep(0.005)
 
@@ -99,7 +99,7 @@ def test_a_requeue_comes_back_without_a_mark() -> None:
 
 
 def test_marks_in_a_row_keep_the_gap() -> None:
-    recorder = Recorder()
+    recorder, began = Recorder(), time.monotonic()
 
     async def story(queue: WorkQueue) -> None:
         for _ in range(50):
@@ -107,7 +107,8 @@ def test_marks_in_a_row_keep_the_gap() -> None:
             await asyncio.sleep(0.01)
 
     play(recorder, story, gap=0.2)
-    assert len(recorder.calls) <= 4
+    gaps = (time.monotonic() - began) / 0.2
+    assert 2 <= len(recorder.calls) <= gaps + 2
 
 
 def test_a_resource_that_is_gone_has_no_worker_and_gets_one_when_it_comes_back() -> None:
@@ -147,6 +148,7 @@ def test_what_only_the_user_can_change_is_not_tried_again_before_a_mark() -> Non
 
     async def story(queue: WorkQueue) -> None:
         queue.mark(ONE)
+        await reaches(lambda: len(recorder.calls) == 1)
         await asyncio.sleep(0.2)
         assert len(recorder.calls) == 1
         queue.mark(ONE)

@@ -12,9 +12,10 @@ from bucketops_api.names import RECORDS_FOLDER
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import DeniedError, ItemError, UnreachableError, UserError
 from bucketops_jobs.migration.context import Context
-from bucketops_jobs.migration.database import Rows, Table, value_range
 from bucketops_jobs.migration.database import queries as sql
 from bucketops_jobs.migration.journal import Range
+from bucketops_jobs.migration.rows import Rows
+from bucketops_jobs.migration.tables import Table, value_range
 from bucketops_jobs.s3.capabilities import Capabilities, probe
 from bucketops_jobs.s3.client import S3Store
 

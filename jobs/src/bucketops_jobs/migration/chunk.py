@@ -18,10 +18,10 @@ from bucketops_jobs.errors import (
     StoppedError,
 )
 from bucketops_jobs.migration.context import Context
-from bucketops_jobs.migration.database import Rewrite, Verdict
 from bucketops_jobs.migration.journal import Writer
 from bucketops_jobs.migration.lookup import lookup
 from bucketops_jobs.migration.merge import Decision, Entry, Item, Outcome, RowOutcome, settled_rows
+from bucketops_jobs.migration.rewrite import Rewrite, Verdict
 from bucketops_jobs.migration.transfer import Answer, transfer
 from bucketops_jobs.s3.capabilities import Capabilities
 from bucketops_jobs.s3.store import Object

@@ -1,4 +1,4 @@
-"""The connection to PostgreSQL: where from, and what its errors mean. With database.py the only user of psycopg2."""
+"""The connection to PostgreSQL: where from, and what its errors mean. database.py and tables.py know psycopg2 too."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from bucketops_api.v1alpha1.migration import MigrationSpec
 from bucketops_jobs import records as recording
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.migration import content
-from bucketops_jobs.migration.database import Rows
 from bucketops_jobs.migration.merge import Policy
+from bucketops_jobs.migration.rows import Rows
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.records import Records
 from bucketops_jobs.s3.client import S3Store

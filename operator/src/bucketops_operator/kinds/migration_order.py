@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import Run
 from bucketops_api.v1alpha1.migration import MigrationSpec, MigrationStatus
 from bucketops_api.v1alpha1.scalars import parse_duration
@@ -12,6 +13,15 @@ SWEEP_PAUSE = timedelta(seconds=5)
 """Between two sweeps while the application keeps changing things."""
 FINAL = {"plan", "audit"}
 """Phases after which the work is done."""
+PHASES = {
+    "preflight": ("Preflight", Reason.PREFLIGHT),
+    "plan": ("Preflight", Reason.PLANNING),
+    "copy": ("Copying", Reason.COPYING),
+    "sweep": ("Sweeping", Reason.SWEEPING),
+    "delete": ("Deleting", Reason.DELETING),
+    "audit": ("Auditing", Reason.AUDITING),
+}
+"""By phase, its name in the status and the reason while it works."""
 
 
 def following(spec: MigrationSpec, status: MigrationStatus, last: Run, now: datetime) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from bucketops_operator.local_worker import RunWorker, thread_worker
 from bucketops_operator.reconcile import reconcile
 from bucketops_operator.run import display
 from bucketops_operator.run.manifest import Manifest, ManifestError, read
+from bucketops_operator.run.workspace import workspace
 from bucketops_operator.settings import Settings
 
 HELP = "run a resource from a file on this machine: the same work as in a cluster, resumable, stopped by Ctrl-C"
@@ -69,8 +69,8 @@ def run(options: argparse.Namespace) -> int:
 
 def work(manifest: Manifest, stop: threading.Event, run_worker: RunWorker | None) -> Mapping[str, Any]:
     """Reconcile until the end, the user's turn, or a stop; the last status."""
-    with tempfile.TemporaryDirectory(prefix="bucketops-") as root, display.Display(sys.stderr) as shown:
-        local = Local(Path(root), manifest.secrets, config_maps=manifest.config_maps, run_worker=run_worker)
+    with workspace() as root, display.Display(sys.stderr) as shown:
+        local = Local(root, manifest.secrets, config_maps=manifest.config_maps, run_worker=run_worker)
         try:
             return _loop(manifest, local, shown, stop)
         finally:

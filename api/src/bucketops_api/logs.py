@@ -1,4 +1,4 @@
-"""Log lines: JSON in pods, text for people; libraries speak from warnings on."""
+"""Log lines of operator and workers: JSON in pods, text for people; libraries speak from warnings on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-_QUIET = ("kopf", "aiohttp", "kubernetes", "asyncio")
+_QUIET = ("asyncio", "boto3", "botocore", "kopf", "aiohttp", "kubernetes")
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "settings", "k8s_skip", "k8s_ref"}
 
 

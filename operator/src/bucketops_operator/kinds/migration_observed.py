@@ -1,0 +1,72 @@
+"""What the current run of a migration shows, folded into its status: it works, it has failed, it has ended. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from bucketops_api.names import run_number
+from bucketops_api.reasons import Reason
+from bucketops_api.v1alpha1.common import Run
+from bucketops_operator import conditions
+from bucketops_operator.executor import ObservedRun
+from bucketops_operator.kinds import migration_results as results
+from bucketops_operator.kinds import runs
+from bucketops_operator.kinds.migration_case import Case
+from bucketops_operator.kinds.migration_order import PHASES
+
+
+def observed(case: Case) -> Case:
+    """The case with what its current run shows, folded into the status."""
+    run = runs.current(case.status.runs)
+    seen = runs.observed(run, case.history)
+    if run is None or seen is None:
+        return case
+    if not runs.ended(seen):
+        every = timedelta(seconds=case.settings.status_seconds)
+        return _works_on(replace(case, status=results.live(case.status, run, seen, case.now, every)), run, seen)
+    if seen.lost:  # a shard's result went with its pod: the phase is done again, which changes nothing
+        return replace(case, status=results.failed(case.status, run, case.now))
+    if seen.state == "Failed":
+        return _run_failed(case, run, seen)
+    case = replace(case, status=results.finished(case.status, run, seen, case.now))
+    if run.phase == "preflight" and seen.result.message:
+        return case.told(Reason.PREFLIGHT_WARNING, seen.result.message, warning=True)
+    return _watched(case) if run.phase == "sweep" else case
+
+
+def _watched(case: Case) -> Case:
+    """Name an application that goes on writing legacy paths; the first sweep mends what came during the copy."""
+    sweeps = [run for run in own_runs(case) if run.phase == "sweep"]
+    last = sweeps[-1]
+    if not (last.changed or last.pending):
+        return case.judged({conditions.DEGRADED: conditions.Verdict("False", Reason.HEALTHY)})
+    if len(sweeps) == 1:
+        return case
+    message = (
+        f"sweep {last.id} still changed {last.changed} objects and rows and left {last.pending} pending: if the "
+        "application writes legacy paths, let it write the new form; the grace begins anew with each of its writes"
+    )
+    known = conditions.is_true(case.status.conditions, conditions.DEGRADED)
+    named = case.judged({conditions.DEGRADED: conditions.Verdict("True", Reason.APPLICATION_STILL_WRITES, message)})
+    return named if known else named.told(Reason.APPLICATION_STILL_WRITES, message, warning=True)
+
+
+def own_runs(case: Case) -> list[Run]:
+    """The runs of this work: the list remembers those of earlier ones too."""
+    return [run for run in case.status.runs if run_number(run.id) >= case.status.first_run]
+
+
+def _works_on(case: Case, run: Run, seen: ObservedRun) -> Case:
+    if case.spec.suspend:
+        return case
+    message = seen.waiting or f"run {run.id}: {seen.succeeded} of {seen.shards} shards are done"
+    return case.judged(conditions.working(PHASES[run.phase][1], message))
+
+
+def _run_failed(case: Case, run: Run, seen: ObservedRun) -> Case:
+    failure = seen.failure
+    reason = results.reason_of(failure.reason if failure else "")
+    message = (failure.message if failure else "") or f"run {run.id} failed"
+    ended = replace(case, status=results.failed(case.status, run, case.now))
+    return ended.judged(conditions.stalled(reason, message)).told(reason, message, warning=True)

@@ -1,0 +1,40 @@
+"""What people see of `bucketops run`: a bar on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import re
+
+import pytest
+
+from bucketops_operator.run.display import Display
+
+STATUS = {
+    "phase": "Copying",
+    "progress": {"percent": 42, "objectsDone": 420, "objectsTotal": 1000, "objectsPerSecond": 60, "etaSeconds": 10},
+}
+
+
+def test_a_terminal_shows_a_bar_with_percent_rate_and_eta(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "160")
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w") as terminal:
+        with Display(terminal) as shown:
+            shown.show(STATUS)
+            shown.say("Copying: run avatars-2-copy has started")
+        terminal.flush()
+        seen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", os.read(master, 1 << 16).decode())
+    os.close(master)
+    assert re.search(r"Copying +━+.* 42% 420 of 1000 objects, 60/s, 10 s left", seen), seen
+    assert "run avatars-2-copy has started" in seen
+
+
+def test_elsewhere_each_change_is_one_line() -> None:
+    file = io.StringIO()
+    with Display(file) as shown:
+        for _ in range(3):
+            shown.show(STATUS)
+    assert file.getvalue().splitlines() == ["Copying     42 %  420 of 1000 objects, 60/s, 10 s left"]
