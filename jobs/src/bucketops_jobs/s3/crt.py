@@ -109,7 +109,7 @@ class Wire:
         elif flight.late:
             flight.done(TransientError(f"{flight.what}: no answer within {ANSWER_SECONDS} s", throttled=True))
         else:
-            flight.done(failures.from_crt(error, flight.what))
+            flight.done(failures.from_crt(error, flight.what, self._host[1]))
 
     def _watch(self) -> None:
         """Cancel requests whose answer is overdue: a frozen server must not hold a worker for ever."""

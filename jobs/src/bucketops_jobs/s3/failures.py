@@ -64,14 +64,14 @@ def translate(error: Exception, what: str) -> WorkerError:
     return ItemError(f"{what}: {type(error).__name__}: {error}")
 
 
-def from_crt(error: BaseException, what: str) -> WorkerError:
-    """The worker's error for one of awscrt's."""
+def from_crt(error: BaseException, what: str, host: str) -> WorkerError:
+    """The worker's error for one of awscrt's, which names no host."""
     if isinstance(error, WorkerError):
         return error
     if isinstance(error, S3ResponseError):
         return from_answer(int(error.status_code or 0), *error_of(error.body or b""), what)
     if isinstance(error, AwsCrtError):
-        return _from_connection(error, str(error.name), what)
+        return _from_connection(error, str(error.name), f"{what}, at {host}")
     return ItemError(f"{what}: {type(error).__name__}: {error}")
 
 
