@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.queueing import Client, Server, client, run
 
 from bucketops_jobs.control import CUT, START, Control
+from support.queueing import Client, Server, client, run
 
 ROUND_TRIPS = 40
 
