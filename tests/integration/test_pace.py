@@ -39,12 +39,12 @@ def root(tmp_path: Path) -> Path:
 
 
 def bucket(server: SlowServer) -> dict[str, object]:
-    return {"bucket": "b", "endpoint": server.url, "credentials": {"secretRef": {"name": "user"}}}
+    return {"bucket": "bucket", "endpoint": server.url, "credentials": {"secretRef": {"name": "user"}}}
 
 
 def copies(number: int) -> list[Copy]:
     source = Object("key", "0" * 32, 1000, datetime(2026, 1, 1, tzinfo=UTC))
-    return [Copy("b", source, f"copy-{each}") for each in range(number)]
+    return [Copy("bucket", source, f"copy-{each}") for each in range(number)]
 
 
 def test_capacity_halves_and_comes_back(root: Path) -> None:
