@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 _PARENT_SECONDS = 0.5
 """How often a worker looks whether its parent still lives."""
+STOP_SECONDS = 40.0
+"""From the signal to the end, at most: well within a pod's grace period, so that the result is still written."""
 
 Job = Callable[[RunSpec, int, Path, Engine, Tally], RunResult]
 
@@ -49,11 +51,29 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     _stop_with_parent(stop)
+    _end_in_time(stop)
     root = Path(os.environ.get(names.ENV_ROOT, names.MOUNT_ROOT))
     shard = int(os.environ.get(names.ENV_INDEX, "0"))
     code, result = work(root, shard, stop, _serve)
-    Path(os.environ.get(names.ENV_RESULT, names.TERMINATION_LOG)).write_text(result.encode())
+    _write(result)
     return code
+
+
+def _write(result: RunResult) -> None:
+    Path(os.environ.get(names.ENV_RESULT, names.TERMINATION_LOG)).write_text(result.encode())
+
+
+def _end_in_time(stop: threading.Event) -> None:
+    """A call that neither ends nor can be cancelled must not hold the worker until it is killed without a word."""
+
+    def watch() -> None:
+        stop.wait()
+        time.sleep(STOP_SECONDS)
+        log.warning("stopped in the middle of a call", extra={"exit": names.EXIT_RETRY})
+        _write(RunResult(message="told to stop; a call was still under way; the next attempt goes on from here"))
+        os._exit(names.EXIT_RETRY)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _stop_with_parent(stop: threading.Event) -> None:
@@ -77,9 +97,10 @@ def work(
     try:
         run = _read(root)
         log.info("start", extra={"run": run.run, "phase": run.phase, "shard": shard})
-        serve(tally)
         pace = Pace(int(run.spec["worker"]["concurrency"]), root / names.LIMITS_FILE, stop)
         pace.refresh()
+        tally.beside.append(pace.metrics)
+        serve(tally)
         with Engine(pace, int(run.spec["worker"]["concurrency"])) as engine:
             result = JOBS[run.kind](run, shard, root, engine, tally)
     except UserError as error:

@@ -1,6 +1,6 @@
 """How many requests a worker keeps in flight: more while answers are flat, a third less when the store asks. Pure.
 
-docs/decisions/0004-requests-in-flight.md has the reasoning. Times are in seconds, and given in.
+docs/decisions/0006-requests-in-flight.md has the reasoning. Times are in seconds, and given in.
 """
 
 from __future__ import annotations

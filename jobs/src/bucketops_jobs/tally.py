@@ -25,6 +25,8 @@ class Tally(Collector):
         self.marks: dict[str, datetime] = {}
         self.samples: list[Sample] = []
         self.facts: dict[str, str] = {}
+        self.beside: list[Collector] = []
+        """Whose metrics are shown with the counts."""
         self._lock = threading.Lock()
 
     def add(self, name: str, amount: int = 1) -> None:
@@ -67,3 +69,5 @@ class Tally(Collector):
             )
             metric.add_metric(list(labels.values()), amount)
         yield from families.values()
+        for other in self.beside:
+            yield from other.collect()

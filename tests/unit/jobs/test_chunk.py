@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError, StoppedError

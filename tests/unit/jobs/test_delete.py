@@ -14,12 +14,12 @@ from bucketops_api.contract import RunSpec
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.errors import TransientError, UserError
-from bucketops_jobs.pace import Pace
 from bucketops_jobs.migration import delete
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.journal import Writer
 from bucketops_jobs.migration.merge import Entry, Outcome, Row
 from bucketops_jobs.migration.plans import Plan
+from bucketops_jobs.pace import Pace
 from bucketops_jobs.records import Records
 from bucketops_jobs.s3.fake import FakeServer, FakeStore
 from bucketops_jobs.tally import Tally

@@ -15,7 +15,15 @@ import pytest
 
 from bucketops_api.reasons import Reason
 from bucketops_jobs import flow, retries
-from bucketops_jobs.errors import ItemError, NotFoundError, StoppedError, TransientError, UnreachableError, UserError, WorkerError
+from bucketops_jobs.errors import (
+    ItemError,
+    NotFoundError,
+    StoppedError,
+    TransientError,
+    UnreachableError,
+    UserError,
+    WorkerError,
+)
 from bucketops_jobs.pace import Pace
 
 Done = Callable[[str | WorkerError], None]
@@ -297,9 +305,7 @@ def test_calls_of_the_items_and_of_the_consumer_pass_through_the_same_gate() -> 
 
 def test_calls_of_other_threads_get_their_turn_beside_a_flow() -> None:
     pace, server, calls = Pace(2, None, threading.Event()), Server(), []
-    threads = [
-        threading.Thread(target=lambda: calls.extend(pace.call(lambda: 1) for _ in range(50))) for _ in range(4)
-    ]
+    threads = [threading.Thread(target=lambda: calls.extend(pace.call(lambda: 1) for _ in range(50))) for _ in range(4)]
     for thread in threads:
         thread.start()
     assert len(list(answers(pace, server, range(500)))) == 500

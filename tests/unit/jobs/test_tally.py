@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from bucketops_api import names
 from bucketops_api.contract import SAMPLES
+from bucketops_jobs.errors import TransientError
+from bucketops_jobs.pace import Pace
 from bucketops_jobs.tally import Tally
 from bucketops_operator.scrape import parse
 
@@ -52,3 +56,27 @@ def test_the_operator_reads_the_very_counts_from_the_metrics() -> None:
     for name, amount in found.items():
         tally.add(name, amount)
     assert parse(generate_latest(registry).decode()) == found
+
+
+def test_requests_are_shown_beside_the_counts_and_the_operator_takes_them_for_none() -> None:
+    tally, registry, pace = Tally(), CollectorRegistry(), Pace(64, None, threading.Event())
+    tally.beside.append(pace.metrics)
+    registry.register(tally)
+    tally.add("done", 4)
+    answers = iter([TransientError("SlowDown", throttled=True), "answer"])
+
+    def call() -> str:
+        answer = next(answers)
+        if isinstance(answer, TransientError):
+            raise answer
+        assert registry.get_sample_value(names.METRIC_IN_FLIGHT) == 1
+        return answer
+
+    assert pace.call(call, operation="copy") == "answer"
+    assert registry.get_sample_value(f"{names.METRIC_REQUEST_SECONDS}_count", {"operation": "copy"}) == 1
+    assert registry.get_sample_value(f"{names.METRIC_REQUEST_SECONDS}_count", {"operation": "list"}) == 0
+    assert registry.get_sample_value(f"{names.METRIC_RETRIES}_total") == 1
+    assert registry.get_sample_value(f"{names.METRIC_THROTTLES}_total") == 1
+    assert registry.get_sample_value(names.METRIC_IN_FLIGHT) == 0
+    assert registry.get_sample_value(names.METRIC_IN_FLIGHT_LIMIT) == pace.gate.limit
+    assert parse(generate_latest(registry).decode()) == {"done": 4}

@@ -70,10 +70,21 @@ def test_live_fields_are_no_part_of_the_digest() -> None:
     assert runs.digest(one, ()) != runs.digest(other, ())
 
 
-def test_rates_are_shared_by_the_pods_at_work() -> None:
-    worker = Worker(requests_per_second=100, bytes_per_second="10Mi")
-    limits = runs.limits(worker, 4, 2.5)
+def test_rates_are_shared_by_the_pods_that_may_work() -> None:
+    worker = Worker(parallelism=4, requests_per_second=100, bytes_per_second="10Mi")
+    limits = runs.limits(worker, 16, None, 2.5)
     assert (limits.requests_per_second, limits.bytes_per_second) == (25, 10 * 2**20 / 4)
     assert limits.max_replication_lag_seconds == 2.5
-    assert runs.limits(worker, 0).requests_per_second == 100
-    assert runs.limits(Worker(), 4).requests_per_second is None
+    assert runs.limits(worker, 1, None).requests_per_second == 100
+    assert runs.limits(Worker(), 4, None).requests_per_second is None
+
+
+@pytest.mark.parametrize(
+    ("active", "ended", "share"),
+    [(0, 0, 25), (2, 0, 25), (4, 10, 25), (4, 12, 25), (2, 14, 50), (1, 15, 100), (0, 16, 100), (8, 0, 12.5)],
+)
+def test_no_pod_gets_more_than_its_share_while_others_start(active: int, ended: int, share: float) -> None:
+    """16 shards, 4 at once: not even while none has started yet, nor while more than that still end."""
+    worker = Worker(parallelism=4, requests_per_second=100)
+    seen = ObservedRun("r", "copy", "Running", 16, active=active, succeeded=ended // 2, failed=ended - ended // 2)
+    assert runs.limits(worker, 16, seen).requests_per_second == share

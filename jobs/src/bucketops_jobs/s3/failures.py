@@ -76,7 +76,7 @@ def from_crt(error: BaseException, what: str, host: str) -> WorkerError:
 
 
 def _from_connection(error: Any, name: str, what: str) -> WorkerError:  # noqa: ANN401 - awscrt has no types
-    """awscrt's errors that no answer of the server explains, by their names."""
+    """Awscrt's errors that no answer of the server explains, by their names."""
     if name.startswith(_NOBODY):
         return UnreachableError(f"{what}: the endpoint cannot be reached: {error.message} ({name})")
     if name.startswith(_IDENTITY):

@@ -42,13 +42,13 @@ class Case:
 
 def objects(case: Case, run: Run) -> Sequence[Manifest]:
     """The run's ConfigMaps and Job, as they should be now."""
-    spec, seen = case.spec, runs.observed(run, case.history)
+    spec, work = case.spec, _run_spec(case, run)
     return run_objects(
         case.resource,
-        _run_spec(case, run),
+        work,
         parallelism=spec.worker.parallelism,
         suspend=spec.suspend,
-        limits=runs.limits(spec.worker, seen.active if seen else spec.worker.parallelism, _lag(spec)),
+        limits=runs.limits(spec.worker, work.shards, runs.observed(run, case.history), _lag(spec)),
         settings=case.settings,
     )
 

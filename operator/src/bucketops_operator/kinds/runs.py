@@ -66,9 +66,15 @@ def retry_at(runs: Sequence[Run]) -> datetime:
     return (runs[-1].completed_at or runs[-1].started_at) + pause
 
 
-def limits(worker: Worker, pods: int, max_replication_lag: float | None = None) -> Limits:
-    """The share of one pod of the run's rates."""
-    share = max(1, pods)
+def limits(worker: Worker, shards: int, seen: ObservedRun | None, max_replication_lag: float | None = None) -> Limits:
+    """The share of one pod of the run's rates.
+
+    A pod reads its limits up to a minute late (https://kubernetes.io/docs/concepts/configuration/configmap/): the rates
+    are shared among the pods that may work by then, not only those that work now, so that together they never exceed
+    them while pods start or shards end.
+    """
+    left = shards - seen.succeeded - seen.failed if seen else shards
+    share = max(1, min(worker.parallelism, left), seen.active if seen else 0)
     of_bytes = parse_quantity(worker.bytes_per_second) if worker.bytes_per_second is not None else None
     return Limits(
         requests_per_second=worker.requests_per_second / share if worker.requests_per_second else None,
