@@ -6,6 +6,8 @@ PAYS = 1.3
 """Twice the streams must bring this many times the keys per second; otherwise the server is the limit (MinIO)."""
 WINDOW = 6
 """Pages by which a number of streams is judged, at least."""
+PATIENCE = 2
+"""So many times in turn a number of streams must fail to pay: new ones first have to find where keys are."""
 
 
 class Growth:
@@ -16,11 +18,12 @@ class Growth:
         self.settled = most <= 1
         self._most = most
         self._best = 0.0
+        self._failures = 0
         self._begin(skip=1)
 
     def arrived(self, now: float, keys: int) -> None:
         """A page of so many keys came at `now` (seconds)."""
-        if self.settled:
+        if self.settled or not keys:
             return
         if self._skip:
             self._skip -= 1
@@ -33,10 +36,12 @@ class Growth:
 
     def _judge(self, rate: float) -> None:
         if rate < PAYS * self._best:
-            self.streams //= 2
-            self.settled = True
+            self._failures += 1
+            self.settled = self._failures == PATIENCE
+            self.streams //= 1 + self.settled
+            self._begin(skip=1)
             return
-        self._best = rate
+        self._best, self._failures = rate, 0
         self.settled = self.streams == self._most
         self.streams = min(self._most, 2 * self.streams)
         self._begin(skip=self.streams)

@@ -10,8 +10,8 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from os.path import commonprefix
 
-DIGITS = 24
-"""Characters of a key that count, beyond what a range's keys share."""
+DIGITS = 200
+"""Characters of a key that count, at most, beyond what the keys of a range share."""
 _LAST = "\U0010ffff"
 
 
@@ -31,18 +31,18 @@ def middle(low: str, high: str, letters: str) -> str | None:
     return scale.between(low, (scale.number(low) + scale.number(high)) // 2, high)
 
 
-def beyond(first: str, last: str, high: str, times: int, letters: str) -> str | None:
-    """A string below `high`, `times` as far beyond `last` as that is beyond `first`; None where there is none."""
-    scale = _Scale(min(first, last), high, letters)
+def beyond(first: str, last: str, times: int, at: str, high: str, letters: str) -> str | None:
+    """A string between `at` and `high`, `times` as far beyond `at` as `last` is beyond `first`; None where none is."""
+    scale = _Scale(first, high, letters, len(last))
     step = scale.number(last) - scale.number(first)
-    return scale.between(last, min(scale.number(last) + times * step, scale.number(high)), high)
+    return scale.between(at, min(scale.number(at) + times * step, scale.number(high)), high)
 
 
-def rest(first: str, last: str, high: str, letters: str) -> float:
-    """How many times as far it is from `last` to `high` as from `first` to `last`."""
-    scale = _Scale(first, high, letters)
-    done, total = scale.number(last) - scale.number(first), scale.number(high) - scale.number(first)
-    return (total - done) / max(done, 1)
+def rest(first: str, last: str, at: str, high: str, letters: str) -> float:
+    """How many times as far it is from `at` to `high` as from `first` to `last`."""
+    scale = _Scale(first, high, letters, len(last))
+    step = scale.number(last) - scale.number(first)
+    return (scale.number(high) - scale.number(at)) / max(step, 1)
 
 
 def shallower(first: str, last: str, high: str) -> str | None:
@@ -59,20 +59,21 @@ def shallower(first: str, last: str, high: str) -> str | None:
 
 
 class _Scale:
-    """Numbers of the keys of a range."""
+    """Numbers of the keys of a range. A character beyond the alphabet counts as the one after its last letter."""
 
-    def __init__(self, low: str, high: str, letters: str) -> None:
+    def __init__(self, low: str, high: str, letters: str, longest: int = 0) -> None:
         self._common = commonprefix([low, high])
-        self._letters = letters
-        self._base = len(letters) + 1
+        self._letters = letters + _next_character(letters[-1]) if letters else _LAST
+        self._base = len(self._letters) + 1
+        self._digits = min(DIGITS, max(longest, len(low)) + 2 - len(self._common))
 
     def number(self, key: str) -> int:
-        """Of the DIGITS characters beyond the common part; 0 stands for the end of the key."""
+        """Of the characters beyond the common part; 0 stands for the end of the key."""
         value = 0
-        rest = key[len(self._common) : len(self._common) + DIGITS]
+        rest = key[len(self._common) : len(self._common) + self._digits]
         for character in rest:
             value = value * self._base + bisect_right(self._letters, character)
-        return int(value * self._base ** (DIGITS - len(rest)))
+        return int(value * self._base ** (self._digits - len(rest)))
 
     def between(self, low: str, number: int, high: str) -> str | None:
         """The shortest beginning of a number's key that lies strictly between two keys, and one character more."""
@@ -85,7 +86,7 @@ class _Scale:
 
     def _text(self, number: int) -> str:
         digits = []
-        for _ in range(DIGITS):
+        for _ in range(self._digits):
             number, digit = divmod(number, self._base)
             digits.append(digit)
         text = ""

@@ -19,6 +19,9 @@ HELD = 4
 """Pages of one part that wait for an ordered consumer."""
 WORTH = 2.0
 """A part is cut when it is likely to have this many pages yet."""
+_TIMID = 4
+_SAMPLES = 20
+"""Keys of a page by which the alphabet is learned."""
 _MISSES = 2
 """After so many empty halves, the depth is halved instead."""
 
@@ -34,8 +37,8 @@ class Part:
     """The first key shown."""
     last: str = ""
     """The last key shown."""
-    span: str = ""
-    """The first key of the last page."""
+    page: tuple[str, str] | None = None
+    """The first and the last key of its last page, or of a page before it: how dense the keys are."""
     pages: int = 0
     running: bool = False
     done: bool = False
@@ -51,6 +54,8 @@ class Partition:
         self.prefix = prefix
         self._ordered = ordered
         self._letters = ""
+        self._bold = _TIMID
+        """Guesses near an ordered consumer that may be open: one more for each that was right, half for each wrong."""
         inner = [bound for bound in sorted(set(bounds)) if bound > after and (until is None or bound < until)]
         edges = [after, *inner]
         self.parts = [Part(one, other) for one, other in zip(edges, [*inner, until], strict=True)]
@@ -71,12 +76,14 @@ class Partition:
 
     def arrived(self, part: Part, page: Page) -> int:
         """Take a page of a running part, checked by the caller; answers how many keys of it are the part's."""
-        objects = up_to(page.objects, part.until)
+        objects, guess = up_to(page.objects, part.until), part.pages == 0
         part.running, part.token = False, page.token
         part.done = page.token is None or not going_on(page, part.until)
         if objects:
+            self._bold += guess
             part.first = part.first or objects[0].key
-            part.span, part.last, part.misses = objects[0].key, objects[-1].key, 0
+            part.last, part.misses = objects[-1].key, 0
+            part.page = objects[0].key, objects[-1].key
             part.pages += 1
             part.waiting.append(objects)
             self._learn(objects)
@@ -129,11 +136,13 @@ class Partition:
         return not part.running and not part.done and not (self._ordered and len(part.waiting) >= HELD)
 
     def _cut(self) -> Part | None:
-        """A new part, cut off where it helps most."""
-        worth = [(self._pages_left(part), n) for n, part in enumerate(self.parts) if part.first and not part.done]
+        """A new part, cut off where it helps most: next to the consumer, or where most is left."""
+        open_guesses = sum(part.running and part.pages == 0 for part in self.parts)
+        if self._ordered and open_guesses >= self._bold:
+            return None
+        worth = [(self._pages_left(part), n) for n, part in enumerate(self.parts) if not part.done]
         worth = [(left, n) for left, n in worth if left >= (HELD if self._ordered else WORTH)]
-        order = sorted(worth, key=lambda each: each[1] if self._ordered else -each[0])
-        for _, number in order:
+        for _, number in worth if self._ordered else sorted(worth, reverse=True):
             cut = self._guess(self.parts[number])
             if cut is not None:
                 return self._split(number, cut)
@@ -141,35 +150,39 @@ class Partition:
 
     def _split(self, number: int, cut: str) -> Part:
         left = self.parts[number]
-        right = Part(cut, left.until)
+        right = Part(cut, left.until, page=left.page)
         left.until = cut
         self.parts.insert(number + 1, right)
         return right
 
     def _guess(self, part: Part) -> str | None:
-        high = keyspace.ceiling(self.prefix, part.until)
-        if part.misses >= _MISSES:
-            return keyspace.shallower(part.first or "", part.last, high) or self._half(part, high)
-        if self._ordered:
-            return keyspace.beyond(part.span, part.last, high, HELD, self._letters) or self._half(part, high)
-        return self._half(part, high)
-
-    def _half(self, part: Part, high: str) -> str | None:
-        return keyspace.middle(max(part.last, self.prefix), high, self._letters)
+        """A consumer that wants order needs the next few pages by several streams, any other one half of the rest."""
+        at, high = max(part.last, part.after, self.prefix), keyspace.ceiling(self.prefix, part.until)
+        if part.misses >= _MISSES and part.first:
+            cut = keyspace.shallower(part.first, part.last, high)
+        elif self._ordered and part.page:
+            cut = keyspace.beyond(*part.page, HELD, at, high, self._letters)
+        else:
+            cut = None
+        return cut or keyspace.middle(at, high, self._letters)
 
     def _pages_left(self, part: Part) -> float:
-        high = keyspace.ceiling(self.prefix, part.until)
-        start = part.span if self._ordered else part.first or ""
-        return keyspace.rest(start, part.last, high, self._letters) * (1 if self._ordered else part.pages)
+        """A guess by how dense the keys were so far; 0 where nothing is known."""
+        at, high = max(part.last, part.after, self.prefix), keyspace.ceiling(self.prefix, part.until)
+        if self._ordered:
+            return keyspace.rest(*part.page, at, high, self._letters) if part.page else 0
+        return keyspace.rest(part.first, part.last, at, high, self._letters) * part.pages if part.first else 0
 
     def _missed(self, empty: Part) -> None:
         """Nothing is there: what was cut from has been tightened; it remembers how often."""
+        self._bold = max(_TIMID, self._bold // 2)
         number = self.parts.index(empty)
         if number:
             self.parts[number - 1].misses += 1
 
     def _learn(self, objects: Sequence[Object]) -> None:
-        shown = keyspace.alphabet((objects[0].key, objects[len(objects) // 2].key, objects[-1].key), self.prefix)
+        step = max(1, len(objects) // _SAMPLES)
+        shown = keyspace.alphabet((entry.key for entry in objects[::step]), self.prefix)
         if not set(shown) <= set(self._letters):
             self._letters = "".join(sorted({*shown, *self._letters}))
 

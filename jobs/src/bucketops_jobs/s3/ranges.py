@@ -90,7 +90,7 @@ class _Listing:
             return objects
 
     def _hire(self) -> None:
-        """As many threads as there are streams; those that are too many wait."""
+        """As many threads as there are streams; those that turn out to be too many end."""
         while self._streams < self._growth.streams:
             threading.Thread(target=self._stream, args=(self._streams,), name=f"list-{self._streams}").start()
             self._streams += 1
@@ -108,13 +108,14 @@ class _Listing:
 
     def _next(self, number: int) -> Part | None:
         with self._lock:
-            while not self._stopped:
-                part = self._partition.next_part(self._growth.streams) if number < self._growth.streams else None
+            part = None
+            while not self._stopped and number < self._growth.streams:
+                part = self._partition.next_part(self._growth.streams)
                 if part is not None:
-                    self._free.notify()  # there may be more to do: one wakes the other
-                    return part
+                    break
                 self._free.wait()
-            return None
+            self._free.notify()  # there may be more to do, for another than the one that was woken
+            return part
 
     def _page(self, part: Part) -> Page:
         """Start-after opens a range, the token goes on: never both."""
