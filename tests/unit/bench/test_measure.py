@@ -26,7 +26,7 @@ def test_the_memory_is_the_programs_own_and_not_that_of_the_process_that_started
 
 
 def test_a_program_that_fails_is_no_measurement() -> None:
-    with pytest.raises(measure.ProgramFailedError, match="exit code 3.*\n.*why"):
+    with pytest.raises(measure.ProgramFailedError, match=r"exit code 3.*\n.*why"):
         measure.run([sys.executable, "-c", "print('why'); raise SystemExit(3)"], {}, 60)
 
 

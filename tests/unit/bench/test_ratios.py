@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,7 +50,7 @@ def test_each_contender_is_first_in_some_round_and_followed_by_each_neighbour() 
     orders = [rotated(names, number) for number in range(6)]
     assert all(sorted(order) == names for order in orders)
     assert {order[0] for order in orders} == set(names)
-    followers = {pair for order in orders for pair in zip(order, order[1:], strict=False)}
+    followers = {pair for order in orders for pair in itertools.pairwise(order)}
     assert len(followers) == 6
 
 
