@@ -37,8 +37,9 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str], timeout: 
     )
     killer = threading.Timer(timeout, process.kill)
     killer.start()
-    with _memory(process.pid) as peak:
-        output = process.stdout.read() if process.stdout else ""
+    assert process.stdout is not None, "a pipe"
+    with _memory(process.pid) as peak, process.stdout as stdout:
+        output = stdout.read()
         # wait4 counts the descendants that the process itself has waited for.
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.monotonic() - begin

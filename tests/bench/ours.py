@@ -13,14 +13,14 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bucketops_api import names
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.pace import Pace
-from bucketops_jobs.s3 import connect
+from bucketops_jobs.s3 import connect, ranges
 from bucketops_jobs.s3.store import Copy, Object, Store
 
 SECRET = "bench"
@@ -67,7 +67,8 @@ class Job:
     source: Store
     destination: Store
     places: tuple[Place, Place]
-    failures: list[str]
+    streams: int
+    failures: list[str] = field(default_factory=list)
 
     def failed(self, answers: Iterable[object]) -> None:
         """Keep the errors of a chunk."""
@@ -103,8 +104,8 @@ def delete(job: Job) -> int:
 
 
 def listing(job: Job) -> int:
-    """Count what the source lists."""
-    return sum(1 for _ in job.source.list_objects(job.places[0].prefix))
+    """Count what the source lists, in whatever order the pages come."""
+    return sum(len(page) for page in ranges.each_page(job.source, job.places[0].prefix, most=job.streams))
 
 
 JOBS: Mapping[str, Callable[[Job], int]] = {"copy": copy, "delete": delete, "list": listing}
@@ -116,13 +117,13 @@ def main() -> int:
     pace = Pace(arguments.concurrency, None, threading.Event())
     with tempfile.TemporaryDirectory() as folder, Engine(pace, arguments.concurrency) as engine:
         mount(Path(folder))
-        stores = [
+        source, destination = (
             open_store(place, arguments.endpoint, Path(folder), engine, arguments.concurrency) for place in places
-        ]
-        job = Job(engine, *stores, places, [])
+        )
+        job = Job(engine, source, destination, places, arguments.streams)
         done = JOBS[arguments.job](job)
-        for store in stores:
-            store.close()
+        source.close()
+        destination.close()
     print(
         json.dumps({"done": done, "failed": len(job.failures), "failures": job.failures[:3], "retries": pace.retries})
     )
@@ -135,7 +136,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--endpoint", required=True)
     parser.add_argument("--source", required=True, metavar="BUCKET/PREFIX")
     parser.add_argument("--destination", metavar="BUCKET/PREFIX")
-    parser.add_argument("--concurrency", type=int, default=64)
+    parser.add_argument("--concurrency", type=int, default=64, help="requests at once, at most")
+    parser.add_argument("--streams", type=int, default=ranges.MOST_STREAMS, help="ranges of a listing, at most")
     return parser.parse_args()
 
 

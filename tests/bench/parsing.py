@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,13 @@ from bench import report
 from bench.listing import BUCKET, PREFIX, listed
 from bench.ratios import spread
 from bench.servers import Place
+from bucketops_jobs.s3 import pages
 
 AMOUNT, PAGE, SECONDS = 3000, 1000, 0.5
 
 
 def run(servers: Sequence[str], rounds: int, cache: Path) -> list[dict[str, Any]]:
     """Keys per second of processor time."""
-    from bucketops_jobs.s3 import pages  # noqa: PLC0415 - only this benchmark looks inside
-
     bodies = {}
     for name in servers:
         with listed(name, cache, AMOUNT) as place:
@@ -37,10 +35,13 @@ def run(servers: Sequence[str], rounds: int, cache: Path) -> list[dict[str, Any]
 
 def record(place: Place) -> bytes:
     """A page from the middle of a listing, as the server sends it."""
-    parameters = {"Bucket": BUCKET, "Prefix": PREFIX, "MaxKeys": PAGE, "EncodingType": "url"}
-    url = place.s3.generate_presigned_url("list_objects_v2", parameters | {"StartAfter": f"{PREFIX}avatar-1"})
-    with urllib.request.urlopen(url) as answer:  # noqa: S310 - our own server
-        return bytes(answer.read())
+    bodies: list[bytes] = []
+    s3 = place.s3
+    s3.meta.events.register(
+        "after-call.s3.ListObjectsV2", lambda http_response, **_: bodies.append(http_response.content)
+    )
+    s3.list_objects_v2(Bucket=BUCKET, Prefix=PREFIX, MaxKeys=PAGE, EncodingType="url", StartAfter=f"{PREFIX}avatar-1")
+    return bodies[0]
 
 
 def _rate(parse: Callable[[], object]) -> float:
