@@ -43,14 +43,14 @@ def kill_workers(driver: Driver) -> int:
 
 @pytest.fixture
 def gate(lab: Any) -> Gate:
-    """A hundred legacy avatars, two workers with chunks of ten."""
+    """A hundred legacy avatars, two workers with chunks of five."""
     lab.world.seed(legacy=range(1, 101))
-    return Gate(lab.world, objects=100, workers=2, chunk=10)
+    return Gate(lab.world, objects=100, workers=2, chunk=5)
 
 
 def spec_of(lab: Any, **changes: Any) -> dict[str, Any]:
     spec: dict[str, Any] = lab.spec(worker=WORKER, **changes)
-    spec["database"]["batchSize"] = 10
+    spec["database"]["batchSize"] = 5
     return spec
 
 
@@ -61,7 +61,7 @@ def test_workers_killed_in_the_middle_of_copy_and_delete(lab: Any, gate: Gate) -
         spec = spec_of(lab)
         spec["source"]["endpoint"] = spec["destination"]["endpoint"] = proxy.url
         driver = lab.drive(spec, processes=True)
-        for percent in (0, 20, 40):
+        for percent in (10, 30, 50):
             gate.reach(percent)
             driver.until(lambda _, least=percent: gate.rewritten() >= least)
             assert kill_workers(driver)
