@@ -1,7 +1,7 @@
 """What may stand before the first scan, written anew in the order of the standards.
 
-SOI, JFIF, EXIF with an orientation alone, ICC, Adobe, then the tables and the frame as they came. All of it has bounds, so
-it may wait in memory until the first scan shows that this is a picture.
+SOI, JFIF, EXIF with an orientation alone, ICC, Adobe, then the tables and the frame as they came. All of it has bounds,
+so it may wait in memory until the first scan shows that this is a picture.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bucketops_jobs.exif.verdict import Choice, Options, Refusal, RefusedError, 
 MOST_TABLE_BYTES = 1 << 20
 """Real pictures have some hundred; T.81 allows repetition without end."""
 _JFIF_BYTES, _ADOBE_BYTES, _EXIF_BYTES, _ICC_BYTES = 14, 12, 6, 14
-"""Of a payload: JFIF without its thumbnail, Adobe without anything behind it, signatures (and chunk numbers) of the others."""
+"""Of a payload: JFIF without its thumbnail, Adobe without what stands behind it, the signatures of EXIF and ICC."""
 _ICC_CHUNK = 65_519
 _ICC_HEADER = 128
 
@@ -56,7 +56,7 @@ class Header:
         self._adobe_rgb |= exif.is_adobe_rgb()
 
     def _instead(self, kind: str, rest: str, before: bytes | None, now: bytes, size: int) -> bytes:
-        """`now` in the place of `before` (libjpeg heeds the last one), and what stood behind it in the segment is gone."""
+        """`now` in the place of `before` (libjpeg heeds the last one); what stood behind it in the segment is gone."""
         if before is not None:
             self._report.remove(kind, len(before) + 4)
         if size > len(now):

@@ -18,9 +18,9 @@ def strip(source: BinaryIO, sink: BinaryIO, options: Options = DEFAULT) -> Verdi
     """Read a picture from `source` and write it, without metadata, to `sink`.
 
     `source` is read forward once, from where it stands; only a Samsung panorama without EOI is read a second time, if
-    `source` can seek. `sink` is an empty file to write, read, seek and truncate, such as `tempfile.SpooledTemporaryFile`:
-    it ends up at its beginning, and empty unless the verdict is clean. Memory is bounded by two blocks and a header's
-    tables and profile, whatever the picture holds. Content never raises; OSError of the two files does.
+    `source` can seek. `sink` is an empty file to write, read, seek and truncate, such as a SpooledTemporaryFile: it ends
+    up at its beginning, and empty unless the verdict is clean. Memory is bounded by two blocks and a header's tables and
+    profile, whatever the picture holds. Content never raises; OSError of the two files does.
     """
     attempt = _Attempt(source, sink, options)
     try:

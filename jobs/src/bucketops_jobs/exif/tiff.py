@@ -24,11 +24,9 @@ class Tiff:
     def orientation(self) -> int | None:
         """1 to 8, or None where there is none or another."""
         entry = self._entry(self._first(), _ORIENTATION)
-        kind, _, value = self._unpack("HI4s", entry) or (0, 0, b"")
-        if kind not in _FORMATS:
-            return None
-        (number,) = self._unpack(_FORMATS[kind], value) or (0,)
-        return number if number in range(1, 9) else None
+        (kind,) = self._unpack("H", entry) or (0,)
+        (number,) = self._unpack(_FORMATS.get(kind, "H"), entry[6:]) or (0,)
+        return number if kind in _FORMATS and number in range(1, 9) else None
 
     def is_adobe_rgb(self) -> bool:
         """Whether the InteropIndex is R03: the colours are of Adobe RGB, and only EXIF says so (DCF 2.0)."""

@@ -69,7 +69,7 @@ class Report:
     removed: Amounts = field(default_factory=dict)
     kept: Amounts = field(default_factory=dict)
     losses: set[str] = field(default_factory=set)
-    """What people may miss: `hdr_dropped`, `colorspace_dropped`, `icc_invalid`, `icc_dropped`, `orientation_dropped`."""
+    """What people may miss: hdr_dropped, colorspace_dropped, icc_invalid, icc_dropped, orientation_dropped."""
     orientation: int = 1
     """As EXIF counts it, 1 to 8: what the source asks its viewers for."""
 

@@ -1,7 +1,7 @@
 """Reads a result again and proves that it holds only what is allowed.
 
-This is the second opinion: it shares no code with the walk that wrote the result, knows nothing of its source, and has no
-patience. It expects one order and one form, and whatever differs is an error.
+This is the second opinion: it shares no code with the walk that wrote the result, knows nothing of its source, and has
+no patience. It expects one order and one form, and whatever differs is an error.
 """
 
 from __future__ import annotations
@@ -95,7 +95,9 @@ class _Proof:
         while self._marker == 0xE2:  # noqa: PLR2004 - APP2
             parts.append(self._payload)
             total = self._payload[13] if len(self._payload) > 14 else 0  # noqa: PLR2004 - signature, number, total
-            _expect(self._payload.startswith(b"ICC_PROFILE\0" + bytes((len(parts), total))), "APP2 is no part of a profile")
+            _expect(
+                self._payload.startswith(b"ICC_PROFILE\0" + bytes((len(parts), total))), "APP2 is no part of a profile"
+            )
             self._next()
         _expect(len(parts) == total, "the ICC profile lacks parts")
         if parts:

@@ -158,8 +158,10 @@ class Walk:
             self._report.remove("stray_marker", 2)
         elif marker == tables.DNL:
             self._report.remove("stray_marker", len(self._payload()) + 4)
-        elif marker in tables.UNSUPPORTED:
-            raise RefusedError(Refusal.UNSUPPORTED, f"marker FF{marker:02X}: hierarchical pictures and JPEG-LS are not read")
+        elif marker in tables.UNSUPPORTED and not self.scanning:
+            raise RefusedError(
+                Refusal.UNSUPPORTED, f"marker FF{marker:02X}: hierarchical pictures and JPEG-LS are not read"
+            )
         else:
             reason = Refusal.CORRUPT_SCAN if self.scanning else Refusal.CORRUPT_SEGMENT
             raise RefusedError(reason, f"marker FF{marker:02X} cannot stand at byte {self._reader.position - 2}")
