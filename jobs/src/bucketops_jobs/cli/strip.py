@@ -20,7 +20,7 @@ from bucketops_jobs.exif.verdict import Choice, Options, Verdict
 
 HELP = "write clean copies of JPEG files: no metadata, the coded image byte for byte as it was"
 EPILOG = """exit codes: 0 every file is clean; 1 some were refused or could not be read or written, the others are
-clean; 64 the command itself must be changed, nothing was written. docs/exif.md says what is removed and kept, and why."""
+clean; 64 the command itself must be changed, nothing was written. docs/exif.md: what is removed and kept, and why."""
 EXIT_REFUSED = 1
 Identity = tuple[int, int]
 """Device and inode."""
@@ -131,10 +131,11 @@ def _one(file: Path, target: Path, options: Options) -> Verdict:
         try:
             with open(handle, "w+b") as part:  # noqa: PTH123 - a file descriptor
                 verdict = strip(source, part, options)
-                os.fchmod(handle, 0o666 & ~_umask())
-                os.fsync(handle)
-            if verdict.clean:
-                Path(name).replace(target)
+                if verdict.clean:
+                    part.flush()
+                    os.fchmod(handle, 0o666 & ~_umask())
+                    os.fsync(handle)
+                    Path(name).replace(target)
         finally:
             Path(name).unlink(missing_ok=True)
     return verdict

@@ -8,8 +8,10 @@ from typing import BinaryIO
 
 from bucketops_jobs.exif.verdict import Refusal, RefusedError
 
-BLOCK = 256 << 10
-"""Bytes per read."""
+BLOCK = 256 << 10  # bytes per read
+HEAD = 4 << 10
+TAIL = 16 << 10
+"""Bytes; of a trailer, to name it and to find where a Samsung one begins."""
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """Neither a stuffed FF 00, nor RST0 to RST7, nor a fill byte (T.81, B.1.1.2 and B.1.1.5)."""
@@ -28,6 +30,8 @@ class Reader:
         self._at = 0
         self.read = 0
         """Bytes taken from the source so far."""
+        self.tail = b""
+        """The last of them."""
 
     @property
     def position(self) -> int:
@@ -78,17 +82,15 @@ class Reader:
             if not self._fill():
                 return False
 
-    def rest(self, tail: int) -> tuple[int, bytes, bytes]:
-        """Read to the end: how many bytes there were, the first and the last `tail` of them."""
-        head = last = self._data[self._at :]
-        size = len(last)
-        self._data, self._at = b"", 0
+    def rest(self) -> tuple[int, bytes]:
+        """Read to the end: how many bytes there were, and the first of them."""
+        head = self.peek(HEAD)
+        size = len(self._data) - self._at
+        self._at = len(self._data)
         while self._fill():
             size += len(self._data)
-            head = head if len(head) >= tail else head + self._data
-            last = (last + self._data)[-tail:]
-            self._data = b""
-        return size, head[:tail], last[-tail:]
+            self._at = len(self._data)
+        return size, head
 
     def _fill(self) -> bool:
         """Read a block behind what is left; False at the end."""
@@ -96,6 +98,7 @@ class Reader:
         block = self._source.read(wanted)
         self._data, self._at = self._data[self._at :] + block, 0
         self.read += len(block)
+        self.tail = (self.tail + block)[-TAIL:] if len(block) < TAIL else block[-TAIL:]
         if self.read > self._max:
             raise RefusedError(Refusal.TOO_LARGE, f"the file has more than {self._max} bytes")
         return bool(block)

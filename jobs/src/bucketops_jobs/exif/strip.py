@@ -18,9 +18,9 @@ def strip(source: BinaryIO, sink: BinaryIO, options: Options = DEFAULT) -> Verdi
     """Read a picture from `source` and write it, without metadata, to `sink`.
 
     `source` is read forward once, from where it stands; only a Samsung panorama without EOI is read a second time, if
-    `source` can seek. `sink` is an empty file to write, read, seek and truncate, such as a SpooledTemporaryFile: it ends
-    up at its beginning, and empty unless the verdict is clean. Memory is bounded by two blocks and a header's tables and
-    profile, whatever the picture holds. Content never raises; OSError of the two files does.
+    `source` can seek. `sink` is an empty file to write, read, seek and truncate, such as a SpooledTemporaryFile: it
+    ends up at its beginning, and empty unless the verdict is clean. Memory is bounded by two blocks and a header's
+    tables and profile, whatever the picture holds. Content never raises; OSError of the two files does.
     """
     attempt = _Attempt(source, sink, options)
     try:
@@ -56,19 +56,20 @@ class _Attempt:
         except RefusedError as error:
             start = None
             if walk.scanning and error.reason not in _SIZE:
-                start = trailer.samsung(reader.rest(trailer.TAIL)[2], reader.read)
+                reader.rest()
+                start = trailer.samsung(reader.tail, reader.read)
             if start is None or self._begin is None:
                 raise
             return self._again(start, reader.read)
         finally:
             self.read = reader.read
-        size, head, tail = reader.rest(trailer.TAIL)
+        size, head = reader.rest()
         self.read = reader.read
-        start = trailer.samsung(tail, reader.read)
+        start = trailer.samsung(reader.tail, reader.read)
         if start is not None and start < end:
             return self._again(start, reader.read)
         if size:
-            self.report.remove(trailer.kind(head, tail), size)
+            self.report.remove(trailer.kind(head, reader.tail), size)
         return coded_sha256
 
     def _again(self, start: int, size: int) -> str:

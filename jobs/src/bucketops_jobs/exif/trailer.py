@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import struct
 
-TAIL = 64 << 10
-"""Bytes of the end of the source that are enough to find where a Samsung trailer begins."""
 _ENTRY = 12
 
 
@@ -21,7 +19,7 @@ def kind(head: bytes, tail: bytes) -> str:
 
 
 def samsung(tail: bytes, size: int) -> int | None:
-    """Where in a source of `size` bytes the Samsung trailer begins, by the directory at its end (`SEFH` … `SEFT`).
+    """Where in a source of `size` bytes, of which `tail` are the last, the Samsung trailer begins, by the directory at its end (`SEFH` … `SEFT`).
 
     Some panoramas lack the EOI marker, so that the trailer would look like a part of the scan
     (https://github.com/libjpeg-turbo/libjpeg-turbo/issues/163; the format: exiftool's Samsung.pm).

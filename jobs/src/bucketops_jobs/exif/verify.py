@@ -25,7 +25,8 @@ _CODED = {
     0xDA: re.compile(rb"(?:\x01.{2}|\x02.{4}|\x03.{6}|\x04.{8}).{3}", re.DOTALL),
 }
 _FRAMES = b"\xc0\xc1\xc2\xc3\xc9\xca\xcb"
-_IN_SCAN = frozenset(b"\x00\xd0\xd1\xd2\xd3\xd4\xd5\xd6\xd7")
+_MARKER = re.compile(rb"\xff(?![\x00\xd0-\xd7\xff])")
+"""Also an FF at the end of a block, of which the next block will tell what it is."""
 _TELLTALES = (b"Exif\x00\x00", b"http://ns.adobe.com/", b"Photoshop 3.0", b"ftypmp4", b"ftypisom")
 """Chance makes none of them in a scan (once in 2^48 bytes): there, they are metadata that hides behind a lost EOI."""
 _LONGEST = max(map(len, _TELLTALES)) - 1
@@ -132,7 +133,8 @@ class _Proof:
         """Entropy-coded data: every FF in it is stuffed, a restart or a fill byte, until a marker comes."""
         before = b""
         while block := self._in.read(_BLOCK):
-            end = _end(block)
+            found = _MARKER.search(block)
+            end = found.start() if found else len(block)
             data = block[:end]
             self._digest.update(data)
             around = before + data
@@ -143,21 +145,9 @@ class _Proof:
                 self._in.seek(end - len(block), 1)
             if end < len(block) - 1:
                 return
+            if block == b"\xff":
+                break
         raise NotCleanError("EOI is missing")
-
-
-def _end(block: bytes) -> int:
-    """Where in `block` the next marker begins; a last FF is left for the next block."""
-    at = block.find(b"\xff")
-    while 0 <= at < len(block) - 1:
-        code = block[at + 1]
-        if code == 0xFF:  # noqa: PLR2004 - a fill byte, or the beginning of the marker
-            at += 1
-        elif code in _IN_SCAN:
-            at = block.find(b"\xff", at + 2)
-        else:
-            return at
-    return len(block) if at < 0 else at
 
 
 def _expect(condition: bool, message: str) -> None:

@@ -128,7 +128,7 @@ class Walk:
         skipped = self._reader.position - begin - 2
         if skipped:
             self._report.remove("garbage" if garbage else "fill", skipped)
-        self._bound(skipped)
+        self._bound(segments=1, size=skipped)
         return marker
 
     def _keep(self, marker: int) -> None:
@@ -140,11 +140,11 @@ class Walk:
     def _payload(self) -> bytes:
         """What a segment holds. A length of 0 or 1 counts as empty, as in libjpeg; tables have to be longer anyway."""
         size = max(0, int.from_bytes(self._reader.take(2)) - 2)
-        self._bound(size + 4)
+        self._bound(segments=0, size=size + 4)
         return self._reader.take(size)
 
-    def _bound(self, size: int) -> None:
-        self._segments += 1
+    def _bound(self, segments: int, size: int) -> None:
+        self._segments += segments
         self._bytes += size
         if self._segments > self._options.max_segments:
             raise RefusedError(Refusal.TOO_MANY_SEGMENTS, f"there are more than {self._options.max_segments} segments")
