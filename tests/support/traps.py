@@ -7,7 +7,6 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-
 from support.jpegs import (
     EXTENDED_XMP,
     XMP,

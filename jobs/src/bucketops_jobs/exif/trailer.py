@@ -19,8 +19,9 @@ def kind(head: bytes, tail: bytes) -> str:
 
 
 def samsung(tail: bytes, size: int) -> int | None:
-    """Where in a source of `size` bytes, of which `tail` are the last, the Samsung trailer begins, by the directory at its end (`SEFH` … `SEFT`).
+    """Where in a source of `size` bytes the Samsung trailer begins, if its last bytes `tail` are the end of one.
 
+    The directory there (`SEFH` … `SEFT`) tells how far back its entries lie.
     Some panoramas lack the EOI marker, so that the trailer would look like a part of the scan
     (https://github.com/libjpeg-turbo/libjpeg-turbo/issues/163; the format: exiftool's Samsung.pm).
     """

@@ -28,7 +28,8 @@ _FRAMES = b"\xc0\xc1\xc2\xc3\xc9\xca\xcb"
 _MARKER = re.compile(rb"\xff(?![\x00\xd0-\xd7\xff])")
 """Also an FF at the end of a block, of which the next block will tell what it is."""
 _TELLTALES = (b"Exif\x00\x00", b"http://ns.adobe.com/", b"Photoshop 3.0", b"ftypmp4", b"ftypisom")
-"""Chance makes none of them in a scan (once in 2^48 bytes): there, they are metadata that hides behind a lost EOI."""
+"""Chance makes none of them in a coded image (once in 2^48 bytes): there, they are metadata behind a lost EOI, or
+hidden in a table."""
 _LONGEST = max(map(len, _TELLTALES)) - 1
 
 
@@ -111,6 +112,7 @@ class _Proof:
         frames = scans = 0
         while self._marker != 0xD9:  # noqa: PLR2004 - EOI
             _expect(self._is_whole(), f"FF{self._marker:02X} is not allowed, or is not whole")
+            _has_no_telltale(self._payload)
             frames += self._marker in _FRAMES
             self._digest.update(b"\xff%c%b%b" % (self._marker, (len(self._payload) + 2).to_bytes(2), self._payload))
             if self._marker == 0xDA:  # noqa: PLR2004 - SOS
@@ -138,8 +140,7 @@ class _Proof:
             data = block[:end]
             self._digest.update(data)
             around = before + data
-            for mark in _TELLTALES:
-                _expect(mark not in around, f"a scan holds {mark!r}")
+            _has_no_telltale(around)
             before = around[-_LONGEST:]
             if end < len(block):
                 self._in.seek(end - len(block), 1)
@@ -148,6 +149,11 @@ class _Proof:
             if block == b"\xff":
                 break
         raise NotCleanError("EOI is missing")
+
+
+def _has_no_telltale(coded: bytes) -> None:
+    for mark in _TELLTALES:
+        _expect(mark not in coded, f"the coded image holds {mark!r}")
 
 
 def _expect(condition: bool, message: str) -> None:
