@@ -1,4 +1,4 @@
-"""Real and deliberately broken JPEG files, where the machine has them: beside the project, in shared/exif-corpus."""
+"""Real and deliberately broken JPEG files, where the machine has them: in shared/exif-corpus of a folder above."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "exif-corpus"
-FILES = sorted(file for file in FOLDER.glob("*.*") if file.suffix.lower() == ".jpg") if FOLDER.is_dir() else []
+_PLACES = [above / "shared" / "exif-corpus" for above in Path(__file__).resolve().parents[3:]]
+FOLDER = next((place for place in _PLACES if place.is_dir()), _PLACES[0])
+FILES = sorted(file for file in FOLDER.glob("*") if file.suffix.lower() == ".jpg")
 needed = pytest.mark.skipif(not FILES, reason=f"there is no {FOLDER}")

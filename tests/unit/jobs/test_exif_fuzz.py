@@ -71,7 +71,11 @@ def test_whatever_comes_in_nothing_leaks(source: bytes) -> None:
     again = io.BytesIO()
     assert strip(io.BytesIO(result), again).clean
     assert again.getvalue() == result
-    _same_pixels(source, result)
+    accounted = sum(amount.bytes for amount in verdict.report.removed.values())
+    accounted += sum(amount.bytes for kind, amount in verdict.report.kept.items() if kind != "orientation")
+    assert len(source) - accounted in {len(SOI), len(SOI + EOI)}
+    if len(source) - accounted == len(SOI + EOI):  # without EOI, libjpeg takes a part of the trailer for the scan
+        _same_pixels(source, result)
 
 
 def _same_pixels(source: bytes, result: bytes) -> None:
