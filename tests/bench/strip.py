@@ -2,8 +2,8 @@
 
     python tests/bench/strip.py FOLDER [ROUNDS]
 
-Both read each file from a folder and write a clean one to another. Rounds are interleaved and their order alternates; the
-ratio of a round is paired, and the median counts. CPU seconds are those of the process that does the work, so
+Both read each file from a folder and write a clean one to another. Rounds are interleaved and their order alternates;
+the ratio of a round is paired, and the median counts. CPU seconds are those of the process that does the work, so
 that the ratio is per core and a busy machine hardly matters.
 """
 
@@ -39,7 +39,7 @@ class Exiftool:
     def strip(self, source: Path, target: Path) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        lines = [*self._arguments, "-q", "-o", str(target), str(source), "-execute"]
+        lines = [*self._arguments, "-o", str(target), str(source), "-execute"]
         self._process.stdin.write("\n".join(lines) + "\n")
         self._process.stdin.flush()
         while self._process.stdout.readline() not in {"{ready}\n", ""}:
