@@ -11,7 +11,7 @@ CLUSTER := $(PYTHON) tests/cluster
 PYTEST := $(BIN)/python -m pytest
 export BUCKETOPS_ENGINE := $(ENGINE)
 
-.PHONY: help demo test up down status unit integration e2e faults mutants bench lint format generate verify lock image clean
+.PHONY: help demo test up down status unit integration e2e faults fuzz mutants bench lint format generate verify lock image clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -41,6 +41,9 @@ e2e: up $(READY) ## the chart and the examples in the cluster
 
 faults: up $(READY) ## kills in the middle of the work, of processes and in the cluster
 	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/faults
+
+fuzz: $(READY) ## mutated JPEG files against the stripper, for some minutes (FUZZ_EXAMPLES=20000)
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(PYTEST) tests/unit/jobs/test_exif_fuzz.py
 
 mutants: $(READY) ## take each guard away in turn and see a test go red
 	@$(BIN)/python tests/mutants/run.py

@@ -55,6 +55,8 @@ DEBIAN_PACKAGES: Final = (
     "containernetworking-plugins",
     "debootstrap",
     "iproute2",
+    "libimage-exiftool-perl",  # not for the cluster: an independent reader of metadata, for the tests of the stripper
+    "libjpeg-turbo-progs",  # the same: djpeg tells each warning of libjpeg, which Pillow keeps to itself
     "postgresql",  # not for the cluster: the integration tests start its server themselves
     "runc",
 )
