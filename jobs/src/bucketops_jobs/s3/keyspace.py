@@ -6,7 +6,7 @@ of (the alphabet, sorted). Cuts need not be keys and may be wrong: a bad cut cos
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable
 from os.path import commonprefix
 
@@ -59,7 +59,7 @@ def shallower(first: str, last: str, high: str) -> str | None:
 
 
 class _Scale:
-    """Numbers of the keys of a range. A character beyond the alphabet counts as the one after its last letter."""
+    """Numbers of the keys of a range. A character that is no letter counts as the next one that is."""
 
     def __init__(self, low: str, high: str, letters: str, longest: int = 0) -> None:
         self._common = commonprefix([low, high])
@@ -72,7 +72,7 @@ class _Scale:
         value = 0
         rest = key[len(self._common) : len(self._common) + self._digits]
         for character in rest:
-            value = value * self._base + bisect_right(self._letters, character)
+            value = value * self._base + min(bisect_left(self._letters, character) + 1, len(self._letters))
         return int(value * self._base ** (self._digits - len(rest)))
 
     def between(self, low: str, number: int, high: str) -> str | None:
