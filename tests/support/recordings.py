@@ -17,7 +17,7 @@ from support.servers import ADMIN, PASSWORD, Server, free_port, start, start_min
 
 FOLDER = Path(__file__).parents[1] / "data" / "pages"
 KEYS = sorted(
-    ["p/a b", "p/a+b", "p/a%20b", "p/a/b", "p/é", "p/日本", "p/🙂.png", "p/q?x=1&y=2", "p/~'()!*", "p/<x>&\"", "p/z"],
+    ["p/a b", "p/a+b", "p/a%20b", "p/a/b", "p/é", "p/日本", "p/🙂.png", "p/q?x=1&y=2", "p/~'()!*", 'p/<x>&"', "p/z"],
     key=str.encode,
 )
 REQUESTS: dict[str, dict[str, Any]] = {
@@ -50,7 +50,11 @@ STARTERS: dict[str, Callable[[Path], Server]] = {
 def raw(client: Any, **request: Any) -> bytes:
     """The body of one answer, as it came."""
     bodies: list[bytes] = []
-    client.meta.events.register("before-parse.s3.ListObjectsV2", lambda response_dict, **_: bodies.append(response_dict["body"]), unique_id="raw")
+    client.meta.events.register(
+        "before-parse.s3.ListObjectsV2",
+        lambda response_dict, **_: bodies.append(response_dict["body"]),
+        unique_id="raw",
+    )
     client.list_objects_v2(**request)
     client.meta.events.unregister("before-parse.s3.ListObjectsV2", unique_id="raw")
     return bodies[0]
