@@ -162,7 +162,7 @@ class Partition:
         if part.misses >= _MISSES and part.first:
             cut = keyspace.shallower(part.first, part.last, high)
         elif self._ordered and part.page:
-            cut = keyspace.beyond(*part.page, HELD, at, high, self._letters)
+            cut = keyspace.beyond(part.page, HELD, at, high, self._letters)
         else:
             cut = None
         return cut or keyspace.middle(at, high, self._letters)
@@ -171,8 +171,8 @@ class Partition:
         """A guess by how dense the keys were so far; 0 where nothing is known."""
         at, high = max(part.last, part.after, self.prefix), keyspace.ceiling(self.prefix, part.until)
         if self._ordered:
-            return keyspace.rest(*part.page, at, high, self._letters) if part.page else 0
-        return keyspace.rest(part.first, part.last, at, high, self._letters) * part.pages if part.first else 0
+            return keyspace.rest(part.page, at, high, self._letters) if part.page else 0
+        return keyspace.rest((part.first, part.last), at, high, self._letters) * part.pages if part.first else 0
 
     def _met(self, guessed: Part) -> None:
         """Keys are there: where it was cut from, halves are good guesses (again)."""
