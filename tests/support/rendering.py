@@ -25,14 +25,14 @@ def stamp(modified: datetime) -> str:
 class Style:
     """One server's way, drawn by chance."""
 
-    def __init__(self, seed: int, *, encoded: bool = True) -> None:
+    def __init__(self, seed: int, *, encoded: bool = True, even: bool = False) -> None:
         self._chance = random.Random(seed)
         self._encoded = encoded
         self._quote = self._chance.choice(QUOTES)
         self._space = self._chance.choice(("", "\n  "))
         self._encode = self._chance.choice((quote_plus, quote, lambda key: quote(key, safe="")))
         self._order = self._chance.sample(range(9), 9)
-        self._uneven = self._chance.random() < 0.3
+        self._uneven = self._chance.random() < 0.3 and not even
         """Not all objects have the same extras."""
         self._extras = [self._chance.random() < 0.5 for _ in EXTRAS]
 

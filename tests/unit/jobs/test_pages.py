@@ -57,9 +57,7 @@ def test_keys_are_not_decoded_where_the_server_did_not_encode_them(page: Page, s
 @given(st.integers(0, 10**6), st.booleans())
 def test_a_regular_page_needs_no_xml_parser(seed: int, encoded: bool) -> None:
     page = Page([object_named(f"image/avatar-{n} +%.png") for n in range(20)], "token")
-    style = Style(seed, encoded=encoded)
-    style._uneven = False
-    assert quick(style.render(page)) == page
+    assert quick(Style(seed, encoded=encoded, even=True).render(page)) == page
 
 
 @pytest.mark.parametrize("path", sorted(RECORDED.glob("*.xml")), ids=lambda path: path.stem)

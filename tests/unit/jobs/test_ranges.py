@@ -1,4 +1,4 @@
-"""Parallel listing of a flat prefix: complete, once, in order, in bounded memory, whatever the keys and the cuts are."""
+"""Parallel listing of a flat prefix: complete, once, in order, in bounded memory, whatever the keys and cuts are."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def drive(server: Server, parts: Partition, seed: int, streams: int) -> Iterator
     some_keys, st.booleans(), st.integers(1, 9), st.lists(any_key | tight_key | avatar, max_size=4),
     any_key | st.just(""), st.none() | any_key | avatar, st.integers(0, 10**6), st.booleans(),
 )  # fmt: skip
-def test_every_key_comes_exactly_once_whatever_is_cut_and_answered_when(
+def test_every_key_comes_exactly_once_whatever_is_cut_and_answered_when(  # noqa: PLR0917 - drawn
     keys: set[str],
     ordered: bool,
     streams: int,

@@ -14,6 +14,7 @@ from bucketops_jobs.migration.merge import Entry
 from bucketops_jobs.migration.plans import Plan, Sampler, shard_count
 from bucketops_jobs.migration.transfer import mode
 from bucketops_jobs.migration.walk import walk
+from bucketops_jobs.s3 import ranges
 from bucketops_jobs.s3.capabilities import Capabilities
 
 TOTAL = "total"
@@ -39,7 +40,7 @@ def run(context: Context) -> tuple[Artifact, str]:
 def _survey(context: Context, entries: Iterable[tuple[str, Entry]]) -> tuple[Sampler, list[str]]:
     """One walk over everything: the world before, the boundaries of the shards, rows that dangle already."""
     sampler, dangling = Sampler([]), list[str]()
-    for item in walk(context, Range(), entries):
+    for item in walk(context, Range(), entries, streams=ranges.MOST_STREAMS):
         census.count(context, item)
         dangling += [f"{row.id} {item.key}" for row in census.dangling(context, item)][: MOST_DANGLING - len(dangling)]
         if context.in_scope(item.key) and (item.source or item.legacy or item.entry):

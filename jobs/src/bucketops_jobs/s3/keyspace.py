@@ -6,13 +6,15 @@ of (the alphabet, sorted). Cuts need not be keys and may be wrong: a bad cut cos
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable
-from os.path import commonprefix
+from itertools import takewhile
 
 DIGITS = 200
 """Characters of a key that count, at most, beyond what the keys of a range share."""
 _LAST = "\U0010ffff"
+_SURROGATES = range(0xD800, 0xE000)
+"""Code points that are no characters."""
 
 
 def alphabet(keys: Iterable[str], prefix: str) -> str:
@@ -31,15 +33,17 @@ def middle(low: str, high: str, letters: str) -> str | None:
     return scale.between(low, (scale.number(low) + scale.number(high)) // 2, high)
 
 
-def beyond(first: str, last: str, times: int, at: str, high: str, letters: str) -> str | None:
-    """A string between `at` and `high`, `times` as far beyond `at` as `last` is beyond `first`; None where none is."""
+def beyond(page: tuple[str, str], times: int, at: str, high: str, letters: str) -> str | None:
+    """A string between `at` and `high`, as far beyond `at` as so many pages like this one (first, last key) reach."""
+    first, last = page
     scale = _Scale(first, high, letters, len(last))
     step = scale.number(last) - scale.number(first)
     return scale.between(at, min(scale.number(at) + times * step, scale.number(high)), high)
 
 
-def rest(first: str, last: str, at: str, high: str, letters: str) -> float:
-    """How many times as far it is from `at` to `high` as from `first` to `last`."""
+def rest(shown: tuple[str, str], at: str, high: str, letters: str) -> float:
+    """How many times as far it is from `at` to `high` as from the first to the last key shown."""
+    first, last = shown
     scale = _Scale(first, high, letters, len(last))
     step = scale.number(last) - scale.number(first)
     return (scale.number(high) - scale.number(at)) / max(step, 1)
@@ -50,7 +54,7 @@ def shallower(first: str, last: str, high: str) -> str | None:
 
     Halving the depth finds where keys branch at all, when halving the distance has met nothing but emptiness.
     """
-    top, local = len(commonprefix([last, high])), len(commonprefix([first, last]))
+    top, local = len(_common(last, high)), len(_common(first, last))
     for depth in range((top + local + 1) // 2, top, -1):
         cut = last[: depth - 1] + _next_character(last[depth - 1])
         if last < cut < high:
@@ -59,10 +63,10 @@ def shallower(first: str, last: str, high: str) -> str | None:
 
 
 class _Scale:
-    """Numbers of the keys of a range. A character beyond the alphabet counts as the one after its last letter."""
+    """Numbers of the keys of a range. A character that is no letter counts as the next one that is."""
 
     def __init__(self, low: str, high: str, letters: str, longest: int = 0) -> None:
-        self._common = commonprefix([low, high])
+        self._common = _common(low, high)
         self._letters = letters + _next_character(letters[-1]) if letters else _LAST
         self._base = len(self._letters) + 1
         self._digits = min(DIGITS, max(longest, len(low)) + 2 - len(self._common))
@@ -72,7 +76,7 @@ class _Scale:
         value = 0
         rest = key[len(self._common) : len(self._common) + self._digits]
         for character in rest:
-            value = value * self._base + bisect_right(self._letters, character)
+            value = value * self._base + min(bisect_left(self._letters, character) + 1, len(self._letters))
         return int(value * self._base ** (self._digits - len(rest)))
 
     def between(self, low: str, number: int, high: str) -> str | None:
@@ -97,7 +101,12 @@ class _Scale:
         return text
 
 
+def _common(one: str, other: str) -> str:
+    """What two strings begin with alike."""
+    return "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
 def _next_character(character: str) -> str:
-    """By code point, without surrogates, which are no characters."""
+    """By code point."""
     point = ord(character) + 1
-    return chr(0xE000 if 0xD800 <= point < 0xE000 else min(point, ord(_LAST)))
+    return chr(_SURROGATES.stop if point in _SURROGATES else min(point, ord(_LAST)))

@@ -55,7 +55,7 @@ def quick(body: bytes) -> Page | None:
     if columns is None or truncated is None or not text.rstrip().endswith(f"</{_ROOT}>") or _LOST in text:
         return None
     said = _COUNT.search(text)
-    if said and int(said[1]) != len(columns[0]) or (truncated[1] == "true") != (token is not None):
+    if (said and int(said[1]) != len(columns[0])) or (truncated[1] == "true") != (token is not None):
         return None
     objects = _objects(columns, encoded="<EncodingType>url</EncodingType>" in text)
     return Page(objects, token[1] if token else None)

@@ -80,9 +80,10 @@ class Partition:
         part.running, part.token = False, page.token
         part.done = page.token is None or not going_on(page, part.until)
         if objects:
-            self._bold += guess
+            if guess:
+                self._met(part)
             part.first = part.first or objects[0].key
-            part.last, part.misses = objects[-1].key, 0
+            part.last = objects[-1].key
             part.page = objects[0].key, objects[-1].key
             part.pages += 1
             part.waiting.append(objects)
@@ -161,7 +162,7 @@ class Partition:
         if part.misses >= _MISSES and part.first:
             cut = keyspace.shallower(part.first, part.last, high)
         elif self._ordered and part.page:
-            cut = keyspace.beyond(*part.page, HELD, at, high, self._letters)
+            cut = keyspace.beyond(part.page, HELD, at, high, self._letters)
         else:
             cut = None
         return cut or keyspace.middle(at, high, self._letters)
@@ -170,15 +171,21 @@ class Partition:
         """A guess by how dense the keys were so far; 0 where nothing is known."""
         at, high = max(part.last, part.after, self.prefix), keyspace.ceiling(self.prefix, part.until)
         if self._ordered:
-            return keyspace.rest(*part.page, at, high, self._letters) if part.page else 0
-        return keyspace.rest(part.first, part.last, at, high, self._letters) * part.pages if part.first else 0
+            return keyspace.rest(part.page, at, high, self._letters) if part.page else 0
+        return keyspace.rest((part.first, part.last), at, high, self._letters) * part.pages if part.first else 0
 
-    def _missed(self, empty: Part) -> None:
-        """Nothing is there: what was cut from has been tightened; it remembers how often."""
+    def _met(self, guessed: Part) -> None:
+        """Keys are there: where it was cut from, halves are good guesses (again)."""
+        self._bold += 1
+        self._left_of(guessed).misses = 0
+
+    def _missed(self, guessed: Part) -> None:
+        """Nothing is there: where it was cut from has become narrower, and remembers how often."""
         self._bold = max(_TIMID, self._bold // 2)
-        number = self.parts.index(empty)
-        if number:
-            self.parts[number - 1].misses += 1
+        self._left_of(guessed).misses += 1
+
+    def _left_of(self, part: Part) -> Part:
+        return self.parts[max(0, self.parts.index(part) - 1)]
 
     def _learn(self, objects: Sequence[Object]) -> None:
         step = max(1, len(objects) // _SAMPLES)

@@ -119,11 +119,11 @@ class _Listing:
 
     def _page(self, part: Part) -> Page:
         """Start-after opens a range, the token goes on: never both."""
-        where = {"token": part.token} if part.token else {"after": part.after}
-        page = self._store.page(self._partition.prefix, **where)
-        if page.token is not None and page.token == part.token:
+        prefix, token = self._partition.prefix, part.token
+        page = self._store.page(prefix, token=token) if token else self._store.page(prefix, after=part.after)
+        if page.token is not None and page.token == token:
             raise TransientError(f"the listing of {self._store.bucket} does not go on from {part.last!r}")
-        check(self._store, self._partition.prefix, page.objects, part.last or part.after)
+        check(self._store, prefix, page.objects, part.last or part.after)
         return page
 
     def _arrived(self, part: Part, page: Page) -> None:
