@@ -109,9 +109,6 @@ def start_postgres(folder: Path) -> Server:
     user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
     data, port = folder / "pgdata", free_port()
     if user:
-        for parent in (folder, *folder.parents):
-            if parent.stat().st_uid == 0 and parent != Path("/"):
-                parent.chmod(parent.stat().st_mode | 0o011)
         os.chown(folder, user.pw_uid, user.pw_gid)
     who = {"user": user.pw_uid, "group": user.pw_gid} if user else {}
     subprocess.run(
