@@ -20,7 +20,7 @@ class SlowServer:
     def __init__(self, latency: float | None, room: Callable[[int], int] = lambda _: 1 << 30) -> None:
         self._latency = latency
         self._room = room
-        self.active = self.answered = self.refused = 0
+        self.active = self.answered = self.refused = self.most = 0
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
@@ -61,6 +61,7 @@ class SlowServer:
             self.refused += 1
             return 503, _SLOW_DOWN
         self.active += 1
+        self.most = max(self.most, self.active)
         try:
             await asyncio.sleep(1 << 30 if self._latency is None else self._latency)
         finally:

@@ -19,8 +19,8 @@ FIRST_PAUSE_THROTTLED = 0.5
 LONGEST_PAUSE = 10.0
 BUDGET = 100.0
 """Retries that a healthy server has to its credit."""
-PER_ANSWER = 0.2
-"""Retries that one answer earns: in the long run a fifth of the load at most."""
+PER_ANSWER = 2.0
+"""Retries that one answer earns: more than one, so that a server that answers again is soon asked by all who wait."""
 PER_SECOND = 1.0
 """Retries that time earns: a dead server is asked this often …"""
 DEAD_SECONDS = 30.0

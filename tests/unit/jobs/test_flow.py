@@ -257,6 +257,15 @@ def test_an_error_of_the_items_leaves_nothing_in_flight(pace: Pace) -> None:
     assert pace.gate.active == 0
 
 
+def test_a_server_that_answers_again_is_soon_asked_by_all_who_wait(pace: Pace) -> None:
+    """Refusals have emptied the budget; the answers that follow fill it faster than time does."""
+    while not pace.budget.spend(time.monotonic()):
+        pass
+    server = Server(lambda _, attempt: TransientError("later") if attempt < 1 else "ok")
+    assert len(list(answers(pace, server, range(300)))) == 300
+    assert pace.retries == 300
+
+
 @pytest.mark.parametrize("most", [1, 16])
 def test_an_error_of_the_client_itself_leaves_nothing_in_flight(most: int) -> None:
     pace, server = Pace(most, None, threading.Event()), Server(lambda *_: HELD)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from bucketops_jobs import retries
 from bucketops_jobs.errors import TransientError
 from bucketops_jobs.retries import Budget, pause
@@ -33,9 +31,19 @@ def test_answers_earn_retries_up_to_the_full_budget() -> None:
     budget = Budget(0)
     for _ in range(100):
         budget.spend(0)
-    for _ in range(12):
-        budget.earn()
-    assert [budget.spend(0) for _ in range(3)] == pytest.approx([0, 0, 0.6])
-    for _ in range(100_000):
+    budget.earn()
+    assert [budget.spend(0) for _ in range(3)] == [0, 0, 1]
+    for _ in range(1000):
         budget.earn()
     assert [bool(budget.spend(0)) for _ in range(101)] == [False] * 100 + [True]
+
+
+def test_errors_are_final_when_nobody_has_had_an_answer_for_long() -> None:
+    budget = Budget(0)
+    assert not budget.hopeless(10**6)  # nobody has asked
+    budget.failed(100)
+    budget.failed(120)
+    assert not budget.hopeless(100 + retries.DEAD_SECONDS)
+    assert budget.hopeless(101 + retries.DEAD_SECONDS)
+    budget.earn()
+    assert not budget.hopeless(101 + retries.DEAD_SECONDS)

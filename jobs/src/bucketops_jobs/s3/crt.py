@@ -37,6 +37,8 @@ CONNECT_SECONDS = 5
 ANSWER_SECONDS = 60
 _HEADED = frozenset({"GetObject", "HeadObject", "PutObject"})
 """Calls whose answer is (partly) in its headers; they are not fetched from awscrt for the others."""
+_GBPS_PER_CONNECTION = 1.0
+"""Awscrt opens no more connections than its throughput target asks for, whatever the override allows: 25 by default."""
 WHOLE = 8 << 20
 """Bytes of the largest body that is held in memory."""
 
@@ -152,6 +154,7 @@ def _client(where: Place, region: str, identity: AwsCredentialsProvider, ca: Pat
         tls_connection_options=_tls(ca) if where.tls and ca else None,
         signing_config=create_default_s3_signing_config(region=region, credential_provider=identity),
         max_active_connections_override=concurrency,
+        throughput_target_gbps=concurrency * _GBPS_PER_CONNECTION,
         retry_config=S3RetryConfig(retry_mode=S3RetryMode.NONE),
         connect_timeout_ms=CONNECT_SECONDS * 1000,
     )

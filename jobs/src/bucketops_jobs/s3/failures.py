@@ -43,6 +43,8 @@ _NOBODY = (
     "AWS_IO_DNS_",
 )
 """awscrt's names of errors that mean: nobody answers at the endpoint."""
+_SLOW_DOWN = "AWS_ERROR_S3_SLOW_DOWN"
+"""What awscrt makes of a 503."""
 _IDENTITY = ("AWS_AUTH_CREDENTIALS_PROVIDER_", "AWS_AUTH_SIGNING_NO_CREDENTIALS")
 _NO_CREDENTIALS = "no credentials: name a Secret or give the pod an identity"
 
@@ -83,6 +85,8 @@ def _from_connection(error: Any, name: str, what: str) -> WorkerError:  # noqa: 
         return UserError(Reason.CREDENTIALS_MISSING, f"{what}: {_NO_CREDENTIALS} ({name})")
     if name.startswith("AWS_IO_TLS_"):
         return _untrusted(error, what)
+    if name == _SLOW_DOWN:
+        return TransientError(f"{what}: SlowDown {error.message}", throttled=True)
     return TransientError(f"{what}: {error.message} ({name})")
 
 
