@@ -30,8 +30,8 @@ _MARKER = re.compile(rb"\xff(?![\x00\xd0-\xd7\xff])")
 _TELLTALES = (b"Exif\x00\x00", b"http://ns.adobe.com/", b"Photoshop 3.0", b"ftypmp4", b"ftypisom")
 """Metadata behind a lost EOI, or hidden in a table; chance makes one of them once in 2^48 bytes."""
 _NEAR = 16 << 10
-"""Bytes before the end of a scan that are searched for them. What does not belong to a scan soon has a marker that cannot
-stand in one, and is refused for that; only if FF D9 comes first, it ends here, and then it begins not far before."""
+"""Bytes before the end of a scan that are searched for them. What does not belong to a scan soon has a marker that
+cannot stand in one, and is refused for that; only if FF D9 comes first, it ends here, and it begins not far before."""
 
 
 class NotCleanError(ValueError):
