@@ -39,7 +39,7 @@ class Outcome:
             "sourceBytes": verdict.source_bytes,
             "cleanBytes": verdict.clean_bytes,
             "orientation": verdict.report.orientation,
-            "codedSha256": verdict.coded_sha256,
+            "codedCrc32": f"{verdict.coded_crc32:08x}",
             "removed": _amounts(verdict.report.removed),
             "kept": _amounts(verdict.report.kept),
             "losses": sorted(verdict.report.losses),

@@ -24,8 +24,8 @@ def strip(source: BinaryIO, sink: BinaryIO, options: Options = DEFAULT) -> Verdi
     """
     attempt = _Attempt(source, sink, options)
     try:
-        coded_sha256 = attempt.run()
-        size = _prove(sink, attempt.report, coded_sha256, options)
+        coded_crc32 = attempt.run()
+        size = _prove(sink, attempt.report, coded_crc32, options)
     except RefusedError as error:
         _empty(sink)
         return Verdict(error.reason, str(error), attempt.report, attempt.read)
@@ -33,7 +33,7 @@ def strip(source: BinaryIO, sink: BinaryIO, options: Options = DEFAULT) -> Verdi
         _empty(sink)
         raise
     sink.seek(0)
-    return Verdict(None, "", attempt.report, attempt.read, size, coded_sha256)
+    return Verdict(None, "", attempt.report, attempt.read, size, coded_crc32)
 
 
 class _Attempt:
@@ -47,11 +47,11 @@ class _Attempt:
         self.report = Report()
         self.read = 0
 
-    def run(self) -> str:
+    def run(self) -> int:
         reader = Reader(self._source, self._options.max_bytes)
         walk = Walk(reader, self._sink, self._options, self.report, open_end=False)
         try:
-            coded_sha256 = walk.run()
+            coded_crc32 = walk.run()
             end = reader.position
         except RefusedError as error:
             start = None
@@ -70,9 +70,9 @@ class _Attempt:
             return self._again(start, reader.read)
         if size:
             self.report.remove(trailer.kind(head, reader.tail), size)
-        return coded_sha256
+        return coded_crc32
 
-    def _again(self, start: int, size: int) -> str:
+    def _again(self, start: int, size: int) -> int:
         """The picture ends where the trailer begins; EOI is put there."""
         if self._begin is None:
             raise RefusedError(Refusal.TRUNCATED, f"the picture has no EOI before the Samsung trailer, at byte {start}")
@@ -82,19 +82,19 @@ class _Attempt:
         walk = Walk(
             Reader(self._source, self._options.max_bytes, start), self._sink, self._options, self.report, open_end=True
         )
-        coded_sha256 = walk.run()
+        coded_crc32 = walk.run()
         self.report.remove("trailer_samsung", size - start)
-        return coded_sha256
+        return coded_crc32
 
 
-def _prove(sink: BinaryIO, report: Report, coded_sha256: str, options: Options) -> int:
+def _prove(sink: BinaryIO, report: Report, coded_crc32: int, options: Options) -> int:
     """Fail closed: the result must be exactly what the walk says that it wrote. Its bytes."""
     try:
         found = verify(sink)
     except NotCleanError as error:
         raise RefusedError(Refusal.NOT_CLEAN, f"the result did not pass the check: {error}") from error
     wanted = report.orientation if options.orientation is Choice.KEEP else 1
-    same = (found.orientation, found.icc, found.coded_sha256) == (wanted, "icc" in report.kept, coded_sha256)
+    same = (found.orientation, found.icc, found.coded_crc32) == (wanted, "icc" in report.kept, coded_crc32)
     if not same or (found.icc and options.icc_profile is Choice.DROP):
         raise RefusedError(Refusal.NOT_CLEAN, "the result is not what was written")
     return found.size

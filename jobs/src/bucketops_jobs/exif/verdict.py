@@ -98,7 +98,7 @@ class Verdict:
     source_bytes: int
     """Read from the source; of a refused one perhaps not all."""
     clean_bytes: int = 0
-    coded_sha256: str = ""
+    coded_crc32: int = 0
     """Of the coded image alone (tables, frame, scans): equal before and after, whatever metadata there was."""
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import zlib
 from typing import BinaryIO
 
 from bucketops_jobs.exif import metadata, tables
@@ -40,15 +40,15 @@ class Walk:
         self._report = report
         self._open_end = open_end
         self._header = Header(options, report)
-        self._digest = hashlib.sha256()
+        self._crc = 0
         self._segments = 0
         self._bytes = 0
         self._height: bool | None = None
         self.scanning = False
         """Whether the first scan has been reached."""
 
-    def run(self) -> str:
-        """Up to and with EOI; the SHA-256 of the coded image."""
+    def run(self) -> int:
+        """Up to and with EOI; the CRC-32 of the coded image."""
         _must_be_jpeg(self._reader)
         marker = self._until_first_scan()
         self._write_header()
@@ -57,7 +57,7 @@ class Walk:
         if not self._height:
             raise RefusedError(Refusal.CORRUPT_SEGMENT, "neither the frame nor a DNL segment says the picture's height")
         self._sink.write(_EOI)
-        return self._digest.hexdigest()
+        return self._crc
 
     def _until_first_scan(self) -> int:
         self._reader.take(len(_SOI))
@@ -167,7 +167,7 @@ class Walk:
             raise RefusedError(reason, f"marker FF{marker:02X} cannot stand at byte {self._reader.position - 2}")
 
     def _coded(self, data: memoryview | bytes) -> None:
-        self._digest.update(data)
+        self._crc = zlib.crc32(data, self._crc)
         self._sink.write(data)
 
 
