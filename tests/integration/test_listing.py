@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bucketops_api.v1alpha1.common import BucketRef
-from bucketops_jobs.limits import Pace
+from bucketops_jobs.pace import Pace
 from bucketops_jobs.s3 import ranges
 from bucketops_jobs.s3.connect import connect
 from bucketops_jobs.s3.pages import parse, quick, thorough

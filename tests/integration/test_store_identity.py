@@ -81,7 +81,7 @@ def test_a_session_token_of_the_secret_is_sent(tmp_path: Path, recorder: tuple[R
 def test_credentials_that_expire_are_asked_for_again(
     tmp_path: Path, recorder: tuple[Recorder, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """botocore hands out new ones when the old ones are about to expire; each request is signed with what holds then."""
+    """botocore hands out new ones before the old ones expire; each request is signed with what holds then."""
     seen, url = recorder
     given = iter(range(1, 100))
 

@@ -103,8 +103,8 @@ class Chunks:
         if self._context.destination.head(written) is None:
             return answer
         return ItemError(
-            f"{written!r} was written to {self._context.destination.bucket}, whose listing does not show it: the server "
-            "keeps it under another name; rename the object, or move to a server that takes any key"
+            f"{written!r} was written to {self._context.destination.bucket}, whose listing does not show it: the "
+            "server keeps it under another name; rename the object, or move to a server that takes any key"
         )
 
     def _now(self, works: Sequence[Work]) -> tuple[Mapping[str, Object], Mapping[str, Object]]:
