@@ -38,7 +38,7 @@ class Style:
 
     def render(self, page: Page) -> bytes:
         parts = [
-            f"<KeyCount>{len(page.objects)}</KeyCount>" if page.objects or self._chance.random() < 0.5 else "",
+            f"<KeyCount>{len(page.objects)}</KeyCount>" if self._chance.random() < 0.7 else "",
             f"<IsTruncated>{'true' if page.token else 'false'}</IsTruncated>",
             f"<NextContinuationToken>{escape(page.token)}</NextContinuationToken>" if page.token else "",
             "<EncodingType>url</EncodingType>" if self._encoded else "<EncodingType></EncodingType>",
