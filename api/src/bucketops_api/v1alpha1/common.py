@@ -12,6 +12,7 @@ from pydantic_core import CoreSchema
 from bucketops_api.v1alpha1.scalars import (
     BucketName,
     Count,
+    Duration,
     Endpoint,
     FreeForm,
     Key,

@@ -33,7 +33,7 @@ PlanHash = Annotated[
 ]
 
 _GROUPS = ("(?P<time>", "(?P<version>")
-_NAME_PATTERN = "with age: name write a namePattern with a group named time or version, such as ^deploy-(?P<time>.+)$"
+_NAME_PATTERN = "with age: name write a namePattern with one group named time or version, such as ^deploy-(?P<time>.+)$"
 _MARKER_KEY = "with age: marker write the markerKey: the object in each folder whose date counts"
 
 
@@ -59,9 +59,7 @@ class FolderRules(Model):
         default_factory=list,
         description="Globs on the folder's path below the prefix, or on its last segment. Empty: every folder.",
     )
-    exclude: Globs = Field(
-        default_factory=list, description="Folders that match are never touched and never counted."
-    )
+    exclude: Globs = Field(default_factory=list, description="Folders that match are never touched and never counted.")
     group_by: Pattern = Field(
         "",
         description="A regular expression with a group, searched in the folder's path: the rules apply within each "
@@ -88,7 +86,7 @@ class FolderRules(Model):
 
     @model_validator(mode="after")
     def _complete(self) -> FolderRules:
-        if self.age == "name" and not {"time", "version"} & set(re.compile(self.name_pattern).groupindex):
+        if self.age == "name" and len({"time", "version"} & set(re.compile(self.name_pattern).groupindex)) != 1:
             raise ValueError(_NAME_PATTERN)
         if self.age == "marker" and not self.marker_key:
             raise ValueError(_MARKER_KEY)
