@@ -25,6 +25,8 @@ from bucketops_jobs.errors import DeniedError, ShardError, StoppedError, UserErr
 from bucketops_jobs.limits import Pace
 from bucketops_jobs.migration import context as migration_context
 from bucketops_jobs.migration import phases as migration_phases
+from bucketops_jobs.retention import context as retention_context
+from bucketops_jobs.retention import retain
 from bucketops_jobs.tally import Tally
 
 log = logging.getLogger(__name__)
@@ -40,7 +42,12 @@ def _migration(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tall
         return migration_phases.PHASES[run.phase](context)
 
 
-JOBS: Mapping[str, Job] = {"S3Migration": _migration}
+def _retention(run: RunSpec, _shard: int, root: Path, engine: Engine, tally: Tally) -> RunResult:
+    with closing(retention_context.build(run, root, engine, tally)) as context:
+        return retain.run(context)
+
+
+JOBS: Mapping[str, Job] = {"S3Migration": _migration, "S3Retention": _retention}
 
 
 def main() -> int:

@@ -40,6 +40,11 @@ class S3Store:
         """The boto3 client, for rare calls of the control plane."""
         return self._client
 
+    @property
+    def payer(self) -> Mapping[str, str]:
+        """What every request to the bucket says about who pays."""
+        return self._payer
+
     def close(self) -> None:
         """Give back all connections."""
         self._client.close()
@@ -68,15 +73,23 @@ class S3Store:
             if not is_record(entry.key):
                 yield entry
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        for page in self._raw_pages(prefix, {}, {"Delimiter": "/"}):
+            found = (row["Prefix"] for row in page.get("CommonPrefixes", []))
+            yield from (key.removeprefix(prefix).removesuffix("/") for key in found if not is_record(key))
+
     def _pages(self, prefix: str, after: str) -> Iterator[list[Object]]:
-        """Start-after opens a listing, the token goes on: never both (versitygw lets start-after win)."""
-        where = {"StartAfter": after} if after else {}
-        while True:
-            page = self._page(prefix, where)
+        for page in self._raw_pages(prefix, {"StartAfter": after} if after else {}, {}):
             yield [
                 Object(row["Key"], row["ETag"].strip('"'), row["Size"], row["LastModified"])
                 for row in page.get("Contents", [])
             ]
+
+    def _raw_pages(self, prefix: str, where: Mapping[str, Any], how: Mapping[str, Any]) -> Iterator[Any]:
+        """Start-after opens a listing, the token goes on: never both (versitygw lets start-after win)."""
+        while True:
+            page = self._page(prefix, {**where, **how})
+            yield page
             if not page.get("IsTruncated"):
                 return
             if not page.get("NextContinuationToken"):
@@ -199,9 +212,7 @@ class S3Store:
                 ),
             )
             for error in answer.get("Errors", []):
-                remaining[error["Key"]] = ItemError(
-                    f"delete {error['Key']!r}: {error.get('Code')} {error.get('Message')}"
-                )
+                remaining[error["Key"]] = failures.of_key(error)
         return remaining
 
     def _condition(self, expect: Expect) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from botocore import exceptions
 
 from bucketops_api.reasons import Reason
@@ -45,6 +47,15 @@ def translate(error: Exception, what: str) -> WorkerError:
     if isinstance(error, exceptions.HTTPClientError | exceptions.ResponseStreamingError):
         return TransientError(f"{what}: {error}")
     return ItemError(f"{what}: {type(error).__name__}: {error}")
+
+
+def of_key(error: Mapping[str, str]) -> WorkerError:
+    """The worker's error for one key of a DeleteObjects answer."""
+    code = error.get("Code", "")
+    text = f"delete {error.get('Key')!r}: {code} {error.get('Message', '')}".rstrip()
+    if code in _TRANSIENT | _THROTTLED:
+        return TransientError(text, throttled=code in _THROTTLED)
+    return DeniedError(text) if code == "AccessDenied" else ItemError(text)
 
 
 def _from_answer(error: exceptions.ClientError, what: str) -> WorkerError:

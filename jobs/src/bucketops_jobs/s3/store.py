@@ -54,6 +54,12 @@ class Store(Protocol):
         `after` is exclusive, `until` inclusive. Keys under `.bucketops/` are left out, whatever the prefix.
         """
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The next path segment of the keys below `prefix`, each once, in order; `.bucketops` is none.
+
+        Keys that end before the next slash have none: they are no folders.
+        """
+
     def head(self, key: str) -> Object | None:
         """The object as it is now, or None."""
 
@@ -67,7 +73,10 @@ class Store(Protocol):
         """Copy on the server if the source's ETag still holds, and return the new ETag."""
 
     def delete(self, objects: Iterable[Object], *, conditional: bool) -> dict[str, Exception]:
-        """Delete; the answer has the keys that remain, with why. `conditional`: only while the ETag still holds."""
+        """Delete; the answer has the keys that remain, with why. `conditional`: only while the ETag still holds.
+
+        TransientError: the same may succeed later. DeniedError: the store refuses it.
+        """
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Keys below `prefix` in order, records included."""
