@@ -6,7 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cache import cached, digest_of
-from settings import CACHE, COREDNS_VERSION, HELM_VERSION, HERE, KUBERNETES_VERSION, MINIO_VERSION
+from settings import (
+    CACHE,
+    COREDNS_VERSION,
+    GOFAKES3_VERSION,
+    HELM_VERSION,
+    HERE,
+    KUBERNETES_VERSION,
+    MC_VERSION,
+    MINIO_VERSION,
+    PROJECT,
+    RCLONE_VERSION,
+    TOXIPROXY_VERSION,
+    VERSITYGW_VERSION,
+)
 from shell import ClusterError, run, step
 
 SOURCES = HERE / "binaries"
@@ -21,22 +34,23 @@ _KUBERNETES_STAMP = (
 
 @dataclass(frozen=True)
 class Program:
-    """One Go program: a package of the module in SOURCES or, with an @version, a module by itself."""
+    """One Go program: a package of the module in `sources` or, with an @version, a module by itself."""
 
     name: str
     version: str
     package: str
     stamp: str = ""
     links: tuple[str, ...] = ()
+    sources: Path = SOURCES
 
     @property
     def folder(self) -> Path:
         """Where it is kept; a newer Go alone is no reason for a new build."""
         inputs: list[str | Path] = [self.package, self.stamp, *self.links]
         if "@" not in self.package:
-            inputs += [SOURCES / "go.mod", SOURCES / "go.sum"]
+            inputs += [self.sources / "go.mod", self.sources / "go.sum"]
         if self.package.startswith("./"):
-            inputs.append(SOURCES / self.package)
+            inputs.append(self.sources / self.package)
         return CACHE / "binaries" / f"{self.name}-{self.version}-{digest_of(*inputs)}"
 
 
@@ -62,7 +76,16 @@ PAUSE = Program("pause", "1", "./pause")
 HELM = Program("helm", HELM_VERSION, "helm.sh/helm/v4/cmd/helm", _KUBERNETES_STAMP)
 MINIO = Program("minio", MINIO_VERSION, f"github.com/minio/minio@{MINIO_VERSION}")
 ALL = (KUBERNETES, COREDNS, PAUSE, HELM, MINIO)
-TOOLS = {"kubectl": KUBERNETES, "helm": HELM, "minio": MINIO}
+
+# No part of the cluster: built when the tests of the store or the benchmarks ask for them.
+VERSITYGW = Program("versitygw", VERSITYGW_VERSION, f"github.com/versity/versitygw/cmd/versitygw@{VERSITYGW_VERSION}")
+GOFAKES3 = Program("gofakes3", GOFAKES3_VERSION, "./", sources=PROJECT / "tests" / "bench" / "gofakes3")
+TOXIPROXY = Program("toxiproxy", TOXIPROXY_VERSION, f"github.com/Shopify/toxiproxy/v2/cmd/server@{TOXIPROXY_VERSION}")
+RCLONE = Program("rclone", RCLONE_VERSION, f"github.com/rclone/rclone@{RCLONE_VERSION}")
+MC = Program("mc", MC_VERSION, f"github.com/minio/mc@{MC_VERSION}")
+TOOLS = {program.name: program for program in (HELM, MINIO, VERSITYGW, GOFAKES3, TOXIPROXY, RCLONE, MC)} | {
+    "kubectl": KUBERNETES
+}
 
 
 def folder(program: Program) -> Path:
@@ -87,9 +110,10 @@ def _compile(program: Program, target: Path) -> None:
     target.mkdir(parents=True)
     if "@" in program.package:
         run("go", "install", *flags, program.package, env={"CGO_ENABLED": "0", "GOBIN": str(target)})
+        (target / Path(program.package.partition("@")[0]).name).rename(target / program.name)
     else:
         output = target / program.name
-        run("go", "build", *flags, "-o", output, program.package, cwd=SOURCES, env={"CGO_ENABLED": "0"})
+        run("go", "build", *flags, "-o", output, program.package, cwd=program.sources, env={"CGO_ENABLED": "0"})
 
 
 def _require_go() -> None:

@@ -16,12 +16,19 @@ from bucketops_api.v1alpha1.migration import MigrationSpec
 from support.avatars import World, s3_client
 from support.driver import Driver, driving
 from support.identities import Identity, forbid, migration_user
-from support.servers import ADMIN, PASSWORD, Server, start_minio, start_postgres
+from support.servers import ADMIN, PASSWORD, Server, start_minio, start_postgres, start_versitygw
 
 
 @pytest.fixture(scope="session")
 def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = start_minio(tmp_path_factory.mktemp("minio"))
+    yield f"http://127.0.0.1:{server.port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = start_versitygw(tmp_path_factory.mktemp("versitygw"))
     yield f"http://127.0.0.1:{server.port}"
     server.stop()
 

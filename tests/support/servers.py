@@ -1,4 +1,4 @@
-"""Real servers as processes of this machine, on loopback: MinIO and PostgreSQL."""
+"""Real servers as processes of this machine, on loopback: MinIO, versitygw and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,22 +45,49 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_minio(folder: Path) -> Server:
-    """MinIO on one folder; the binary is built by tests/cluster, once."""
-    binary = subprocess.run(
-        [sys.executable, str(ROOT / "tests/cluster"), "tool", "minio"], check=True, stdout=subprocess.PIPE, text=True
-    ).stdout.strip()
-    port = free_port()
-    with (folder / "minio.log").open("wb") as log:
-        process = subprocess.Popen(
-            [binary, "server", "--address", f"127.0.0.1:{port}", "--quiet", str(folder / "data")],
-            env=os.environ | {"MINIO_ROOT_USER": ADMIN, "MINIO_ROOT_PASSWORD": PASSWORD, "MINIO_BROWSER": "off"},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+def built(name: str) -> str:
+    """The path of a program that tests/cluster builds, once."""
+    command = [sys.executable, str(ROOT / "tests/cluster"), "tool", name]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def start(command: Sequence[str | Path], port: int, path: str, log: Path, **environment: str) -> Server:
+    """A program that serves HTTP on loopback, once `path` of it answers."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT)
     server = Server(process, port)
-    _wait(server, lambda: _answers(f"http://127.0.0.1:{port}/minio/health/ready"), folder / "minio.log")
+    _wait(server, lambda: _answers(f"http://127.0.0.1:{port}{path}"), log)
     return server
+
+
+def start_minio(folder: Path) -> Server:
+    """MinIO on one folder."""
+    port = free_port()
+    options = ["--address", f"127.0.0.1:{port}", "--quiet"]
+    return start(
+        [built("minio"), "server", *options, folder / "data"],
+        port,
+        "/minio/health/ready",
+        folder / "minio.log",
+        MINIO_ROOT_USER=ADMIN,
+        MINIO_ROOT_PASSWORD=PASSWORD,
+        MINIO_BROWSER="off",
+    )
+
+
+def start_versitygw(folder: Path) -> Server:
+    """versitygw on one folder, which must be on a file system with extended attributes: objects are files in it."""
+    port, data = free_port(), folder / "data"
+    data.mkdir(exist_ok=True)
+    options = ["--port", f"127.0.0.1:{port}", "--health", "/-/health", "--keep-alive", "--quiet"]
+    return start(
+        [built("versitygw"), *options, "posix", data],
+        port,
+        "/-/health",
+        folder / "versitygw.log",
+        ROOT_ACCESS_KEY=ADMIN,
+        ROOT_SECRET_KEY=PASSWORD,
+    )
 
 
 def start_postgres(folder: Path) -> Server:
