@@ -50,7 +50,7 @@ def desired(resource: Resource, history: Sequence[ObservedRun], now: datetime, s
     if runs.current(case.status.runs) is None and not spec.suspend:
         case = _next(case)
     if spec.suspend and not _terminal(case):
-        case = _suspended(case)
+        case = case.suspended()
     return _answer(case)
 
 
@@ -58,11 +58,7 @@ def _invalid(
     resource: Resource, status: MigrationStatus, history: Sequence[ObservedRun], error: ValidationError, now: datetime
 ) -> Desired:
     """A spec that an older API server let in: nothing is started, nothing is stopped."""
-    first = error.errors()[0]
-    message = f"spec.{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    status.conditions = conditions.merge(
-        status.conditions, conditions.stalled(Reason.INVALID_SPEC, message), resource.generation, now
-    )
+    status.conditions = conditions.merge(status.conditions, conditions.invalid(error), resource.generation, now)
     return Desired(status, keep=frozenset(run.run for run in history))
 
 
@@ -79,7 +75,7 @@ def _begun(case: Case) -> Case:
         observed_generation=status.observed_generation,
         conditions=status.conditions,
         runs=status.runs,
-        first_run=run_number(status.runs[-1].id) + 1 if status.runs else 1,
+        first_run=runs.next_number(status.runs),
         spec_digest=wanted,
         last_trigger=case.spec.trigger,
     )
@@ -113,7 +109,7 @@ def _observed(case: Case) -> Case:
         every = timedelta(seconds=case.settings.status_seconds)
         return _works_on(replace(case, status=results.live(case.status, run, seen, case.now, every)), run, seen)
     if seen.lost:  # a shard's result went with its pod: the phase is done again, which changes nothing
-        return replace(case, status=results.failed(case.status, run, case.now))
+        return case.noted(runs=runs.failed(case.status.runs, case.now))
     if seen.state == "Failed":
         return _run_failed(case, run, seen)
     case = replace(case, status=results.finished(case.status, run, seen, case.now))
@@ -153,9 +149,9 @@ def _works_on(case: Case, run: Run, seen: ObservedRun) -> Case:
 
 def _run_failed(case: Case, run: Run, seen: ObservedRun) -> Case:
     failure = seen.failure
-    reason = results.reason_of(failure.reason if failure else "")
+    reason = runs.reason_of(failure.reason if failure else "")
     message = (failure.message if failure else "") or f"run {run.id} failed"
-    ended = replace(case, status=results.failed(case.status, run, case.now))
+    ended = case.noted(runs=runs.failed(case.status.runs, case.now))
     return ended.judged(conditions.stalled(reason, message)).told(reason, message, warning=True)
 
 
@@ -211,18 +207,8 @@ def _concluded(case: Case, last: Run) -> Case:
 def _resumed(case: Case) -> Case:
     """The user lets us go on."""
     run = runs.current(case.status.runs)
-    if case.spec.suspend or not conditions.is_true(case.status.conditions, conditions.SUSPENDED):
-        return case
     name, reason = PHASES[run.phase] if run else ("Pending", Reason.RESUMED)
-    message = "spec.suspend is false: the work goes on"
-    return case.judged(conditions.working(reason, message), phase=name).told(Reason.RESUMED, message)
-
-
-def _suspended(case: Case) -> Case:
-    message = "spec.suspend is true: all progress is kept; set it to false to go on"
-    already = conditions.is_true(case.status.conditions, conditions.SUSPENDED)
-    held = case.judged(conditions.suspended(message), phase="Suspended")
-    return held if already else held.told(Reason.SUSPENDED, message)
+    return case if case.spec.suspend else case.resumed(name, reason)
 
 
 def _answer(case: Case) -> Desired:
