@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import resource
 import signal
 import sys
@@ -86,6 +87,7 @@ def work(
         run = _read(root)
         log.info("start", extra={"run": run.run, "phase": run.phase, "shard": shard})
         serve(tally)
+        _wait_a_little(run, stop)
         pace = Pace(int(run.spec["worker"]["concurrency"]), root / names.LIMITS_FILE, stop)
         pace.refresh()
         with Engine(pace, int(run.spec["worker"]["concurrency"])) as engine:
@@ -103,6 +105,12 @@ def work(
         return _failed(names.EXIT_RETRY, tally, Reason.RUN_FAILED, f"{type(error).__name__}: {error}")
     log.info("done", extra={"counts": result.counts, "peak_memory_mib": _peak_memory()})
     return names.EXIT_DONE, result
+
+
+def _wait_a_little(run: RunSpec, stop: threading.Event) -> None:
+    """Runs of one schedule in many namespaces would all begin in the same second."""
+    if run.jitter_seconds and stop.wait(random.uniform(0, run.jitter_seconds)):  # noqa: S311 - spreads load
+        raise StoppedError("told to stop before it began")
 
 
 def _peak_memory() -> int:

@@ -203,6 +203,7 @@ class RetentionStatus(Status):
     report: Annotated[str, Field(max_length=2048)] = Field(
         "", description="Key of the last report: a line per folder with age, objects, bytes, verdict and rule."
     )
+    first_run: Count = Field(0, description="Number of the first run of the work that is open; 0: none is.")
     scheduled: ScheduleStatus | None = Field(None, description="Present while the spec has a schedule.")
 
 
