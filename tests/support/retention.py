@@ -68,6 +68,19 @@ class Deployments:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda each: self.put(*each), objects))
 
+    def remove(self) -> None:
+        """The bucket with all that is in it; one that is not there is fine."""
+        try:
+            while found := self.s3.list_object_versions(Bucket=self.bucket):
+                rows = [*found.get("Versions", ()), *found.get("DeleteMarkers", ())]
+                if not rows:
+                    break
+                objects = [{"Key": row["Key"], "VersionId": row["VersionId"]} for row in rows]
+                self.s3.delete_objects(Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True})
+            self.s3.delete_bucket(Bucket=self.bucket)
+        except self.s3.exceptions.NoSuchBucket:
+            return
+
     def keys(self, prefix: str = "") -> set[str]:
         """Of all objects but our records."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
@@ -100,6 +113,44 @@ class Deployments:
             "worker": {"concurrency": 8},
         }
         return plain | changes
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """So many deployments, one a day: small, nested, large and oddly named ones, whose names are prefixes of others.
+
+    Their objects have one byte each. There are objects above the folders too.
+    """
+
+    count: int
+
+    def names(self) -> dict[str, int]:
+        """The names, and how many days old each is."""
+        return {self._name(days): days for days in range(1, self.count + 1)}
+
+    def _name(self, days: int) -> str:
+        odd = {0: f"déploiement {days}", 1: f"部署-{days}", 2: f"a+b=c&{days}"}
+        return odd.get(days % 40, f"deploy{days}")
+
+    def objects(self) -> list[tuple[str, float | None]]:
+        """Keys and ages in days, half a day off every bound."""
+        inside = [(key, days - 0.5) for name, days in self.names().items() for key in self._keys(name, days)]
+        return [*inside, *((key, 2000.0) for key in ("index.html", "robots.txt", "deploy1", "deploy7.json"))]
+
+    def _keys(self, name: str, days: int) -> list[str]:
+        if days % 400 == 399:
+            return [f"{name}/assets/{number:05}.js" for number in range(1050)] + [f"{name}/index.html"]
+        if days % 3 == 0:
+            return [f"{name}/css/font.css", f"{name}/js/a/b/c/app.js", f"{name}/index.html"]
+        return [f"{name}/index.html"] if days % 3 == 1 else [f"{name}/index.html", f"{name}/été.png"]
+
+    def keys(self, names: Iterable[str] | None = None) -> set[str]:
+        """Of these deployments (None: of all), with what lies above them."""
+        chosen = set(self.names() if names is None else names)
+        return {key for key, _ in self.objects() if "/" not in key or key.split("/", 1)[0] in chosen}
+
+    def younger_than(self, days: int) -> set[str]:
+        return {name for name, age in self.names().items() if age < days}
 
 
 @dataclass
