@@ -26,6 +26,22 @@ def test_without_an_age_only_the_keep_rules_count() -> None:
     assert stay(plan(TEN, spec(delete={}, keep={"last": 2}), NOW)) == {"deploy1", "deploy2"}
 
 
+@pytest.mark.parametrize(
+    ("rules", "left"),
+    [
+        ({"keep": {"last": 5}}, {1, 2, 3, 4, 5}),
+        ({"delete": {"olderThan": "70d"}, "keep": {"last": 2}}, {1, 2, 3, 4, 5, 6, 7}),
+        ({"delete": {}, "keep": {"last": 2}}, {1, 2}),
+        ({"delete": {}, "keep": {"last": 1, "monthly": 3}}, {1, 2, 5}),
+        ({"keep": {"last": 1, "yearly": 3}}, {1, 2, 3, 10}),
+        ({"keep": {"last": 1, "names": ["d9"]}}, {1, 2, 3, 9}),
+    ],
+)
+def test_the_examples_of_the_docs_are_true(rules: dict[str, Any], left: set[int]) -> None:
+    ten = [folder(f"d{number}", days=10 * number) for number in range(1, 11)]
+    assert stay(plan(ten, spec(**rules), NOW)) == {f"d{number}" for number in left}
+
+
 def test_older_means_strictly_older() -> None:
     exact = [folder("edge", days=30), folder("over", days=30 + 1 / 86400), folder("new", days=0.5)]
     assert gone(plan(exact, spec(keep={"last": 1}), NOW)) == {"over"}
