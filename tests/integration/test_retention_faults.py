@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -72,7 +71,7 @@ def retain_place(monkeypatch: pytest.MonkeyPatch, dead: Any) -> pytest.MonkeyPat
 
 def test_sigkill_half_way_and_a_rerun(deployments: Deployments, retain: Retainer, tmp_path: Path) -> None:
     """SIGKILL from outside, in the middle of a folder; the rerun leaves what one run would have left."""
-    five(deployments, assets=1500)
+    five(deployments, assets=20)
     gone = 0
 
     def count(request: Request, status: int) -> None:
@@ -284,11 +283,11 @@ def test_versions_under_object_lock_are_counted_in_clear_words(minio: str, retai
 
 
 @pytest.fixture
-def files(versitygw: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployments]:
+def files(versitygw: str, tmp_path_factory: pytest.TempPathFactory) -> Deployments:
     """A bucket on versitygw, whose objects are files."""
     data = next(tmp_path_factory.getbasetemp().glob("versitygw*/data"))
     s3 = s3_client(versitygw, ADMIN, PASSWORD)
-    return iter([Deployments(versitygw, f"deployments-{secrets.token_hex(4)}", s3, data).make()])
+    return Deployments(versitygw, f"deployments-{secrets.token_hex(4)}", s3, data).make()
 
 
 @pytest.mark.parametrize("age", ["newest", "oldest"])
