@@ -151,8 +151,8 @@ The last line goes with `maxReplicationLag`: replicas show their lag to those al
 
 These are the rights for `mode: Apply` and `versions: All` on the bucket `deployments`, with `depth: 1` and
 `keep.referencedBy: [latest.json]`. With `versions: Current` the statement `ListVersions` and the action
-`s3:DeleteObjectVersion` go; with `mode: Plan` the statement `Delete` goes, so that somebody who can delete nothing can make a
-plan. What lies above the depth cannot be deleted with these rights: its keys have too few slashes.
+`s3:DeleteObjectVersion` go. With `mode: Plan` the statement `Delete` goes: who can delete nothing can make a plan.
+What lies above the depth cannot be deleted with these rights: its keys have too few slashes.
 
 ```json
 {retention}
