@@ -54,6 +54,22 @@ def test_a_crash_after_any_deletion_is_finished_and_counts_nothing_twice(
     assert deployments.records("deleting") == []
 
 
+def test_a_half_deleted_folder_is_not_kept_in_place_of_a_whole_one(
+    deployments: Deployments, retain: Retainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """d2 has lost its index.html; then d0 is taken away by hand, so that d2 would be one of the last two."""
+    five(deployments)
+    left = iter(range(1))
+    patched = retain_place(monkeypatch, lambda: next(left, None) is None)
+    retain.attempt(worker={"concurrency": 1})
+    patched.undo()
+    assert len(deployments.keys("d2/")) == 2
+    for key in deployments.keys("d0/"):
+        deployments.s3.delete_object(Bucket=deployments.bucket, Key=key)
+    retain()
+    assert deployments.folders() == {"d1", "d3"}
+
+
 def retain_place(monkeypatch: pytest.MonkeyPatch, dead: Any) -> pytest.MonkeyPatch:
     """Every store call fails for good once `dead` says so, as if the process were gone."""
     from bucketops_jobs.retention.places import Current  # noqa: PLC0415 - patched here alone
