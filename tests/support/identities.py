@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 from minio import MinioAdmin
 from minio.credentials import StaticProvider
 
-from bucketops_api.privileges import migration
+from bucketops_api.privileges import migration, retention
 from bucketops_api.v1alpha1.migration import MigrationSpec
+from bucketops_api.v1alpha1.retention import RetentionSpec
 
 
 @dataclass(frozen=True)
@@ -54,3 +55,8 @@ def migration_user(endpoint: str, admin: Identity, spec: MigrationSpec) -> Ident
     parts = (migration.source_statements, migration.destination_statements, migration.records_statements)
     statements = [statement for part in parts for statement in part(spec)]
     return store_user(endpoint, admin, migration.policy(*statements))
+
+
+def retention_user(endpoint: str, admin: Identity, spec: RetentionSpec) -> Identity:
+    """The one identity of a retention."""
+    return store_user(endpoint, admin, retention.policy(*retention.statements(spec)))

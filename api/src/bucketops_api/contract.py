@@ -47,6 +47,8 @@ class RunSpec(_Contract):
     shards: int = Field(1, ge=1)
     plan: Artifact | None = None
     not_before: datetime | None = None
+    jitter_seconds: float = Field(0.0, ge=0)
+    """The run begins up to so much later, by chance."""
     spec: dict[str, Any]
 
 

@@ -58,21 +58,43 @@ RECORDS_FOLDER = ".bucketops/"
 
 _NAME_MAX = 52
 """A Job's pods are named <job>-<index>-<5 characters>; 63 is the limit of a label and of a host name."""
+_CRONJOB_MAX = 43
+"""Its Jobs have a dash and 8 digits more: the minutes since 1970."""
+_SCHEDULED = "-scheduled"
 
 
 def run_name(resource: str, number: int, phase: str) -> str:
     """The name of a run's Job and ConfigMap: `<resource>-<number>-<phase>`, shortened with a digest where too long."""
-    tail = f"-{number}-{phase}"
-    resource = resource.replace(".", "-")
-    if len(resource) + len(tail) <= _NAME_MAX:
-        return resource + tail
-    digest = hashlib.sha256(resource.encode()).hexdigest()[:8]
-    return f"{resource[: _NAME_MAX - len(tail) - 9]}-{digest}{tail}"
+    return _shortened(resource, f"-{number}-{phase}", _NAME_MAX)
+
+
+def schedule_name(resource: str) -> str:
+    """The name of a resource's CronJob; its Jobs bear the minute of their schedule behind it."""
+    return _shortened(resource, _SCHEDULED, _CRONJOB_MAX)
+
+
+def schedule_spec_name(resource: str, generation: int) -> str:
+    """The name of the RunSpec that a schedule's Jobs work on: one per generation of the resource."""
+    return f"{schedule_name(resource)}-g{generation}"
+
+
+def schedule_generation(run_spec: str) -> int:
+    """The generation in that name."""
+    return int(run_spec.rpartition("-g")[2])
 
 
 def run_number(run: str) -> int:
-    """The number in a run's name."""
-    return int(run.rsplit("-", 2)[1])
+    """The number in a run's name: counted by us, or the minute of a schedule."""
+    _, number, phase = run.rsplit("-", 2)
+    return int(phase if f"-{number}" == _SCHEDULED else number)
+
+
+def _shortened(resource: str, tail: str, limit: int) -> str:
+    resource = resource.replace(".", "-")
+    if len(resource) + len(tail) <= limit:
+        return resource + tail
+    digest = hashlib.sha256(resource.encode()).hexdigest()[:8]
+    return f"{resource[: limit - len(tail) - 9]}-{digest}{tail}"
 
 
 def label_value(text: str) -> str:

@@ -34,6 +34,7 @@ class Reason(StrEnum):
     NOT_SUSPENDED = "NotSuspended"
     IN_PROGRESS = "InProgress"
     HEALTHY = "Healthy"
+    SCHEDULED = "Scheduled"
     APPLICATION_STILL_WRITES = "ApplicationStillWrites"
     PREFLIGHT_WARNING = "PreflightWarning"
 
@@ -48,6 +49,9 @@ class Reason(StrEnum):
     INDEX_MISSING = "IndexMissing"
     OVERLAP = "Overlap"
     CLAIMED = "Claimed"
+    CLOCK_SKEW = "ClockSkew"
+    GUARD_EXCEEDED = "GuardExceeded"
+    REFERENCE_INVALID = "ReferenceInvalid"
     CONTRACT_MISMATCH = "ContractMismatch"
     RUN_FAILED = "RunFailed"
     PARTIALLY_FAILED = "PartiallyFailed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import resource
 import signal
 import sys
@@ -24,6 +25,8 @@ from bucketops_jobs.errors import DeniedError, ShardError, StoppedError, UserErr
 from bucketops_jobs.migration import context as migration_context
 from bucketops_jobs.migration import phases as migration_phases
 from bucketops_jobs.pace import Pace
+from bucketops_jobs.retention import context as retention_context
+from bucketops_jobs.retention import retain
 from bucketops_jobs.tally import Tally
 
 log = logging.getLogger(__name__)
@@ -41,7 +44,12 @@ def _migration(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tall
         return migration_phases.PHASES[run.phase](context)
 
 
-JOBS: Mapping[str, Job] = {"S3Migration": _migration}
+def _retention(run: RunSpec, _shard: int, root: Path, engine: Engine, tally: Tally) -> RunResult:
+    with closing(retention_context.build(run, root, engine, tally)) as context:
+        return retain.run(context)
+
+
+JOBS: Mapping[str, Job] = {"S3Migration": _migration, "S3Retention": _retention}
 
 
 def main() -> int:
@@ -97,6 +105,7 @@ def work(
     try:
         run = _read(root)
         log.info("start", extra={"run": run.run, "phase": run.phase, "shard": shard})
+        _wait_a_little(run, stop)
         pace = Pace(int(run.spec["worker"]["concurrency"]), root / names.LIMITS_FILE, stop)
         pace.refresh()
         tally.beside.append(pace.metrics)
@@ -116,6 +125,12 @@ def work(
         return _failed(names.EXIT_RETRY, tally, Reason.RUN_FAILED, f"{type(error).__name__}: {error}")
     log.info("done", extra={"counts": result.counts, "peak_memory_mib": _peak_memory()})
     return names.EXIT_DONE, result
+
+
+def _wait_a_little(run: RunSpec, stop: threading.Event) -> None:
+    """Runs of one schedule in many namespaces would all begin in the same second."""
+    if run.jitter_seconds and stop.wait(random.uniform(0, run.jitter_seconds)):  # noqa: S311 - spreads load
+        raise StoppedError("told to stop before it began")
 
 
 def _peak_memory() -> int:

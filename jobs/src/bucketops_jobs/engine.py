@@ -61,3 +61,12 @@ class Engine:
                 return error
 
         return list(self._pool.map(guarded, items))
+
+    def every(self, function: Callable[[Item], Answer], items: Sequence[Item]) -> list[Answer]:
+        """The same where a single answer that is missing makes all others worthless: its error ends the run."""
+        answers: list[Answer] = []
+        for answer in self.map(function, items):
+            if isinstance(answer, ItemError | TransientError | StoppedError):
+                raise answer
+            answers.append(answer)
+        return answers

@@ -19,7 +19,7 @@ from bucketops_api.v1alpha1.common import Status
 from bucketops_operator import podstate
 from bucketops_operator.errors import ApiError, StalledError, WaitingError, refusal
 from bucketops_operator.events import event_manifest
-from bucketops_operator.executor import Event, Manifest, ObservedRun, Resource
+from bucketops_operator.executor import Event, Manifest, ObjectName, ObservedRun, Resource
 from bucketops_operator.hindrance import without_pods
 from bucketops_operator.objects import job_changes, limits_name
 from bucketops_operator.observed import observed_run
@@ -30,7 +30,8 @@ Json = dict[str, Any]
 
 _NOT_FOUND = 404
 _ENDING = timedelta(seconds=2)
-_PLURALS = {"Job": "jobs", "ConfigMap": "configmaps"}
+_PLURALS = {"Job": "jobs", "CronJob": "cronjobs", "ConfigMap": "configmaps"}
+_API_VERSIONS = {"CronJob": "batch/v1", "ConfigMap": "v1"}
 _AS_MANAGER = {"fieldManager": names.MANAGER}
 _BY_FORCE = {"fieldManager": names.MANAGER, "force": "true"}
 _LOG = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Cluster:
         jobs = [job for job in self._owned(owner, "batch/v1", "jobs") if not podstate.deleted(job)]
         pods: dict[str, list[Json]] = {job["metadata"]["name"]: [] for job in jobs}
         for pod in self._owned(owner, "v1", "pods") if jobs else ():
-            pods.get(pod["metadata"]["labels"][names.LABEL_RUN], []).append(pod)
+            pods.get(podstate.job_of(pod), []).append(pod)
         found = [self._observe_run(job, pods[job["metadata"]["name"]]) for job in jobs]
         return sorted(found, key=lambda run: names.run_number(run.run))
 
@@ -81,7 +82,9 @@ class Cluster:
         started = any(manifest["kind"] == "Job" and current for manifest, current in existing)
         for manifest, current in existing:
             try:
-                if current is None:
+                if manifest["kind"] == "CronJob":
+                    self._apply(owner, manifest)
+                elif current is None:
                     self._create(owner, manifest)
                 elif manifest["kind"] == "Job":
                     self._change_job(owner, current, manifest)
@@ -97,6 +100,15 @@ class Cluster:
             for name in (limits_name(run), run):
                 self._api.delete(path("v1", "configmaps", owner.namespace, name))
             _LOG.info("run removed", extra=_names(owner, run))
+
+    def discard(self, owner: Resource, objects: Collection[ObjectName]) -> None:
+        """Delete what is the owner's; the garbage collector ends a CronJob's Jobs and their pods."""
+        for kind, name in objects:
+            target = path(_API_VERSIONS[kind], _PLURALS[kind], owner.namespace, name)
+            found = self._api.find(target)
+            if found and found["metadata"].get("labels", {}).get(names.LABEL_OWNER) == owner.uid:
+                self._api.delete(target, uid=found["metadata"]["uid"])
+                _LOG.info("removed", extra=_names(owner) | {"object": f"{kind} {name}"})
 
     def write_status(self, owner: Resource, status: Status) -> None:
         """Apply the whole status by force: a field that is no longer named disappears, and so does a foreign value.
@@ -160,9 +172,16 @@ class Cluster:
             raise WaitingError(f"{what} of a former run is still being deleted", _ENDING)
         return found
 
+    def _apply(self, owner: Resource, manifest: Manifest) -> None:
+        """Have an object as it should be, whoever has changed it."""
+        target = path(manifest["apiVersion"], _PLURALS[manifest["kind"]], owner.namespace, manifest["metadata"]["name"])
+        self._api.call("PATCH", target, query=_BY_FORCE, body=manifest, content=APPLY)
+
     def _create(self, owner: Resource, manifest: Manifest) -> None:
         metadata = manifest["metadata"]
         if manifest["kind"] == "Job":
+            if "template" not in manifest["spec"]:
+                return
             self._refuse_overlap(owner)
             _LOG.info("run starts", extra=_names(owner, metadata["name"]))
         target = path(manifest["apiVersion"], _PLURALS[manifest["kind"]], owner.namespace)
@@ -185,10 +204,10 @@ class Cluster:
 
     def _change_config_map(self, owner: Resource, current: Json, manifest: Manifest, *, started: bool) -> None:
         """Write new limits; write a RunSpec anew only while no Job works on it (the operator had died in between)."""
-        target = path("v1", "configmaps", owner.namespace, manifest["metadata"]["name"])
         if not manifest.get("immutable"):
-            self._api.call("PATCH", target, query=_BY_FORCE, body=manifest, content=APPLY)
+            self._apply(owner, manifest)
         elif not started:
+            target = path("v1", "configmaps", owner.namespace, manifest["metadata"]["name"])
             self._api.delete(target, uid=current["metadata"]["uid"])
             self._create(owner, manifest)
 

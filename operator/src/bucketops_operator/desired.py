@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bucketops_api.v1alpha1.common import Status
-from bucketops_operator.executor import Event, Manifest
+from bucketops_operator.executor import Event, Manifest, ObjectName
 
 
 @dataclass(frozen=True)
@@ -19,3 +19,5 @@ class Desired:
     keep: frozenset[str] = frozenset()
     events: Sequence[Event] = ()
     requeue: timedelta | None = None
+    discard: Sequence[ObjectName] = ()
+    """What is to exist no longer."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, Protocol
 
 from bucketops_api.contract import RunResult
 from bucketops_api.v1alpha1.common import Status
@@ -54,6 +55,17 @@ class ObservedRun:
     live: Mapping[str, int] = field(default_factory=dict)
     waiting: str = ""
     lost: int = 0
+    run_spec: str = ""
+    """Of a schedule's Job, the name of the RunSpec that it works on; others have one of their own name."""
+    started: datetime | None = None
+    ended: datetime | None = None
+
+
+class ObjectName(NamedTuple):
+    """An object in the resource's namespace."""
+
+    kind: Literal["CronJob", "ConfigMap"]
+    name: str
 
 
 @dataclass(frozen=True)
@@ -72,10 +84,16 @@ class Executor(Protocol):
         """The runs of a resource that exist now, in the order of their numbers."""
 
     def apply(self, owner: Resource, objects: Iterable[Manifest]) -> None:
-        """Create what is absent; of what exists change only a Job's suspend and parallelism, and mutable ConfigMaps."""
+        """Create what is absent; of what exists change CronJobs, mutable ConfigMaps, a Job's suspend and parallelism.
+
+        A Job without a template only changes one that exists.
+        """
 
     def remove(self, owner: Resource, runs: Collection[str]) -> None:
         """Delete these runs' Jobs (with their pods) and ConfigMaps; absent ones are fine."""
+
+    def discard(self, owner: Resource, objects: Collection[ObjectName]) -> None:
+        """Delete these, if they are the owner's, with all that they own; absent ones are fine."""
 
     def write_status(self, owner: Resource, status: Status) -> None:
         """Write the whole status at once."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bucketops_api import names
 from bucketops_api.v1alpha1.common import Status
-from bucketops_operator.executor import Event, Manifest, ObservedRun, Resource
+from bucketops_operator.executor import Event, Manifest, ObjectName, ObservedRun, Resource
 from bucketops_operator.local_job import LocalJob
 from bucketops_operator.local_worker import Attempt, ProcessAttempt, RunWorker, ThreadAttempt
 from bucketops_operator.objects import limits_name
@@ -69,6 +69,9 @@ class Local:
             if job is not None:
                 job.kill()
             shutil.rmtree(self._mounts(owner, name), ignore_errors=True)
+
+    def discard(self, owner: Resource, objects: Collection[ObjectName]) -> None:
+        """No schedule runs on this machine, so none is left behind."""
 
     def write_status(self, owner: Resource, status: Status) -> None:
         """Keep the status; `status_of` gives it back."""

@@ -29,7 +29,14 @@ _PROGRESS = {
     "progress_percent": ("percent", "How far the work is; never falls."),
     "objects_expected": ("objectsTotal", "Objects that the work is about."),
     "objects_done": ("objectsDone", "Objects that have their outcome."),
-    "objects_deleted": ("objectsDeleted", "Source objects deleted."),
+    "objects_deleted": ("objectsDeleted", "Objects deleted."),
+    "objects_failed": ("objectsFailed", "Objects that could not be deleted."),
+    "folders_seen": ("foldersSeen", "Folders in scope at the last run."),
+    "folders_kept": ("foldersKept", "Folders that the last run kept."),
+    "folders_deleted": ("foldersDeleted", "Folders that the last run deleted."),
+    "folders_skipped": ("foldersSkipped", "Folders that received an object after the last plan."),
+    "folders_failed": ("foldersFailed", "Folders that the last run could not delete wholly."),
+    "freed_bytes": ("bytesFreed", "Bytes that the last run freed."),
     "rows_updated": ("rowsUpdated", "Rows rewritten."),
     "done_bytes": ("bytesDone", "Bytes of objects done."),
 }
@@ -64,7 +71,7 @@ class Resources(Collector):
         yield _family("shards", "Shards of the current run by state.", ("state",), statuses, _shards)
         yield _family("runs", "The last few runs by result.", ("result",), statuses, _runs)
         yield _family("condition", "1 for the status that a condition has.", ("type", "status"), statuses, _conditions)
-        text = "When the resource last became Complete; 0: never."
+        text = "When the resource last became Complete, or a run of its schedule did; 0: never."
         yield _family("last_success_timestamp_seconds", text, (), statuses, _last_success)
 
 
@@ -154,9 +161,11 @@ def _conditions(_: str, status: Json) -> Iterator[tuple[tuple[str, ...], float]]
 
 
 def _last_success(_: str, status: Json) -> Iterator[tuple[tuple[str, ...], float]]:
+    """A condition that stays True has an old transition time: of a schedule each run that went well counts."""
     complete = [c for c in status.get("conditions") or () if (c["type"], c["status"]) == ("Complete", "True")]
-    times = [datetime.fromisoformat(condition["lastTransitionTime"]).timestamp() for condition in complete]
-    yield (), max(times, default=0.0)
+    well = [run for run in (status.get("scheduled") or {}).get("runs") or () if run["result"] == "Succeeded"]
+    times = [*(c["lastTransitionTime"] for c in complete), *(run["completedAt"] for run in well)]
+    yield (), max((datetime.fromisoformat(time).timestamp() for time in times), default=0.0)
 
 
 _ZEROS = {name: kind.status().model_dump(mode="json", by_alias=True) for name, kind in KINDS.items()}

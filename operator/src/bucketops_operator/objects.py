@@ -15,7 +15,7 @@ from typing import Any
 from bucketops_api import names
 from bucketops_api.contract import Limits, RunSpec
 from bucketops_api.v1alpha1 import API_VERSION
-from bucketops_api.v1alpha1.common import Worker
+from bucketops_api.v1alpha1.common import Scheduled, Worker
 from bucketops_operator.executor import Manifest, Resource
 from bucketops_operator.pods import pod_spec
 from bucketops_operator.settings import Settings
@@ -24,6 +24,7 @@ RUN_KEY = PurePosixPath(names.RUN_FILE).name
 LIMITS_KEY = PurePosixPath(names.LIMITS_FILE).name
 ATTEMPTS = 6
 """Retries of one shard. The Job controller waits 10 s before the first, twice as long before each next one."""
+MAKE_UP_SECONDS = 3600
 VERSION = version("bucketops-operator")
 
 
@@ -48,6 +49,45 @@ def run_objects(
         _config_map(_metadata(resource, limits_name(run.run), labels), {LIMITS_KEY: limits_json}),
         _job(resource, run, labels, parallelism=parallelism, suspend=suspend, settings=settings),
     )
+
+
+def schedule_objects(
+    resource: Resource, run: RunSpec, spec: Scheduled, *, suspend: bool, limits: Limits, settings: Settings
+) -> tuple[Manifest, ...]:
+    """The CronJob of a resource with a schedule, and what its Jobs mount: one RunSpec per generation.
+
+    It works while the operator is down. A run that was missed by less than an hour (because the one before took so
+    long, or a run by hand was under way) is made up for.
+    """
+    labels = run_labels(resource, run)
+    run_json, limits_json = _json(run), limits.model_dump_json(by_alias=True, exclude_none=True)
+    job = _job(resource, run, labels, parallelism=1, suspend=False, settings=settings)
+    metadata = {"labels": job["metadata"]["labels"]}
+    cron_job = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": _metadata(resource, names.schedule_name(resource.name), labels),
+        "spec": {
+            "schedule": spec.schedule,
+            "timeZone": spec.time_zone,
+            "concurrencyPolicy": "Forbid",
+            "startingDeadlineSeconds": MAKE_UP_SECONDS,
+            "successfulJobsHistoryLimit": spec.history.succeeded,
+            "failedJobsHistoryLimit": spec.history.failed,
+            "suspend": suspend,
+            "jobTemplate": {"metadata": metadata, "spec": job["spec"]},
+        },
+    }
+    return (
+        _config_map(_metadata(resource, run.run, labels), {RUN_KEY: run_json}) | {"immutable": True},
+        _config_map(_metadata(resource, limits_name(run.run), labels), {LIMITS_KEY: limits_json}),
+        cron_job,
+    )
+
+
+def paused(job: str, *, suspend: bool) -> Manifest:
+    """A change to a Job that exists: it holds, or goes on."""
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": job}, "spec": {"suspend": suspend}}
 
 
 def limits_name(run: str) -> str:
@@ -77,7 +117,7 @@ def job_changes(existing: Manifest, wanted: Manifest) -> dict[str, Any]:
     current = {"suspend": has.get("suspend") or False, "parallelism": has.get("parallelism")}
     if names.LABEL_QUEUE in existing["metadata"].get("labels", {}):
         del current["suspend"]
-    return {key: wants[key] for key, value in current.items() if wants[key] != value}
+    return {key: wants[key] for key, value in current.items() if key in wants and wants[key] != value}
 
 
 def _job(

@@ -38,7 +38,20 @@ def observed_run(job: Manifest, pods: Sequence[Manifest], live: Mapping[str, int
         live=live,
         waiting=hindrance(job, own, now),
         lost=len(completed - results.keys()),
+        run_spec=_run_spec(job),
+        started=_time(status.get("startTime")),
+        ended=_time(podstate.ended_at(job)),
     )
+
+
+def _run_spec(job: Manifest) -> str:
+    """Only the Jobs of a schedule bear another name than their RunSpec."""
+    run_spec = str(job["metadata"]["labels"].get(names.LABEL_RUN, ""))
+    return "" if run_spec == names.label_value(job["metadata"]["name"]) else run_spec
+
+
+def _time(text: str | None) -> datetime | None:
+    return podstate.moment(text) if text else None
 
 
 def _results(pods: Iterable[Manifest]) -> dict[int, RunResult]:

@@ -17,6 +17,7 @@ State = Literal["Running", "Succeeded", "Failed"]
 
 _LAST_WORDS = 500
 _ENDED = {"Succeeded", "Failed"}
+_JOB_NAME = "batch.kubernetes.io/job-name"
 _INDEX = "batch.kubernetes.io/job-completion-index"
 
 
@@ -30,6 +31,17 @@ def job_state(job: Manifest) -> State:
         if condition["status"] == "True" and condition["type"] in {"Complete", "Failed"}:
             return "Succeeded" if condition["type"] == "Complete" else "Failed"
     return "Running"
+
+
+def ended_at(job: Manifest) -> str | None:
+    """Read when a Job came to its end, well or not."""
+    ends = (c for c in job.get("status", {}).get("conditions") or () if c["type"] in {"Complete", "Failed"})
+    return next((c.get("lastTransitionTime") for c in ends if c["status"] == "True"), None)
+
+
+def job_of(pod: Manifest) -> str:
+    """Read the name of the Job that made a pod."""
+    return str(pod["metadata"].get("labels", {}).get(_JOB_NAME, ""))
 
 
 def held(job: Manifest) -> bool:

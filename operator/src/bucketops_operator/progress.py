@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from bucketops_api.v1alpha1.common import Progress
 
+COMPLETE = 100
 UNFINISHED = 99
 """Percent, at most, before the whole work is complete."""
 _SMOOTHING = 0.5
@@ -40,7 +41,7 @@ def is_due(progress: Progress, now: datetime, every: timedelta) -> bool:
 
 def finished(progress: P, now: datetime) -> P:
     """Everything is done and has been looked at again."""
-    rest = {"percent": 100, "objects_per_second": 0, "eta_seconds": None, "updated_at": now}
+    rest = {"percent": COMPLETE, "objects_per_second": 0, "eta_seconds": None, "updated_at": now}
     return progress.model_copy(update=rest)
 
 

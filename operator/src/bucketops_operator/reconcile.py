@@ -10,12 +10,12 @@ from datetime import datetime
 
 from bucketops_operator.desired import Desired
 from bucketops_operator.executor import Executor, ObservedRun, Resource
-from bucketops_operator.kinds import migration
+from bucketops_operator.kinds import migration, retention
 from bucketops_operator.settings import Settings
 
 Machine = Callable[[Resource, Sequence[ObservedRun], datetime, Settings], Desired]
 
-MACHINES: Mapping[str, Machine] = {"S3Migration": migration.desired}
+MACHINES: Mapping[str, Machine] = {"S3Migration": migration.desired, "S3Retention": retention.desired}
 
 
 def reconcile(resource: Resource, executor: Executor, now: datetime, settings: Settings) -> Desired:
@@ -24,6 +24,7 @@ def reconcile(resource: Resource, executor: Executor, now: datetime, settings: S
     desired = MACHINES[resource.kind](resource, observed, now, settings)
     executor.remove(resource, {run.run for run in observed} - desired.keep)
     executor.apply(resource, desired.objects)
+    executor.discard(resource, desired.discard)
     if _differs(resource, desired):
         executor.write_status(resource, desired.status)
     executor.emit(resource, desired.events)

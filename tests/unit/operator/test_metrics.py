@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from prometheus_client import generate_latest
 
@@ -71,3 +73,14 @@ def test_the_operator_tells_of_itself(metrics: Metrics) -> None:
     assert "bucketops_operator_queue_depth 3.0" in text
     assert "bucketops_operator_list_age_seconds 12.5" in text
     assert "bucketops_operator_build_info{" in text
+
+
+def test_the_last_success_of_a_schedule_is_that_of_its_runs(metrics: Metrics) -> None:
+    """Complete stays True from one night to the next."""
+    runs = [
+        {"result": "Succeeded", "completedAt": "2026-01-03T00:00:00Z"},
+        {"result": "Failed", "completedAt": "2026-01-04T00:00:00Z"},
+        {"result": "Running"},
+    ]
+    metrics.resources.show(KEY, STATUS | {"scheduled": {"runs": runs}})
+    assert value(metrics, "last_success_timestamp_seconds") == datetime(2026, 1, 3, tzinfo=UTC).timestamp()

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from bucketops_api import names
-from bucketops_api.contract import Limits, RunSpec
+from bucketops_api.contract import Limits, RunSpec, resolved
+from bucketops_api.v1alpha1.retention import RetentionSpec
 from bucketops_operator.executor import Resource
-from bucketops_operator.objects import job_changes, run_objects
+from bucketops_operator.objects import job_changes, paused, run_objects, schedule_objects
 from bucketops_operator.pods import config_map_names, secret_names
 from bucketops_operator.settings import Settings
 
@@ -183,3 +184,43 @@ def test_kueue_alone_starts_a_job_of_its_queues_and_zero_pods_suspend_it() -> No
     admitted = job | {"spec": job["spec"] | {"suspend": False}}
     assert job_changes(admitted, job) == {}
     assert job_changes(admitted, job_of(owner=queued, suspend=True)) == {"parallelism": 0}
+
+
+def test_a_schedule_is_a_cron_job_that_needs_no_operator() -> None:
+    """What its Jobs mount has the generation in its name, so a run under way keeps the rules that it began with."""
+    spec = {"mode": "Apply", "bucket": {"bucket": "deployments", "credentials": {"secretRef": {"name": "keys"}}}}
+    scheduled = RetentionSpec.model_validate(spec | {"schedule": "0 3 * * *", "timeZone": "Europe/Paris"})
+    resource = Resource("S3Retention", "team", "web", "uid-9", 4, spec)
+    run = RunSpec(kind="S3Retention", phase="retain", namespace="team", name="web", run="web-scheduled-g4",
+                  jitter_seconds=60, spec=resolved(scheduled))  # fmt: skip
+    run_map, limits_map, cron_job = schedule_objects(
+        resource, run, scheduled, suspend=False, limits=Limits(), settings=Settings()
+    )
+    assert (run_map["immutable"], run_map["metadata"]["name"]) == (True, "web-scheduled-g4")
+    assert json.loads(run_map["data"]["run.json"])["jitterSeconds"] == 60
+    assert limits_map["metadata"]["name"] == "web-scheduled-g4-limits"
+    assert (cron_job["metadata"]["name"], cron_job["spec"]["concurrencyPolicy"]) == ("web-scheduled", "Forbid")
+    job = cron_job["spec"]["jobTemplate"]
+    assert job["metadata"]["labels"][names.LABEL_OWNER] == "uid-9"
+    assert (job["spec"]["completions"], job["spec"]["suspend"]) == (1, False)
+    volumes = job["spec"]["template"]["spec"]["volumes"]
+    assert {v["configMap"]["name"] for v in volumes if "configMap" in v} == {
+        "web-scheduled-g4",
+        "web-scheduled-g4-limits",
+    }
+    assert {v["secret"]["secretName"] for v in volumes if "secret" in v} == {"keys"}
+
+
+def test_a_scheduled_job_of_a_queue_is_started_by_kueue_alone() -> None:
+    scheduled = RetentionSpec.model_validate({"bucket": {"bucket": "deployments"}, "schedule": "@daily"})
+    resource = Resource("S3Retention", "team", "web", "uid-9", 1, {}, labels={names.LABEL_QUEUE: "night"})
+    run = RunSpec(kind="S3Retention", phase="retain", namespace="team", name="web", run="web-scheduled-g1", spec={})
+    *_, cron_job = schedule_objects(resource, run, scheduled, suspend=False, limits=Limits(), settings=Settings())
+    job = cron_job["spec"]["jobTemplate"]
+    assert (job["metadata"]["labels"][names.LABEL_QUEUE], job["spec"]["suspend"]) == ("night", True)
+
+
+def test_a_pause_says_nothing_of_parallelism() -> None:
+    job = {"metadata": {"labels": {}}, "spec": {"suspend": False, "parallelism": 1}}
+    assert job_changes(job, paused("web-scheduled-1", suspend=True)) == {"suspend": True}
+    assert job_changes(job, paused("web-scheduled-1", suspend=False)) == {}

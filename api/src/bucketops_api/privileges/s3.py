@@ -27,6 +27,11 @@ def on_keys(sid: str, ref: BucketRef, prefixes: Iterable[str], actions: Iterable
     return _allow(sid, actions, [f"{bucket_arn(ref)}/{prefix}*" for prefix in prefixes])
 
 
+def on_objects(sid: str, ref: BucketRef, keys: Iterable[str], actions: Iterable[str]) -> Statement:
+    """Allow actions on single objects."""
+    return _allow(sid, actions, [f"{bucket_arn(ref)}/{key}" for key in keys])
+
+
 def listing(sid: str, ref: BucketRef, prefixes: Iterable[str]) -> Statement:
     """Allow listings below `prefixes` and of nothing else in the bucket."""
     below = [f"{prefix}*" for prefix in prefixes]

@@ -2,7 +2,8 @@
 
 from bucketops_api.v1alpha1.kind import API_VERSION, GROUP, VERSION, Kind
 from bucketops_api.v1alpha1.migration import S3MIGRATION
+from bucketops_api.v1alpha1.retention import S3RETENTION
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (S3MIGRATION,)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (S3MIGRATION, S3RETENTION)}
 
-__all__ = ["API_VERSION", "GROUP", "KINDS", "S3MIGRATION", "VERSION", "Kind"]
+__all__ = ["API_VERSION", "GROUP", "KINDS", "S3MIGRATION", "S3RETENTION", "VERSION", "Kind"]

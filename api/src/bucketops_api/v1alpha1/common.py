@@ -12,14 +12,17 @@ from pydantic_core import CoreSchema
 from bucketops_api.v1alpha1.scalars import (
     BucketName,
     Count,
+    Duration,
     Endpoint,
     FreeForm,
     Key,
     Name,
     Prefix,
     Quantity,
+    Schedule,
     Shards,
     Text,
+    TimeZone,
 )
 
 Mode = Literal["Plan", "Apply"]
@@ -147,18 +150,46 @@ class WorkerTemplate(Model):
     env: FreeFormList = Field(default_factory=list)
 
 
-class Worker(Model):
-    """How many pods work, and how hard."""
+class SingleWorker(Model):
+    """The one pod of a run, and how hard it works."""
 
-    parallelism: Annotated[int, Field(ge=1, le=1000)] = Field(4, description="Pods at once.")
-    shards: Shards = Field("auto", description="Key ranges that the work is cut into.")
     concurrency: Annotated[int, Field(ge=1, le=1024)] = Field(64, description="Requests in flight per pod, at most.")
     requests_per_second: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         None, description="Of the whole run. Absent: as fast as the store answers."
     )
-    bytes_per_second: Quantity | None = Field(None, description="Of the whole run. Absent: no limit.")
     service_account_name: Name | None = Field(None, description="Absent: the namespace's default, without a token.")
     template: WorkerTemplate = Field(default_factory=WorkerTemplate)
+
+
+class Worker(SingleWorker):
+    """How many pods work, and how hard."""
+
+    parallelism: Annotated[int, Field(ge=1, le=1000)] = Field(4, description="Pods at once.")
+    shards: Shards = Field("auto", description="Key ranges that the work is cut into.")
+    bytes_per_second: Quantity | None = Field(None, description="Of the whole run. Absent: no limit.")
+
+
+class ScheduleHistory(Model):
+    """How many ended runs of a schedule stay to be looked at."""
+
+    succeeded: Annotated[int, Field(ge=1, le=100)] = Field(3, description="Jobs that went well.")
+    failed: Annotated[int, Field(ge=1, le=100)] = Field(3, description="Jobs that failed.")
+
+
+class Scheduled(Model):
+    """The part of a spec that says when: by a schedule, or once now."""
+
+    schedule: Schedule | None = Field(
+        None,
+        description="A cron expression such as 0 3 * * * or @daily; runs never overlap. Absent: one run now.",
+    )
+    time_zone: TimeZone = Field("Etc/UTC", description="In which the schedule and calendar days are read.")
+    jitter: Duration = Field("0s", description="A scheduled run begins up to so much later, by chance.")
+    history: ScheduleHistory = Field(default_factory=ScheduleHistory)
+    suspend: bool = Field(default=False, description="Stop at a safe point, start nothing, and keep all progress.")
+    trigger: Annotated[str, Field(max_length=256)] = Field(
+        "", description="Any new string starts one run now, beside the schedule but never at once with it."
+    )
 
 
 class Condition(StatusModel):
@@ -213,6 +244,17 @@ class Shard(StatusModel):
     active: Count = 0
     succeeded: Count = 0
     failed: Count = 0
+
+
+class ScheduleStatus(StatusModel):
+    """What has become of a schedule."""
+
+    runs: Annotated[list[Run], Field(max_length=10)] = Field(
+        default_factory=list, description="The last runs that the schedule started."
+    )
+    oldest_generation: Annotated[int, Field(ge=0, le=2**53)] = Field(
+        0, description="Of the specs that are still kept for runs of the schedule."
+    )
 
 
 class Status(StatusModel):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -88,6 +89,15 @@ def _is_quantity(value: int | str) -> bool:
     return re.fullmatch(QUANTITY_PATTERN, str(value)) is not None
 
 
+def is_time_zone(name: str) -> bool:
+    """Whether the IANA database has a time zone of this name."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
 Duration = Annotated[
     str,
     Field(max_length=32),
@@ -134,6 +144,23 @@ BucketName = Annotated[
 ]
 Endpoint = Annotated[
     str, Field(max_length=2048), matches(r"^https?://[^/ ]+/?$", "write an endpoint such as https://minio.example:9000")
+]
+Schedule = Annotated[
+    str,
+    Field(max_length=128),
+    matches(
+        r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|([-0-9A-Za-z*/,?]+ +){4}[-0-9A-Za-z*/,?]+)$",
+        "write a cron expression of five fields, such as 0 3 * * *, or @daily",
+    ),
+]
+TimeZone = Annotated[
+    str,
+    Field(max_length=64),
+    Check(
+        "self.matches(r'^[A-Za-z][-+_A-Za-z0-9]*(/[-+_A-Za-z0-9]+)*$') && self != 'Local'",
+        "write a time zone of the IANA database, such as Europe/Paris or Etc/UTC",
+        is_time_zone,
+    ),
 ]
 Identifier = Annotated[str, Field(min_length=1, max_length=63)]
 Glob = Annotated[str, Field(min_length=1, max_length=1024)]

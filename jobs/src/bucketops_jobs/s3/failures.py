@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from awscrt.exceptions import AwsCrtError
@@ -107,6 +108,11 @@ def from_answer(status: int, code: str, message: str, what: str) -> WorkerError:
     if code in _TRANSIENT or status >= _HTTP_SERVER:
         return TransientError(text)
     return DeniedError(text) if code == "AccessDenied" else _KINDS.get(status, ItemError)(text)
+
+
+def of_key(error: Mapping[str, str]) -> WorkerError:
+    """The worker's error for one key of a DeleteObjects answer."""
+    return from_answer(0, error.get("Code", ""), error.get("Message", ""), f"delete {error.get('Key')!r}")
 
 
 def _untrusted(error: Exception, what: str) -> UserError:

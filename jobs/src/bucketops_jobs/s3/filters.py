@@ -11,14 +11,15 @@ from bucketops_api.v1alpha1.common import Filter
 
 def matcher(rules: Filter) -> Callable[[str], bool]:
     """Whether a relative key is in scope: any include (or none given), and no exclude."""
-    include, exclude = _any(rules.include), _any(rules.exclude)
+    include, exclude = any_of(rules.include), any_of(rules.exclude)
 
     def matches(key: str) -> bool:
-        return (include is None or include.match(key) is not None) and (exclude is None or not exclude.match(key))
+        return (include(key) or not rules.include) and not exclude(key)
 
     return matches
 
 
-def _any(globs: Iterable[str]) -> re.Pattern[str] | None:
-    patterns = [fnmatch.translate(glob) for glob in globs]
-    return re.compile("|".join(patterns)) if patterns else None
+def any_of(globs: Iterable[str]) -> Callable[[str], bool]:
+    """Whether a text matches at least one glob."""
+    pattern = re.compile("|".join(map(fnmatch.translate, globs)) or r"(?!)")
+    return lambda text: pattern.match(text) is not None

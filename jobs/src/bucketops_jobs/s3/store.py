@@ -86,6 +86,12 @@ class Store(Protocol):
         `after` is exclusive, `until` inclusive. Keys under `.bucketops/` are left out, whatever the prefix.
         """
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The next path segment of the keys below `prefix`, each once, in order; `.bucketops` is none.
+
+        Keys that end before the next slash have none: they are no folders.
+        """
+
     def head(self, key: str) -> Object | None:
         """The object as it is now, or None."""
 
@@ -105,6 +111,8 @@ class Store(Protocol):
         """Delete as they come, many at once; the answer has the keys that remain, with why.
 
         `conditional`: only while the ETag still holds.
+
+        TransientError: the same may succeed later. DeniedError: the store refuses it.
         """
 
     def keys(self, prefix: str) -> Iterator[str]:

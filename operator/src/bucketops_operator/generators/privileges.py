@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from bucketops_api.privileges import migration, operator
+from bucketops_api.privileges import migration, operator, retention
 from bucketops_api.privileges.s3 import Statement
 from bucketops_api.v1alpha1.migration import Database, MigrationSpec
+from bucketops_api.v1alpha1.retention import RetentionSpec
 from bucketops_operator.generators import NOTICE, Files
 
 PATH = PurePosixPath("docs/privileges.md")
@@ -29,6 +30,16 @@ EXAMPLE = MigrationSpec.model_validate(
 """What the page shows the rights of."""
 
 
+RETENTION = RetentionSpec.model_validate(
+    {
+        "mode": "Apply",
+        "bucket": {"bucket": "deployments"},
+        "keep": {"referencedBy": ["latest.json"]},
+        "versions": "All",
+    }
+)
+
+
 def files() -> Files:
     """The page of all rights."""
     return {PATH: page()}
@@ -46,6 +57,7 @@ def page() -> str:
         source=_json(migration.source_statements(EXAMPLE)),
         destination=_json(migration.destination_statements(EXAMPLE)),
         grants=_grants(database) if database else "",
+        retention=_json(retention.statements(RETENTION)),
     )
 
 
@@ -133,5 +145,16 @@ The last line goes with `maxReplicationLag`: replicas show their lag to those al
 
 ```sql
 {grants}
+```
+
+## S3Retention
+
+These are the rights for `mode: Apply` and `versions: All` on the bucket `deployments`, with `depth: 1` and
+`keep.referencedBy: [latest.json]`. With `versions: Current` the statement `ListVersions` and the action
+`s3:DeleteObjectVersion` go. With `mode: Plan` the statement `Delete` goes: who can delete nothing can make a plan.
+What lies above the depth cannot be deleted with these rights: its keys have too few slashes.
+
+```json
+{retention}
 ```
 """

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from bucketops_api.contract import resolved
-from bucketops_api.names import run_number
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import Run
 from bucketops_api.v1alpha1.migration import MigrationSpec, MigrationStatus
@@ -43,7 +42,7 @@ def desired(resource: Resource, history: Sequence[ObservedRun], now: datetime, s
     if runs.current(case.status.runs) is None and not spec.suspend:
         case = _next(case)
     if spec.suspend and not _terminal(case):
-        case = _suspended(case)
+        case = case.suspended()
     return _answer(case)
 
 
@@ -51,11 +50,7 @@ def _invalid(
     resource: Resource, status: MigrationStatus, history: Sequence[ObservedRun], error: ValidationError, now: datetime
 ) -> Desired:
     """A spec that an older API server let in: nothing is started, nothing is stopped."""
-    first = error.errors()[0]
-    message = f"spec.{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    status.conditions = conditions.merge(
-        status.conditions, conditions.stalled(Reason.INVALID_SPEC, message), resource.generation, now
-    )
+    status.conditions = conditions.merge(status.conditions, conditions.invalid(error), resource.generation, now)
     return Desired(status, keep=frozenset(run.run for run in history))
 
 
@@ -72,7 +67,7 @@ def _begun(case: Case) -> Case:
         observed_generation=status.observed_generation,
         conditions=status.conditions,
         runs=status.runs,
-        first_run=run_number(status.runs[-1].id) + 1 if status.runs else 1,
+        first_run=runs.next_number(status.runs),
         spec_digest=wanted,
         last_trigger=case.spec.trigger,
     )
@@ -148,18 +143,8 @@ def _concluded(case: Case, last: Run) -> Case:
 def _resumed(case: Case) -> Case:
     """The user lets us go on."""
     run = runs.current(case.status.runs)
-    if case.spec.suspend or not conditions.is_true(case.status.conditions, conditions.SUSPENDED):
-        return case
     name, reason = PHASES[run.phase] if run else ("Pending", Reason.RESUMED)
-    message = "spec.suspend is false: the work goes on"
-    return case.judged(conditions.working(reason, message), phase=name).told(Reason.RESUMED, message)
-
-
-def _suspended(case: Case) -> Case:
-    message = "spec.suspend is true: all progress is kept; set it to false to go on"
-    already = conditions.is_true(case.status.conditions, conditions.SUSPENDED)
-    held = case.judged(conditions.suspended(message), phase="Suspended")
-    return held if already else held.told(Reason.SUSPENDED, message)
+    return case if case.spec.suspend else case.resumed(name, reason)
 
 
 def _answer(case: Case) -> Desired:

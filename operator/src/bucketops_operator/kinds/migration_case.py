@@ -1,43 +1,18 @@
-"""One call of the migration's phase machine, and the objects of the run that it asks for. Pure."""
+"""The objects of the run that a migration's phase machine asks for. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
 
 from bucketops_api.contract import Artifact, RunSpec, resolved
 from bucketops_api.v1alpha1.common import Run
 from bucketops_api.v1alpha1.migration import MigrationSpec, MigrationStatus
 from bucketops_api.v1alpha1.scalars import parse_duration
-from bucketops_operator import conditions
-from bucketops_operator.executor import Event, Manifest, ObservedRun, Resource
-from bucketops_operator.kinds import runs
+from bucketops_operator.executor import Manifest
+from bucketops_operator.kinds import case, runs
 from bucketops_operator.objects import run_objects
-from bucketops_operator.settings import Settings
 
-
-@dataclass(frozen=True)
-class Case:
-    """One call of the machine."""
-
-    resource: Resource
-    spec: MigrationSpec
-    status: MigrationStatus
-    history: Sequence[ObservedRun]
-    now: datetime
-    settings: Settings
-    events: tuple[Event, ...] = ()
-
-    def judged(self, verdicts: conditions.Verdicts, **changes: object) -> Case:
-        """The same with other conditions, and other fields of the status."""
-        merged = conditions.merge(self.status.conditions, verdicts, self.resource.generation, self.now)
-        return replace(self, status=self.status.model_copy(update={"conditions": merged, **changes}))
-
-    def told(self, reason: str, message: str, *, warning: bool = False) -> Case:
-        """The same with one more Event."""
-        event = Event(reason, message, "Warning" if warning else "Normal")
-        return replace(self, events=(*self.events, event))
+Case = case.Case[MigrationSpec, MigrationStatus]
 
 
 def objects(case: Case, run: Run) -> Sequence[Manifest]:

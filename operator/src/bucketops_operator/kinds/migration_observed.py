@@ -26,7 +26,7 @@ def observed(case: Case) -> Case:
         every = timedelta(seconds=case.settings.status_seconds)
         return _works_on(replace(case, status=results.live(case.status, run, seen, case.now, every)), run, seen)
     if seen.lost:  # a shard's result went with its pod: the phase is done again, which changes nothing
-        return replace(case, status=results.failed(case.status, run, case.now))
+        return case.noted(runs=runs.failed(case.status.runs, case.now))
     if seen.state == "Failed":
         return _run_failed(case, run, seen)
     case = replace(case, status=results.finished(case.status, run, seen, case.now))
@@ -66,7 +66,7 @@ def _works_on(case: Case, run: Run, seen: ObservedRun) -> Case:
 
 def _run_failed(case: Case, run: Run, seen: ObservedRun) -> Case:
     failure = seen.failure
-    reason = results.reason_of(failure.reason if failure else "")
+    reason = runs.reason_of(failure.reason if failure else "")
     message = (failure.message if failure else "") or f"run {run.id} failed"
-    ended = replace(case, status=results.failed(case.status, run, case.now))
+    ended = case.noted(runs=runs.failed(case.status.runs, case.now))
     return ended.judged(conditions.stalled(reason, message)).told(reason, message, warning=True)

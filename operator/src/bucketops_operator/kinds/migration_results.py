@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -21,8 +20,9 @@ from bucketops_api.v1alpha1.migration import (
     PlanRef,
     RowOutcomes,
 )
-from bucketops_operator import conditions, progress
+from bucketops_operator import progress
 from bucketops_operator.executor import ObservedRun
+from bucketops_operator.kinds.conclusion import Conclusion, conclusion
 
 TOTAL = "total"
 CENSUS = "census/"
@@ -65,50 +65,23 @@ def finished(status: MigrationStatus, run: Run, seen: ObservedRun, now: datetime
     return _counted(status, run, found, now).model_copy(update=changes)
 
 
-def failed(status: MigrationStatus, run: Run, now: datetime) -> MigrationStatus:
-    """The status after a run has failed."""
-    ended = run.model_copy(update={"result": "Failed", "completed_at": now})
-    return status.model_copy(update={"runs": [*status.runs[:-1], ended]})
-
-
-def reason_of(text: str) -> Reason:
-    """A worker's reason, as one of the closed list."""
-    return Reason(text) if text in set(Reason) else Reason.RUN_FAILED
-
-
-@dataclass(frozen=True)
-class Conclusion:
-    """How a migration has ended."""
-
-    well: bool
-    phase: str
-    reason: Reason
-    message: str
-    conditions: conditions.Verdicts
-
-
 def verdict(status: MigrationStatus, last: Run) -> Conclusion:
     """The audit's findings and the outcomes decide; nothing says success while anything failed."""
     outcomes, rows = status.outcomes, status.row_outcomes
     if last.phase == "plan":
         message = f"{outcomes.moved} objects would move, {outcomes.conflict} are in conflict; set mode: Apply to begin"
-        return _conclusion(Reason.PLANNED, message, phase="Planned")
+        return conclusion(Reason.PLANNED, message, phase="Planned")
     found = [sample for sample in status.samples if sample.outcome in {"dangling", "unfinished", "undeleted"}]
     if last.pending:
         named = "; ".join(f"{sample.key}: {sample.message}" for sample in found)
-        return _conclusion(Reason.AUDIT_FAILED, f"the audit found {last.pending} faults: {named}", well=False)
+        return conclusion(Reason.AUDIT_FAILED, f"the audit found {last.pending} faults: {named}", well=False)
     if outcomes.failed or outcomes.conflict or rows.failed:
         message = (
             f"{outcomes.failed} objects and {rows.failed} rows failed, {outcomes.conflict} objects are in conflict"
         )
-        return _conclusion(Reason.PARTIALLY_FAILED, f"{message}; see status.samples and the records", well=False)
+        return conclusion(Reason.PARTIALLY_FAILED, f"{message}; see status.samples and the records", well=False)
     message = f"{outcomes.moved} objects moved, {outcomes.already} were there already, {rows.rewritten} rows rewritten"
-    return _conclusion(Reason.SUCCEEDED, message)
-
-
-def _conclusion(reason: Reason, message: str, *, well: bool = True, phase: str = "") -> Conclusion:
-    verdicts = (conditions.complete if well else conditions.failed)(reason, message)
-    return Conclusion(well, phase or ("Succeeded" if well else "Failed"), reason, message, verdicts)
+    return conclusion(Reason.SUCCEEDED, message)
 
 
 def _marks(status: MigrationStatus, run: Run, result: RunResult) -> dict[str, object]:

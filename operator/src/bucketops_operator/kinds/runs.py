@@ -10,7 +10,8 @@ from typing import Any
 
 from bucketops_api.contract import Limits
 from bucketops_api.names import run_name, run_number
-from bucketops_api.v1alpha1.common import Run, Worker
+from bucketops_api.reasons import Reason
+from bucketops_api.v1alpha1.common import Run, SingleWorker, Worker
 from bucketops_api.v1alpha1.scalars import parse_quantity
 from bucketops_operator.executor import ObservedRun, Resource
 from bucketops_operator.settings import Settings
@@ -29,15 +30,29 @@ def digest(spec: Mapping[str, Any], live: Sequence[str]) -> str:
 
 def start(resource: Resource, runs: Sequence[Run], phase: str, now: datetime, settings: Settings) -> list[Run]:
     """The list of runs with a new one at its end; its name follows from the list, so a crash repeats it."""
-    number = run_number(runs[-1].id) + 1 if runs else 1
     run = Run(
-        id=run_name(resource.name, number, phase),
+        id=run_name(resource.name, next_number(runs), phase),
         phase=phase,
         started_at=now,
         image=settings.image,
         generation=resource.generation,
     )
     return [*runs, run][-KEPT:]
+
+
+def next_number(runs: Sequence[Run]) -> int:
+    """The number of the run that would come next."""
+    return run_number(runs[-1].id) + 1 if runs else 1
+
+
+def failed(runs: Sequence[Run], now: datetime) -> list[Run]:
+    """The list after its last run has failed."""
+    return [*runs[:-1], runs[-1].model_copy(update={"result": "Failed", "completed_at": now})]
+
+
+def reason_of(text: str) -> Reason:
+    """A worker's reason, as one of the closed list."""
+    return Reason(text) if text in set(Reason) else Reason.RUN_FAILED
 
 
 def current(runs: Sequence[Run]) -> Run | None:
@@ -66,7 +81,9 @@ def retry_at(runs: Sequence[Run]) -> datetime:
     return (runs[-1].completed_at or runs[-1].started_at) + pause
 
 
-def limits(worker: Worker, shards: int, seen: ObservedRun | None, max_replication_lag: float | None = None) -> Limits:
+def limits(
+    worker: SingleWorker, shards: int, seen: ObservedRun | None, max_replication_lag: float | None = None
+) -> Limits:
     """The share of one pod of the run's rates.
 
     A pod reads its limits up to a minute late (https://kubernetes.io/docs/concepts/configuration/configmap/): the rates
@@ -74,8 +91,10 @@ def limits(worker: Worker, shards: int, seen: ObservedRun | None, max_replicatio
     them while pods start or shards end.
     """
     left = shards - seen.succeeded - seen.failed if seen else shards
-    share = max(1, min(worker.parallelism, left), seen.active if seen else 0)
-    of_bytes = parse_quantity(worker.bytes_per_second) if worker.bytes_per_second is not None else None
+    at_once = worker.parallelism if isinstance(worker, Worker) else 1
+    share = max(1, min(at_once, left), seen.active if seen else 0)
+    rate = worker.bytes_per_second if isinstance(worker, Worker) else None
+    of_bytes = parse_quantity(rate) if rate is not None else None
     return Limits(
         requests_per_second=worker.requests_per_second / share if worker.requests_per_second else None,
         bytes_per_second=of_bytes / share if of_bytes else None,

@@ -80,12 +80,14 @@ def result(status: Status, form: str, stream: TextIO) -> None:
 
 def _table(status: Status) -> Table:
     table = Table(box=None, show_header=False)
-    for section in ("outcomes", "rowOutcomes"):
+    for section in ("outcomes", "rowOutcomes", "removal"):
         for name, amount in status.get(section, {}).items():
             table.add_row(section, name, str(amount))
     for when, census in status.get("audit", {}).items():
         for name, amount in census.items():
             table.add_row(f"audit {when}", name, str(amount))
+    if report := status.get("report"):
+        table.add_row("report", report)
     for sample in status.get("samples", ()):
         table.add_row(f"{sample['outcome']}", sample["key"], sample.get("message", ""))
     return table

@@ -1,0 +1,72 @@
+"""The plan and the report: a line per folder with its age, objects, bytes, verdict and the rule that decided it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from bucketops_jobs.records import Records
+from bucketops_jobs.retention.folders import Outcome, Plan, Verdict
+from bucketops_jobs.retention.guards import Identity
+from bucketops_jobs.retention.removal import Removed
+
+KEPT = 100
+"""Plans, and as many reports."""
+PLANS, REPORTS = "plans/", "reports/"
+Line = dict[str, Any]
+
+
+def line(verdict: Verdict, outcome: Outcome, now: datetime, message: str = "") -> Line:
+    """One folder as people and programs read it."""
+    folder, date = verdict.folder, verdict.date
+    return {
+        "folder": folder.path,
+        "verdict": outcome,
+        "rule": verdict.rule,
+        "date": date.isoformat() if date else None,
+        "ageDays": round((now - date).total_seconds() / 86400, 2) if date else None,
+        "newest": folder.newest.isoformat(),
+        "objects": folder.objects,
+        "bytes": folder.bytes,
+    } | {
+        name: value
+        for name, value in (("group", verdict.group), ("rules", list(verdict.rules[1:])), ("message", message))
+        if value
+    }
+
+
+def planned(plan: Plan, now: datetime) -> Iterator[Line]:
+    """What would become of each folder."""
+    for verdict in plan.verdicts:
+        yield line(verdict, Outcome.PLANNED if verdict.delete else Outcome.KEPT, now)
+
+
+def done(plan: Plan, removed: Iterable[Removed], now: datetime) -> Iterator[Line]:
+    """What became of each folder."""
+    ends: Mapping[str, Removed] = {one.verdict.folder.path: one for one in removed}
+    for verdict in plan.verdicts:
+        end = ends.get(verdict.folder.path)
+        yield line(verdict, end.outcome, now, end.message) if end else line(verdict, Outcome.KEPT, now)
+
+
+def write(records: Records, below: str, digest: str, lines: Iterable[Line], now: datetime) -> str:
+    """Write one, forget the oldest, and answer the key."""
+    name = f"{below}{now:%Y%m%dT%H%M%SZ}-{digest}.ndjson.gz"
+    records.write_lines(name, lines)
+    keys = list(records.keys(below))
+    records.store.remove(keys[: max(0, len(keys) - KEPT)])
+    return records.folder + name
+
+
+def approved(records: Records, digest: str) -> frozenset[Identity] | None:
+    """The folders of a plan that was approved; None if no such plan is among the records."""
+    keys = [key for key in records.keys(PLANS) if key.endswith(f"-{digest}.ndjson.gz")] if digest else []
+    if not keys:
+        return None
+    lines = records.read_lines(keys[-1])
+    return frozenset(
+        (one["folder"], one["newest"], one["objects"], one["bytes"])
+        for one in lines
+        if one["verdict"] == Outcome.PLANNED
+    )

@@ -1,0 +1,148 @@
+"""Looks at every folder in scope. Any page that fails ends the run: absence from a listing is never proof."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from bucketops_api.reasons import Reason
+from bucketops_api.v1alpha1.retention import RetentionSpec
+from bucketops_jobs.errors import NotFoundError, UserError
+from bucketops_jobs.retention.context import Context
+from bucketops_jobs.retention.folders import Folder
+from bucketops_jobs.retention.journal import Journal
+from bucketops_jobs.retention.places import Entry, is_live
+from bucketops_jobs.retention.references import named
+from bucketops_jobs.s3.filters import any_of
+
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+LONGEST_REFERENCE = 16 * 2**20
+"""Bytes of an object that names live folders."""
+
+
+def survey(context: Context, journal: Journal) -> list[Folder]:
+    """Every folder in scope that holds anything, with what the rules want to know of it."""
+    paths, within = _paths(context), _scope(context)
+    references = _references(context, paths)
+    begun = journal.read(context.engine)
+    in_scope = [path for path in paths if within(path)]
+
+    def look(path: str) -> Folder | None:
+        found, known = measure(context, path), begun.get(path)
+        half = bool(found and known and known.half_deleted(found))
+        if known and not half:
+            journal.end(path)
+        return replace(found, begun=half, referenced_by=references.get(path, ())) if found else None
+
+    folders = [folder for folder in context.engine.every(look, in_scope) if folder]
+    _forget(context, journal, begun.keys() - set(in_scope))
+    return folders
+
+
+def measure(context: Context, path: str) -> Folder | None:
+    """Count one folder; None where nothing is in it."""
+    count = Count(path, context.spec)
+    for entry in context.place.entries(path):
+        count.add(entry)
+    return count.folder()
+
+
+class Count:
+    """What is in a folder, as its listing goes by."""
+
+    def __init__(self, path: str, spec: RetentionSpec) -> None:
+        below = f"{spec.bucket.prefix}{path}/"
+        self._path, self._marker_key = path, below + (spec.folders.marker_key or "\0")
+        self._keep_key = below + (spec.keep.marker_key or "\0")
+        self.objects = self.bytes = 0
+        self.newest, self.oldest = FIRST, LAST
+        self._marker: datetime | None = None
+        self._pinned = self._current = False
+
+    def add(self, entry: Entry) -> None:
+        """Take one more entry in."""
+        self.objects += 1
+        self.bytes += entry.size
+        self.newest, self.oldest = max(self.newest, entry.modified), min(self.oldest, entry.modified)
+        if is_live(entry):
+            self._current = True
+            self._pinned = self._pinned or entry.key == self._keep_key
+            self._marker = entry.modified if entry.key == self._marker_key else self._marker
+
+    def folder(self) -> Folder | None:
+        """What was counted; None if that is nothing."""
+        if not self.objects:
+            return None
+        return Folder(
+            self._path, self.objects, self.bytes, self.oldest, self.newest, self._marker, self._pinned,
+            current=self._current,
+        )  # fmt: skip
+
+
+def _paths(context: Context) -> list[str]:
+    """All folders at the depth, level by level."""
+    level = [""]
+    for _ in range(context.spec.folders.depth):
+        level = [path for below in context.engine.every(context.place.folders, level) for path in below]
+    return level
+
+
+def _scope(context: Context) -> Callable[[str], bool]:
+    include, exclude = any_of(context.spec.folders.include), any_of(context.spec.folders.exclude)
+
+    def within(path: str) -> bool:
+        name = path.rpartition("/")[2]
+        included = not context.spec.folders.include or include(path) or include(name)
+        return included and not (exclude(path) or exclude(name))
+
+    return within
+
+
+def _references(context: Context, paths: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+    """By path, the objects that name a folder. One that names nobody is a mistake, and would cost the live one."""
+    names = {path.rpartition("/")[2] for path in paths}
+    found: dict[str, tuple[str, ...]] = {}
+    for key in context.spec.keep.referenced_by if paths else ():
+        live = named(names, _text(context, key))
+        if not live:
+            raise UserError(
+                Reason.REFERENCE_INVALID,
+                f"{key} (keep.referencedBy) names none of the {len(paths)} folders, so nothing is deleted: write a key "
+                "whose object names the live folder, or take it from the list",
+            )
+        for path in paths:
+            if path.rpartition("/")[2] in live:
+                found[path] = (*found.get(path, ()), key)
+    return found
+
+
+def _text(context: Context, key: str) -> str:
+    problem = f"{key} (keep.referencedBy) in {context.store.bucket}"
+    try:
+        content = context.store.get(context.spec.bucket.prefix + key)
+    except NotFoundError as error:
+        raise UserError(
+            Reason.REFERENCE_INVALID, f"{problem} does not exist, so nothing is deleted: mend the key, or upload it"
+        ) from error
+    with content.body as body:
+        data = body.read(LONGEST_REFERENCE + 1)
+    if len(data) > LONGEST_REFERENCE:
+        raise UserError(Reason.REFERENCE_INVALID, f"{problem} is larger than 16 MiB, so nothing is deleted")
+    try:
+        if content.headers.get("ContentEncoding") == "gzip":
+            data = gzip.decompress(data)
+        return data.removeprefix(codecs.BOM_UTF8).decode()
+    except (ValueError, OSError, EOFError) as error:
+        raise UserError(
+            Reason.REFERENCE_INVALID, f"{problem} is no text in UTF-8, so nothing is deleted: {error}"
+        ) from error
+
+
+def _forget(context: Context, journal: Journal, elsewhere: Iterable[str]) -> None:
+    """Records of folders that no listing shows any more: their last object went before the record did."""
+    for path in elsewhere:
+        if next(iter(context.place.entries(path)), None) is None:
+            journal.end(path)
