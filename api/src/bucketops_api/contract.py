@@ -47,6 +47,8 @@ class RunSpec(_Contract):
     shards: int = Field(1, ge=1)
     plan: Artifact | None = None
     not_before: datetime | None = None
+    secrets: tuple[str, ...] = ()
+    """Mounted beside those that the spec names by `secretRef`."""
     spec: dict[str, Any]
 
 

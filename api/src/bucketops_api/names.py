@@ -24,6 +24,8 @@ RUN_FILE = "run/run.json"
 LIMITS_FILE = "limits/limits.json"
 SECRETS_DIR = "secrets"
 CONFIG_MAPS_DIR = "configmaps"
+DELIVERED_DIR = "delivered"
+"""On a laptop a worker leaves here what it puts into a Secret in a cluster."""
 SCRATCH_DIR = "/tmp"  # noqa: S108 - an emptyDir of the pod
 TERMINATION_LOG = "/dev/termination-log"
 
@@ -48,6 +50,11 @@ EXIT_SHARD = 65
 RECORDS_FOLDER = ".bucketops/"
 """Left out of every listing, count, rule and audit."""
 
+FINALIZER = f"{GROUP}/finalizer"
+SECRET_OWNER_KEY = f"{GROUP}.made-for"
+"""In a Secret that was made here: by it a worker, which sees no labels, tells it from one that was given."""
+ACCESS_KEY, SECRET_KEY, SESSION_TOKEN = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
+
 _NAME_MAX = 52
 """A Job's pods are named <job>-<index>-<5 characters>; 63 is the limit of a label and of a host name."""
 
@@ -60,6 +67,11 @@ def run_name(resource: str, number: int, phase: str) -> str:
         return resource + tail
     digest = hashlib.sha256(resource.encode()).hexdigest()[:8]
     return f"{resource[: _NAME_MAX - len(tail) - 9]}-{digest}{tail}"
+
+
+def staged_secret(run: str) -> str:
+    """The name of the Secret that holds a run's new key until it is known to work."""
+    return f"{run}-key"
 
 
 def run_number(run: str) -> int:

@@ -15,6 +15,7 @@ class ConditionType(StrEnum):
     FAILED = "Failed"
     SUSPENDED = "Suspended"
     DEGRADED = "Degraded"
+    ACCESS_VERIFIED = "AccessVerified"
 
 
 class Reason(StrEnum):
@@ -36,6 +37,17 @@ class Reason(StrEnum):
     HEALTHY = "Healthy"
     APPLICATION_STILL_WRITES = "ApplicationStillWrites"
     PREFLIGHT_WARNING = "PreflightWarning"
+    GRANTING = "Granting"
+    CHECKING = "Checking"
+    ROTATING = "Rotating"
+    REVOKING = "Revoking"
+    REVOKED = "Revoked"
+    RETAINED = "Retained"
+    GRANTED = "Granted"
+    ROTATED = "Rotated"
+    DRIFT_REPAIRED = "DriftRepaired"
+    VERIFIED = "Verified"
+    NOT_AS_GRANTED = "NotAsGranted"
 
     INVALID_SPEC = "InvalidSpec"
     CREDENTIALS_MISSING = "CredentialsMissing"
@@ -47,6 +59,8 @@ class Reason(StrEnum):
     TABLE_NOT_FOUND = "TableNotFound"
     INDEX_MISSING = "IndexMissing"
     OVERLAP = "Overlap"
+    USER_EXISTS = "UserExists"
+    POLICY_TOO_LONG = "PolicyTooLong"
     CLAIMED = "Claimed"
     CONTRACT_MISMATCH = "ContractMismatch"
     RUN_FAILED = "RunFailed"

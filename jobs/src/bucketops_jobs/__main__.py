@@ -20,6 +20,8 @@ from bucketops_api import names
 from bucketops_api.contract import RunResult, RunSpec
 from bucketops_api.reasons import Reason
 from bucketops_jobs import logs
+from bucketops_jobs.access import context as access_context
+from bucketops_jobs.access import phases as access_phases
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.errors import DeniedError, ShardError, StoppedError, UserError
 from bucketops_jobs.limits import Pace
@@ -40,7 +42,11 @@ def _migration(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tall
         return migration_phases.PHASES[run.phase](context)
 
 
-JOBS: Mapping[str, Job] = {"S3Migration": _migration}
+def _access(run: RunSpec, _shard: int, root: Path, engine: Engine, tally: Tally) -> RunResult:
+    return access_phases.PHASES[run.phase](access_context.build(run, root, engine.pace, tally))
+
+
+JOBS: Mapping[str, Job] = {"S3Migration": _migration, "S3Access": _access}
 
 
 def main() -> int:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from bucketops_api.reasons import ConditionType, Reason
 from bucketops_api.v1alpha1.common import Condition, ConditionStatus
 
@@ -22,7 +24,7 @@ class Verdict(NamedTuple):
 
 Verdicts = dict[ConditionType, Verdict]
 
-READY, RECONCILING, STALLED, COMPLETE, FAILED, SUSPENDED, DEGRADED = (
+READY, RECONCILING, STALLED, COMPLETE, FAILED, SUSPENDED, DEGRADED, ACCESS_VERIFIED = (
     ConditionType.READY,
     ConditionType.RECONCILING,
     ConditionType.STALLED,
@@ -30,6 +32,7 @@ READY, RECONCILING, STALLED, COMPLETE, FAILED, SUSPENDED, DEGRADED = (
     ConditionType.FAILED,
     ConditionType.SUSPENDED,
     ConditionType.DEGRADED,
+    ConditionType.ACCESS_VERIFIED,
 )
 
 
@@ -61,6 +64,12 @@ def stalled(reason: Reason, message: str) -> Verdicts:
         RECONCILING: Verdict("False", reason, message),
         STALLED: Verdict("True", reason, message),
     }
+
+
+def invalid(error: ValidationError) -> Verdicts:
+    """A spec that an older API server let in."""
+    first = error.errors()[0]
+    return stalled(Reason.INVALID_SPEC, f"spec.{'.'.join(map(str, first['loc']))}: {first['msg']}")
 
 
 def failed(reason: Reason, message: str) -> Verdicts:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bucketops_api.v1alpha1.common import Status
-from bucketops_operator.executor import Event, Manifest
+from bucketops_operator.executor import Event, Manifest, SecretChange
 
 
 @dataclass(frozen=True)
@@ -19,3 +19,7 @@ class Desired:
     keep: frozenset[str] = frozenset()
     events: Sequence[Event] = ()
     requeue: timedelta | None = None
+    secrets: Sequence[SecretChange] = ()
+    """Carried out in this order before the objects are applied."""
+    held: bool = False
+    """Whether a finalizer keeps the resource until what it made is undone."""

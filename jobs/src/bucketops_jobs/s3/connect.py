@@ -17,14 +17,27 @@ from bucketops_jobs.errors import UserError
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
-_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_KEYS = (names.ACCESS_KEY, names.SECRET_KEY)
 
 
 def client(ref: BucketRef, root: Path, *, concurrency: int) -> Any:  # noqa: ANN401 - boto3 has no types
     """A boto3 S3 client for a bucket; UserError names the Secret or key that is missing."""
-    session = _session(ref, _credentials(ref, root))
-    if ref.assume_role:
-        session = _assumed(session, ref)
+    return _s3(session(ref, root), ref, root, concurrency)
+
+
+def client_as(ref: BucketRef, root: Path, access_key: str, secret_key: str) -> Any:  # noqa: ANN401 - boto3 has no types
+    """The same as somebody else, whose key stands in no mounted Secret."""
+    keys = {"aws_access_key_id": access_key, "aws_secret_access_key": secret_key}
+    return _s3(_session(ref, keys), ref, root, concurrency=1)
+
+
+def session(ref: BucketRef, root: Path) -> boto3.session.Session:
+    """A session with a bucket's credentials and role, for other services of its provider."""
+    own = _session(ref, _credentials(ref, root))
+    return _assumed(own, ref) if ref.assume_role else own
+
+
+def _s3(session: boto3.session.Session, ref: BucketRef, root: Path, concurrency: int) -> Any:  # noqa: ANN401 - boto3 has no types
     return session.client(
         "s3",
         endpoint_url=ref.endpoint,
@@ -97,7 +110,7 @@ def _credentials(ref: BucketRef, root: Path) -> dict[str, str]:
             f"Secret {name} (bucket {ref.bucket}) {what}: create it with {', '.join(_KEYS)}",
         )
     access, key = (found[name] for name in _KEYS)
-    token = found.get("AWS_SESSION_TOKEN")
+    token = found.get(names.SESSION_TOKEN)
     credentials = {"aws_access_key_id": access, "aws_secret_access_key": key}
     return credentials | ({"aws_session_token": token} if token else {})
 

@@ -58,11 +58,7 @@ def _invalid(
     resource: Resource, status: MigrationStatus, history: Sequence[ObservedRun], error: ValidationError, now: datetime
 ) -> Desired:
     """A spec that an older API server let in: nothing is started, nothing is stopped."""
-    first = error.errors()[0]
-    message = f"spec.{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    status.conditions = conditions.merge(
-        status.conditions, conditions.stalled(Reason.INVALID_SPEC, message), resource.generation, now
-    )
+    status.conditions = conditions.merge(status.conditions, conditions.invalid(error), resource.generation, now)
     return Desired(status, keep=frozenset(run.run for run in history))
 
 
