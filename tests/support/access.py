@@ -66,11 +66,15 @@ class AccessLab:
         document = policy(*access.admin_statements(AccessSpec.model_validate(spec)))
         return store_user(self.endpoint, ROOT, document).secret()
 
-    def drive(self, spec: dict[str, Any], name: str = "user-a", **given: dict[str, str]) -> Driver:
+    def drive(
+        self, spec: dict[str, Any], name: str = "user-a", *, processes: bool = False, **given: dict[str, str]
+    ) -> Driver:
         """A resource; `given`: Secrets that exist already, `_` for `-`."""
         existing = {key.replace("_", "-"): value for key, value in given.items()}
         secrets = {"minio-admin": self.admin(spec)} | existing
-        context = driving(self.folder / f"run-{len(self.drivers)}", secrets, spec, name, kind="S3Access")
+        context = driving(
+            self.folder / f"run-{len(self.drivers)}", secrets, spec, name, kind="S3Access", processes=processes
+        )
         self.drivers.append(context)
         return context.__enter__()
 
@@ -82,15 +86,13 @@ class AccessLab:
     def pair(self, driver: Driver, name: str = SECRET) -> dict[str, str]:
         return dict(driver.local._secrets[name])  # noqa: SLF001 - the Secret as a pod would see it
 
+    def keys(self, user: str) -> list[str]:
+        """Ids of the user's access keys."""
+        found = json.loads(self.root.list_service_account(user)).get("accounts") or []
+        return [account["accessKey"] for account in found]
+
     def info(self, spec: dict[str, Any]) -> dict[str, Any]:
         return dict(json.loads(self.root.user_info(spec["user"])))
-
-
-def again(driver: Driver) -> dict[str, Any]:
-    """One check now, and its status."""
-    before = len(driver.status["runs"]), driver.status["runs"][-1]["id"]
-    driver.change(driver.resource.spec | {"trigger": secrets.token_hex(4)})
-    return driver.until(lambda status: status["runs"][-1]["id"] != before[1] and settled(status))
 
 
 def check(driver: Driver) -> dict[str, Any]:

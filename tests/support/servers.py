@@ -63,6 +63,17 @@ def start_minio(folder: Path) -> Server:
     return server
 
 
+def start_moto(folder: Path) -> Server:
+    """A stand-in for AWS: IAM and S3 of the moto package; it knows the rights of users once it is told to."""
+    port = free_port()
+    with (folder / "moto.log").open("wb") as log:
+        command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    server = Server(process, port)
+    _wait(server, lambda: _answers(f"http://127.0.0.1:{port}/moto-api/data.json"), folder / "moto.log")
+    return server
+
+
 def start_postgres(folder: Path) -> Server:
     """PostgreSQL with the distribution's binaries; as user postgres, since it refuses to run as root."""
     binaries = _postgres_binaries()

@@ -1,7 +1,8 @@
 """RBAC rules of the operator, and of the people who work with its resources.
 
-The operator reads no Secret: the kubelet mounts them into the worker pods, which have no API token. It makes and removes
-the one that S3Access is asked for, and keeps an S3Access by a finalizer until the user that it made is gone.
+The operator reads no Secret: the kubelet mounts them into the worker pods, which have no API token. It makes and
+deletes the credentials of S3Access, and keeps such a resource by a finalizer
+until the user that it made is gone.
 """
 
 from __future__ import annotations
