@@ -25,6 +25,10 @@ from support.driver import Driver, condition, driving, message, reason
 from support.servers import start_moto
 
 ROOT = {names.ACCESS_KEY: "root-of-the-stand-in", names.SECRET_KEY: "nobody-checks-it"}
+READING = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::*"]}],
+}
 OWNER = "bucketops.dev/owner"
 
 
@@ -65,7 +69,8 @@ class Aws:
 
     def admin(self, spec: dict[str, Any]) -> dict[str, str]:
         """Keys of a user with the documented rights and no others."""
-        document = access.policy(*access.admin_statements(AccessSpec.model_validate(spec)))
+        head = {"Effect": "Allow", "Action": ["s3:HeadBucket"], "Resource": ["arn:aws:s3:::*"]}  # moto's name for it
+        document = access.policy(*access.admin_statements(AccessSpec.model_validate(spec)), head)
         self.iam.create_user(UserName="admin")
         self.iam.put_user_policy(UserName="admin", PolicyName="admin", PolicyDocument=json.dumps(document))
         made = self.iam.create_access_key(UserName="admin")["AccessKey"]
@@ -133,8 +138,7 @@ def test_a_server_that_refuses_nothing_is_found_by_the_proof(aws: Aws) -> None:
 
 
 def widened(aws: Aws) -> None:
-    statement = {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::*"]}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    document = json.dumps(READING)
     name = policy_name("user-a", "default", "user-a")
     aws.iam.put_user_policy(UserName="user-a", PolicyName=name, PolicyDocument=document)
 
@@ -144,12 +148,12 @@ def removed(aws: Aws) -> None:
 
 
 def another_policy(aws: Aws) -> None:
-    document = json.dumps({"Version": "2012-10-17", "Statement": []})
+    document = json.dumps(READING)
     aws.iam.put_user_policy(UserName="user-a", PolicyName="by-hand", PolicyDocument=document)
 
 
 def a_managed_policy(aws: Aws) -> None:
-    document = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:GetObject"]}]})
+    document = json.dumps(READING)
     arn = aws.iam.create_policy(PolicyName="managed", PolicyDocument=document)["Policy"]["Arn"]
     aws.iam.attach_user_policy(UserName="user-a", PolicyArn=arn)
 
