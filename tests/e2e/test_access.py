@@ -1,4 +1,4 @@
-"""S3Access in the cluster: the examples as they stand, on the real MinIO, with an admin that has the documented rights."""
+"""S3Access in the cluster: the examples as they stand, on MinIO, with an admin that has the documented rights."""
 
 from __future__ import annotations
 

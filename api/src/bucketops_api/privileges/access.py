@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from bucketops_api.names import MANAGER, RECORDS_FOLDER
 from bucketops_api.privileges import s3
+from bucketops_api.privileges.parts import Owner, Part
 from bucketops_api.privileges.s3 import Statement, policy
 from bucketops_api.v1alpha1.access import AccessSpec, Call, Grant
 from bucketops_api.v1alpha1.common import BucketRef
@@ -145,3 +146,30 @@ def secret_rules(spec: AccessSpec) -> tuple[dict[str, Any], ...]:
         return ()
     rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [spec.credentials_secret.name]}
     return (rule | {"verbs": ["patch"]},)
+
+
+def parts(spec: AccessSpec, owner: Owner) -> tuple[Part, ...]:
+    """What the user gets, and what making it needs."""
+    found = (
+        Part("user", f"the user {spec.user}, as it is made", "policy", document(spec)),
+        Part("admin", "the identity of spec.admin", "policy", policy(*admin_statements(spec))),
+        Part("rbac", "the ServiceAccount of the Jobs, which puts the key into the Secret", "rbac", _rbac(spec, owner)),
+    )
+    return tuple(part for part in found if part.content)
+
+
+def _rbac(spec: AccessSpec, owner: Owner) -> tuple[dict[str, Any], ...]:
+    """Objects to apply; none on MinIO, where the Jobs have no rights in the cluster."""
+    rules = secret_rules(spec)
+    if not rules:
+        return ()
+    name = spec.worker.service_account_name or f"{owner.name}-access"
+    metadata = {"metadata": {"name": name, "namespace": owner.namespace}}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+    subject = {"kind": "ServiceAccount", "name": name, "namespace": owner.namespace}
+    group = {"apiVersion": "rbac.authorization.k8s.io/v1"}
+    return (
+        {"apiVersion": "v1", "kind": "ServiceAccount", **metadata},
+        {**group, "kind": "Role", **metadata, "rules": list(rules)},
+        {**group, "kind": "RoleBinding", **metadata, "roleRef": role, "subjects": [subject]},
+    )

@@ -11,6 +11,7 @@ from botocore import exceptions
 from bucketops_api.names import RECORDS_FOLDER
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import DeniedError, ItemError, UnreachableError, UserError
+from bucketops_jobs.migration import rights
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.database import Rows, Table, value_range
 from bucketops_jobs.migration.database import queries as sql
@@ -34,6 +35,7 @@ def stores(context: Context) -> Capabilities:
         (context.destination, context.spec.destination.prefix),
     ):
         _look(store, prefix)
+    rights.require(context)
     _two_places(context)
     try:
         found = probe(context.destination, SCRATCH)
@@ -164,10 +166,27 @@ def warnings(context: Context, newest: datetime | None) -> Iterator[str]:
             f"a legacy object was written at {newest.isoformat()}: if the application still writes there, let it write "
             "the new form first"
         )
+    yield from _versioned(context)
+    yield from _unfinished(context.source, context.spec.source.prefix)
     yield from _lifecycle(context.source)
     yield from _lifecycle(context.destination)
     if context.rows is not None:
         yield from _lookalikes(context, context.rows)
+
+
+def _versioned(context: Context) -> Iterator[str]:
+    store = context.source
+    look = store.control.get_bucket_versioning
+    found = store.call("look at the versioning", lambda: look(Bucket=store.bucket))
+    if context.spec.cleanup.policy == "Delete" and found.get("Status") == "Enabled":
+        yield f"{store.bucket} is versioned: a deletion leaves a delete marker, and the versions beneath stay"
+
+
+def _unfinished(store: S3Store, prefix: str) -> Iterator[str]:
+    look = store.control.list_multipart_uploads
+    found = store.call("list the uploads", lambda: look(Bucket=store.bucket, Prefix=prefix, MaxUploads=1))
+    if found.get("Uploads"):
+        yield f"{store.bucket}/{prefix} has unfinished multipart uploads: what they complete to is found by the sweeps"
 
 
 def _lifecycle(store: S3Store) -> Iterator[str]:

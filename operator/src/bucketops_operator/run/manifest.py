@@ -45,6 +45,11 @@ def read(file: Path, env_files: Iterable[str]) -> Manifest:
     return found
 
 
+def resources(file: Path) -> list[Resource]:
+    """All of our resources in a file."""
+    return [_resource(file, document) for document in _documents(file) if document.get("kind") in KINDS]
+
+
 def _documents(file: Path) -> list[dict[str, Any]]:
     try:
         return [document for document in yaml.safe_load_all(file.read_text()) if isinstance(document, dict)]
