@@ -71,7 +71,7 @@ def _folder(store: S3Store, folder: str) -> Iterator[Right]:
     s3, where = store.control, f"{store.bucket}/{folder}*"
     key = {"Bucket": store.bucket, "Key": f"{folder}scratch/scratch-{secrets.token_hex(8)}"}
     yield Right(store, "PutObject", where, lambda: s3.put_object(**key, Body=b"bucketops tries what it may do"))
-    yield Right(store, "GetObject", where, lambda: s3.get_object(**key)["Body"].close())
+    yield Right(store, "GetObject", where, partial(_read, s3, key))
     yield Right(store, "DeleteObject", where, partial(s3.delete_object, **key))
 
 
@@ -101,8 +101,12 @@ def _reading(store: S3Store, bucket: str, ref: BucketRef, reader: S3Store | None
     by = reader or store
     key = {"Bucket": bucket, "Key": there.key if there else f"{ref.prefix}{RECORDS_FOLDER}scratch"}
     where = f"{bucket}/{ref.prefix}*"
-    yield Right(by, "GetObject", where, lambda: by.control.get_object(**key, Range="bytes=0-0")["Body"].close())
+    yield Right(by, "GetObject", where, partial(_read, by.control, key, Range="bytes=0-0"))
     yield Right(by, "GetObjectTagging", where, lambda: by.control.get_object_tagging(**key))
+
+
+def _read(s3: Any, key: dict[str, str], **more: str) -> None:  # noqa: ANN401 - boto3 has no types
+    s3.get_object(**key, **more)["Body"].close()
 
 
 def _copying(context: Context) -> Iterator[Right]:

@@ -57,7 +57,9 @@ class Display:
 
 
 def describe(progress: Mapping[str, Any]) -> str:
-    """Numbers of a progress in words."""
+    """Numbers of a progress in words; some kinds have none."""
+    if not progress:
+        return ""
     parts = [f"{progress.get('objectsDone', 0)} of {progress.get('objectsTotal', 0)} objects"]
     if progress.get("objectsDeleted"):
         parts.append(f"{progress['objectsDeleted']} deleted")
@@ -86,6 +88,11 @@ def _table(status: Status) -> Table:
     for when, census in status.get("audit", {}).items():
         for name, amount in census.items():
             table.add_row(f"audit {when}", name, str(amount))
+    for place in status.get("access", ()):
+        for call, expected in place["expected"].items():
+            table.add_row(
+                f"{place['bucket']}/{place.get('prefix', '')}", call, f"{expected.lower()} {place['seen'][call]}"
+            )
     for sample in status.get("samples", ()):
         table.add_row(f"{sample['outcome']}", sample["key"], sample.get("message", ""))
     return table
