@@ -6,10 +6,13 @@ import json
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from bucketops_api.privileges import migration, operator
+from bucketops_api.privileges import access, migration, operator
+from bucketops_api.privileges.parts import Owner, Part
 from bucketops_api.privileges.s3 import Statement
+from bucketops_api.v1alpha1.access import AccessSpec
 from bucketops_api.v1alpha1.migration import Database, MigrationSpec
 from bucketops_operator.generators import NOTICE, Files
+from bucketops_operator.generators.text import to_yaml
 
 PATH = PurePosixPath("docs/privileges.md")
 
@@ -29,6 +32,29 @@ EXAMPLE = MigrationSpec.model_validate(
 """What the page shows the rights of."""
 
 
+ACCESS = tuple(
+    AccessSpec.model_validate(
+        {
+            "provider": provider,
+            "admin": admin,
+            "user": "user-a",
+            "grants": [
+                {"bucket": "bucket-a", "access": "ReadWrite"},
+                {"bucket": "bucket-b", "prefix": "in/", "access": "ReadOnly"},
+                {"bucket": "bucket-c", "prefix": "drop/", "access": "WriteOnly"},
+            ],
+            "createBuckets": True,
+            "credentialsSecret": {"name": "user-a-s3"},
+        }
+    )
+    for provider, admin in (
+        ("MinIO", {"endpoint": "http://minio:9000", "credentials": {"secretRef": {"name": "minio-admin"}}}),
+        ("AWS", {}),
+    )
+)
+"""The same grants on both providers."""
+
+
 def files() -> Files:
     """The page of all rights."""
     return {PATH: page()}
@@ -46,6 +72,7 @@ def page() -> str:
         source=_json(migration.source_statements(EXAMPLE)),
         destination=_json(migration.destination_statements(EXAMPLE)),
         grants=_grants(database) if database else "",
+        access="\n\n".join(map(_access, ACCESS)),
     )
 
 
@@ -65,6 +92,22 @@ def _json(statements: Iterable[Statement]) -> str:
     return json.dumps(migration.policy(*statements), indent=2)
 
 
+def _access(spec: AccessSpec) -> str:
+    """What the user gets and what making it needs, part by part."""
+    found = access.parts(spec, Owner("default", "user-a"))
+    shown = (f"#### {part.name}: {part.about}\n\n```{_LANGUAGE[part.form]}\n{_text(part)}\n```" for part in found)
+    return "\n\n".join((f"### {spec.provider}", *shown))
+
+
+_LANGUAGE = {"policy": "json", "rbac": "yaml", "sql": "sql"}
+
+
+def _text(part: Part) -> str:
+    if part.form == "rbac":
+        return "---\n".join(to_yaml(dict(document)) for document in part.content if isinstance(document, dict)).strip()
+    return json.dumps(part.content, indent=2)
+
+
 def _grants(database: Database) -> str:
     return "\n".join(migration.sql_grants(database, "bucketops"))
 
@@ -75,11 +118,12 @@ _PAGE = """\
 # Privileges
 
 Least privileges, as the code has them: the chart's roles, the users of the tests and this page are made from the same
-data. No policy has `*` as an action, and nobody needs an administrator's key.
+data. No policy has `*` as an action. `bucketops policy KIND -f FILE` prints those of your own resource.
 
 ## The operator
 
-It has no verb on Secrets: it hands their names to the Jobs, and the kubelet mounts them.
+It reads no Secret: it hands their names to the Jobs, and the kubelet mounts them. It creates and deletes the credentials that
+S3Access makes, and patches such resources for the sake of a finalizer.
 
 {namespaced}
 
@@ -90,7 +134,8 @@ whole cluster also has:
 
 ## The workers
 
-None. Their pods have no API token, run without root and without capabilities, and read mounted files.
+None. Their pods have no API token, run without root and without capabilities, and read mounted files. The one exception
+is S3Access on AWS, whose Jobs put a key into one Secret, by a ServiceAccount that you make: see below.
 
 ## People
 
@@ -134,4 +179,8 @@ The last line goes with `maxReplicationLag`: replicas show their lag to those al
 ```sql
 {grants}
 ```
+
+## S3Access
+
+{access}
 """
