@@ -90,8 +90,20 @@ def rows(context: Context) -> None:
         raise UserError(Reason.DATABASE_REFUSED, "the database is a read-only replica: name the primary in the Secret")
     if version < OLDEST_SERVER:
         raise UserError(Reason.DATABASE_REFUSED, "PostgreSQL 13 or newer is needed")
+    if context.spec.database and context.spec.database.max_replication_lag:
+        _statistics(context.rows)
     for table in context.rows.tables:
         _table(context, context.rows, table)
+
+
+def _statistics(rows: Rows) -> None:
+    """Whoever may not read statistics sees no replica's lag, and would take it for none."""
+    if not rows.query("look at the privileges", sql()["statistics"])[0][0]:
+        raise UserError(
+            Reason.ACCESS_DENIED,
+            "this role may not see how far replicas are behind: GRANT pg_read_all_stats to it, or leave "
+            "maxReplicationLag out",
+        )
 
 
 def _table(context: Context, rows: Rows, table: Table) -> None:

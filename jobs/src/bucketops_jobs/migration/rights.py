@@ -63,7 +63,7 @@ def _rights(context: Context) -> Iterator[Right]:
     yield from _inspection(destination)
     yield from _source(context)
     yield from _writing(destination, context.spec.destination)
-    yield from _reading(destination, destination.bucket, context.spec.destination)
+    yield from _reading(destination, destination.bucket, context.spec.destination, tags=False)
     yield from _copying(context)
 
 
@@ -93,7 +93,9 @@ def _source(context: Context) -> Iterator[Right]:
         yield Right(store, "DeleteObject", where, lambda: s3.delete_object(Bucket=ref.bucket, Key=absent))
 
 
-def _reading(store: S3Store, bucket: str, ref: BucketRef, reader: S3Store | None = None) -> Iterator[Right]:
+def _reading(
+    store: S3Store, bucket: str, ref: BucketRef, reader: S3Store | None = None, *, tags: bool = True
+) -> Iterator[Right]:
     """Reading of what is there, by `reader`; where nothing is, only servers other than AWS tell by an absent key."""
     there = next(store.list_objects(ref.prefix), None)
     if there is None and ref.endpoint is None:
@@ -102,7 +104,8 @@ def _reading(store: S3Store, bucket: str, ref: BucketRef, reader: S3Store | None
     key = {"Bucket": bucket, "Key": there.key if there else f"{ref.prefix}{RECORDS_FOLDER}scratch"}
     where = f"{bucket}/{ref.prefix}*"
     yield Right(by, "GetObject", where, partial(_read, by.control, key, Range="bytes=0-0"))
-    yield Right(by, "GetObjectTagging", where, lambda: by.control.get_object_tagging(**key))
+    if tags:
+        yield Right(by, "GetObjectTagging", where, lambda: by.control.get_object_tagging(**key))
 
 
 def _read(s3: Any, key: dict[str, str], **more: str) -> None:  # noqa: ANN401 - boto3 has no types

@@ -104,7 +104,8 @@ _LANGUAGE = {"policy": "json", "rbac": "yaml", "sql": "sql"}
 
 def _text(part: Part) -> str:
     if part.form == "rbac":
-        return "---\n".join(to_yaml(dict(document)) for document in part.content if isinstance(document, dict)).strip()
+        documents = [dict(document) for document in part.content if isinstance(document, dict)]
+        return "---\n".join(map(to_yaml, documents)).strip()
     return json.dumps(part.content, indent=2)
 
 
@@ -122,8 +123,8 @@ data. No policy has `*` as an action. `bucketops policy KIND -f FILE` prints tho
 
 ## The operator
 
-It reads no Secret: it hands their names to the Jobs, and the kubelet mounts them. It creates and deletes the credentials that
-S3Access makes, and patches such resources for the sake of a finalizer.
+It reads no Secret: it hands their names to the Jobs, and the kubelet mounts them. It creates and deletes the
+credentials that S3Access makes, and patches such a resource for the sake of its finalizer.
 
 {namespaced}
 
