@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bucketops_api.privileges import s3
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import NotFoundError, PreconditionFailedError
 from bucketops_jobs.limits import Pace
@@ -21,6 +22,7 @@ from bucketops_jobs.s3.connect import client
 from bucketops_jobs.s3.fake import FakeServer
 from bucketops_jobs.s3.store import ABSENT, Expect, Object, Store
 from support.avatars import s3_client
+from support.identities import Identity, store_user
 from support.servers import ADMIN, PASSWORD
 
 KEYS = ["a b", "a+b", "a%20b", "a/b", "ü", "日本/語", "🙂", "q?x=1&y=2", "~'()!*", "%", "A", "a", "a-", "a.", "a0"]
@@ -37,20 +39,27 @@ def minio(request: pytest.FixtureRequest) -> Iterator[Store]:
     endpoint, root = request.getfixturevalue("minio"), request.getfixturevalue("tmp_path")
     bucket = f"store-{secrets.token_hex(4)}"
     s3_client(endpoint, ADMIN, PASSWORD).create_bucket(Bucket=bucket)
-    mount(root)
     ref = BucketRef.model_validate(
-        {"bucket": bucket, "endpoint": endpoint, "credentials": {"secretRef": {"name": "admin"}}}
+        {"bucket": bucket, "endpoint": endpoint, "credentials": {"secretRef": {"name": "store"}}}
     )
+    mount(root, user(endpoint, ref))
     store = S3Store(client(ref, root, concurrency=8), ref, Pace(8, None, threading.Event()))
     yield store
     store.close()
 
 
-def mount(root: Path) -> None:
-    folder = root / "secrets" / "admin"
+def user(endpoint: str, ref: BucketRef) -> Identity:
+    """Who may what a store does, in this bucket alone."""
+    objects = ["s3:DeleteObject", "s3:GetObject", "s3:GetObjectTagging", "s3:PutObject", "s3:PutObjectTagging"]
+    document = s3.policy(s3.listing("List", ref, [""]), s3.on_keys("Objects", ref, [""], objects))
+    return store_user(endpoint, Identity(ADMIN, PASSWORD), document)
+
+
+def mount(root: Path, identity: Identity) -> None:
+    folder = root / "secrets" / "store"
     folder.mkdir(parents=True)
-    (folder / "AWS_ACCESS_KEY_ID").write_text(ADMIN)
-    (folder / "AWS_SECRET_ACCESS_KEY").write_text(PASSWORD)
+    for key, value in identity.secret().items():
+        (folder / key).write_text(value)
 
 
 @pytest.fixture(params=[fake, minio], ids=lambda made: made.__name__)

@@ -19,6 +19,7 @@ from bucketops_operator.local import Data, Local
 from bucketops_operator.local_worker import RunWorker
 from bucketops_operator.reconcile import reconcile
 from bucketops_operator.settings import Settings
+from support.servers import PASSWORD
 
 SETTINGS = Settings(status_seconds=0.2)
 RUN_WORKER: RunWorker = work
@@ -53,6 +54,8 @@ class Driver:
         kind: str = "S3Migration",
         processes: bool = False,
     ) -> None:
+        if any(PASSWORD in data.values() for data in secrets.values()):
+            raise AssertionError("a worker never runs as root: make a user from bucketops_api.privileges")
         run_worker = None if processes else RUN_WORKER
         self.local = Pausing(root, secrets, backoff_seconds=0.2, run_worker=run_worker)
         self.resource = Resource(kind, "default", name, str(uuid.uuid4()), 1, spec)
