@@ -134,6 +134,11 @@ def test_checks_come_every_interval_and_leave_ready_alone() -> None:
     assert sim.events == ["Granting", "Granted"]
 
 
+def test_a_shorter_interval_holds_at_once() -> None:
+    sim = Simulation(interval="1h").end().step(30).change(interval="20s")
+    assert sim.phases == ["grant", "check"]
+
+
 def test_a_check_that_had_to_repair_says_so() -> None:
     sim = Simulation(interval="1m").end().step(60)
     found = Sample(key="user-a", outcome="repaired", message="policy readwrite was attached")

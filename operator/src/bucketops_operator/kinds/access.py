@@ -93,12 +93,10 @@ def _granted(case: Case, run: Run, seen: ObservedRun) -> Case:
     """Everything is in place, or the proof says what is not."""
     result, repaired = seen.result, results.repairs(seen.result)
     ready = conditions.is_true(case.status.conditions, conditions.READY)
-    retiring = results.retiring(result.facts)
     first = not case.status.access_key_id
     case = case.ended("Succeeded", changed=result.counts.get("changed", 0)).with_status(
         **results.found(case.spec, result, case.now),
-        retiring_keys=retiring,
-        next_check_at=_next_check(case, [key.until for key in retiring]),
+        retiring_keys=results.retiring(result.facts),
         rotated=case.spec.rotate if first else case.status.rotated,
     )
     case = case.judged(results.verdicts(case.spec, result))
@@ -113,9 +111,12 @@ def _granted(case: Case, run: Run, seen: ObservedRun) -> Case:
     return case if ready else case.told(Reason.GRANTED, message)
 
 
-def _next_check(case: Case, ends: Sequence[datetime]) -> datetime:
-    """After the interval, or when a former key's time is over."""
-    return min([case.now + parse_duration(case.spec.interval), *(end + _SOON for end in ends)])
+def _due(case: Case) -> datetime | None:
+    """When to look again: after the interval, or when a former key's time is over; None: nothing was proved yet."""
+    proved, ends = case.status.verified_at, (key.until for key in case.status.retiring_keys)
+    if proved is None:
+        return None
+    return min([proved + parse_duration(case.spec.interval), *(end + _SOON for end in ends)])
 
 
 def _rotated(case: Case, run: Run, seen: ObservedRun) -> Case:
@@ -144,9 +145,9 @@ def _next(case: Case) -> Case:
         return _begin(case, last.phase) if case.now >= runs.retry_at(status.runs) else case
     if status.access_key_id and status.rotated != spec.rotate:
         return _begin(case, "rotate")
-    due = status.next_check_at is None or case.now >= status.next_check_at
+    due = _due(case)
     resumed = conditions.is_true(status.conditions, conditions.SUSPENDED)
-    return _begin(case, "check") if due or resumed or last.phase == "rotate" else case
+    return _begin(case, "check") if due is None or case.now >= due or resumed or last.phase == "rotate" else case
 
 
 def _begin(case: Case, phase: str) -> Case:
@@ -197,7 +198,7 @@ def _answer(case: Case) -> Desired:
         return _gone(case)
     kept = case.status.runs[-1 if case.resource.deleting else -JOBS_KEPT :]
     return Desired(
-        status=case.status,
+        status=case.status.model_copy(update={"next_check_at": _due(case)}),
         objects=objects(case, run) if run else (),
         keep=frozenset(known.id for known in kept),
         events=case.events,
@@ -223,7 +224,7 @@ def _requeue(case: Case, run: Run | None) -> timedelta | None:
     if case.spec.suspend and not case.resource.deleting:
         return None
     last = case.status.runs[-1]
-    due = runs.retry_at(case.status.runs) if last.result == "Failed" else case.status.next_check_at
+    due = runs.retry_at(case.status.runs) if last.result == "Failed" else _due(case)
     if last.phase == "rotate" or due is None:
         return _SOON
     return max(_SOON, due - case.now)
