@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from bucketops_api.privileges import s3
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError
 from bucketops_jobs.pace import Pace
@@ -22,6 +23,7 @@ from bucketops_jobs.s3.connect import connect
 from bucketops_jobs.s3.fake import FakeServer
 from bucketops_jobs.s3.store import ABSENT, Copy, Expect, Object, Store
 from support.avatars import s3_client
+from support.identities import Identity, store_user
 from support.servers import ADMIN, PASSWORD
 
 KEYS = ["a b", "a+b", "a%20b", "a/b", "ü", "日本/語", "🙂", "q?x=1&y=2", "~'()!*", "%", "A", "a", "a-", "a.", "a0"]
@@ -50,20 +52,27 @@ def served(request: pytest.FixtureRequest, endpoint: str) -> Iterator[Store]:
     root = request.getfixturevalue("tmp_path")
     bucket = f"store-{secrets.token_hex(4)}"
     s3_client(endpoint, ADMIN, PASSWORD).create_bucket(Bucket=bucket)
-    mount(root)
     ref = BucketRef.model_validate(
-        {"bucket": bucket, "endpoint": endpoint, "credentials": {"secretRef": {"name": "admin"}}}
+        {"bucket": bucket, "endpoint": endpoint, "credentials": {"secretRef": {"name": "store"}}}
     )
+    mount(root, user(endpoint, ref))
     store = connect(ref, root, Pace(8, None, threading.Event()), concurrency=8)
     yield store
     store.close()
 
 
-def mount(root: Path) -> None:
-    folder = root / "secrets" / "admin"
+def user(endpoint: str, ref: BucketRef) -> Identity:
+    """Who may what a store does, in this bucket alone."""
+    objects = ["s3:DeleteObject", "s3:GetObject", "s3:GetObjectTagging", "s3:PutObject", "s3:PutObjectTagging"]
+    document = s3.policy(s3.listing("List", ref, [""]), s3.on_keys("Objects", ref, [""], objects))
+    return store_user(endpoint, Identity(ADMIN, PASSWORD), document)
+
+
+def mount(root: Path, identity: Identity) -> None:
+    folder = root / "secrets" / "store"
     folder.mkdir(parents=True)
-    (folder / "AWS_ACCESS_KEY_ID").write_text(ADMIN)
-    (folder / "AWS_SECRET_ACCESS_KEY").write_text(PASSWORD)
+    for key, value in identity.secret().items():
+        (folder / key).write_text(value)
 
 
 @pytest.fixture(params=[fake, minio, versitygw, moto], ids=lambda made: made.__name__)

@@ -19,6 +19,7 @@ from bucketops_operator.local import Data, Local
 from bucketops_operator.local_worker import RunWorker
 from bucketops_operator.reconcile import reconcile
 from bucketops_operator.settings import Settings
+from support.servers import PASSWORD
 
 SETTINGS = Settings(status_seconds=0.2)
 RUN_WORKER: RunWorker = work
@@ -44,11 +45,20 @@ class Driver:
     """One resource and the place where its runs happen; workers are threads, or `processes` that can be killed."""
 
     def __init__(
-        self, root: Path, secrets: Data, spec: dict[str, Any], name: str = "avatars", *, processes: bool = False
+        self,
+        root: Path,
+        secrets: Data,
+        spec: dict[str, Any],
+        name: str = "avatars",
+        *,
+        kind: str = "S3Migration",
+        processes: bool = False,
     ) -> None:
+        if any(PASSWORD in data.values() for data in secrets.values()):
+            raise AssertionError("a worker never runs as root: make a user from bucketops_api.privileges")
         run_worker = None if processes else RUN_WORKER
         self.local = Pausing(root, secrets, backoff_seconds=0.2, run_worker=run_worker)
-        self.resource = Resource("S3Migration", "default", name, str(uuid.uuid4()), 1, spec)
+        self.resource = Resource(kind, "default", name, str(uuid.uuid4()), 1, spec)
         self.seen: list[dict[str, Any]] = []
 
     def before(self, phase: str, action: Callable[[], object]) -> Driver:
@@ -81,8 +91,12 @@ class Driver:
         return status
 
     def finish(self, seconds: float = 300) -> dict[str, Any]:
-        """Reconcile until the migration has ended or stalled."""
-        return self.until(lambda status: any(condition(status, c) for c in ("Complete", "Failed", "Stalled")), seconds)
+        """Reconcile until the work has ended or stalled."""
+        return self.until(ended, seconds)
+
+
+def ended(status: dict[str, Any]) -> bool:
+    return any(condition(status, c) for c in ("Complete", "Failed", "Stalled"))
 
 
 def condition(status: dict[str, Any], type_: str) -> bool:
@@ -104,9 +118,15 @@ def message(status: dict[str, Any], type_: str) -> str:
 
 @contextmanager
 def driving(
-    root: Path, secrets: Data, spec: dict[str, Any], name: str = "avatars", *, processes: bool = False
+    root: Path,
+    secrets: Data,
+    spec: dict[str, Any],
+    name: str = "avatars",
+    *,
+    kind: str = "S3Migration",
+    processes: bool = False,
 ) -> Iterator[Driver]:
-    driver = Driver(root, secrets, spec, name, processes=processes)
+    driver = Driver(root, secrets, spec, name, kind=kind, processes=processes)
     try:
         yield driver
     finally:

@@ -27,7 +27,7 @@ class Identity:
 
 def store_user(endpoint: str, admin: Identity, document: dict[str, object]) -> Identity:
     """Make a MinIO user with one policy."""
-    client = _admin(endpoint, admin)
+    client = admin_client(endpoint, admin)
     user = Identity(f"user-{secrets.token_hex(6)}", secrets.token_hex(16))
     client.user_add(user.name, user.password)
     client.policy_add(f"policy-{user.name}", policy=document)
@@ -38,12 +38,12 @@ def store_user(endpoint: str, admin: Identity, document: dict[str, object]) -> I
 def forbid(endpoint: str, admin: Identity, user: Identity, action: str, resource: str) -> None:
     """Take one right from a user, whatever else it may do."""
     statement = {"Effect": "Deny", "Action": [action], "Resource": [f"arn:aws:s3:::{resource}"]}
-    client, name = _admin(endpoint, admin), f"deny-{secrets.token_hex(6)}"
+    client, name = admin_client(endpoint, admin), f"deny-{secrets.token_hex(6)}"
     client.policy_add(name, policy={"Version": "2012-10-17", "Statement": [statement]})
     client.attach_policy([name], user=user.name)
 
 
-def _admin(endpoint: str, admin: Identity) -> MinioAdmin:
+def admin_client(endpoint: str, admin: Identity) -> MinioAdmin:
     parts = urlsplit(endpoint)
     return MinioAdmin(
         endpoint=parts.netloc, credentials=StaticProvider(admin.name, admin.password), secure=parts.scheme == "https"

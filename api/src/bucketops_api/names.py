@@ -24,6 +24,8 @@ RUN_FILE = "run/run.json"
 LIMITS_FILE = "limits/limits.json"
 SECRETS_DIR = "secrets"
 CONFIG_MAPS_DIR = "configmaps"
+DELIVERED_DIR = "delivered"
+"""On a laptop a worker leaves here what it puts into a Secret in a cluster."""
 SCRATCH_DIR = "/tmp"  # noqa: S108 - an emptyDir of the pod
 TERMINATION_LOG = "/dev/termination-log"
 
@@ -56,6 +58,11 @@ EXIT_SHARD = 65
 RECORDS_FOLDER = ".bucketops/"
 """Left out of every listing, count, rule and audit."""
 
+FINALIZER = f"{GROUP}/finalizer"
+SECRET_OWNER_KEY = f"{GROUP}.made-for"
+"""In a Secret that was made here: by it a worker, which sees no labels, tells it from one that was given."""
+ACCESS_KEY, SECRET_KEY, SESSION_TOKEN = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
+
 _NAME_MAX = 52
 """A Job's pods are named <job>-<index>-<5 characters>; 63 is the limit of a label and of a host name."""
 _CRONJOB_MAX = 43
@@ -81,6 +88,11 @@ def schedule_spec_name(resource: str, generation: int) -> str:
 def schedule_generation(run_spec: str) -> int:
     """The generation in that name."""
     return int(run_spec.rpartition("-g")[2])
+
+
+def staged_secret(run: str) -> str:
+    """The name of the Secret that holds a run's new key until it is known to work."""
+    return f"{run}-key"
 
 
 def run_number(run: str) -> int:

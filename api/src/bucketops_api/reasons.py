@@ -15,6 +15,7 @@ class ConditionType(StrEnum):
     FAILED = "Failed"
     SUSPENDED = "Suspended"
     DEGRADED = "Degraded"
+    ACCESS_VERIFIED = "AccessVerified"
 
 
 class Reason(StrEnum):
@@ -37,6 +38,17 @@ class Reason(StrEnum):
     SCHEDULED = "Scheduled"
     APPLICATION_STILL_WRITES = "ApplicationStillWrites"
     PREFLIGHT_WARNING = "PreflightWarning"
+    GRANTING = "Granting"
+    CHECKING = "Checking"
+    ROTATING = "Rotating"
+    REVOKING = "Revoking"
+    REVOKED = "Revoked"
+    RETAINED = "Retained"
+    GRANTED = "Granted"
+    ROTATED = "Rotated"
+    DRIFT_REPAIRED = "DriftRepaired"
+    VERIFIED = "Verified"
+    NOT_AS_GRANTED = "NotAsGranted"
 
     INVALID_SPEC = "InvalidSpec"
     CREDENTIALS_MISSING = "CredentialsMissing"
@@ -48,6 +60,8 @@ class Reason(StrEnum):
     TABLE_NOT_FOUND = "TableNotFound"
     INDEX_MISSING = "IndexMissing"
     OVERLAP = "Overlap"
+    USER_EXISTS = "UserExists"
+    POLICY_TOO_LONG = "PolicyTooLong"
     CLAIMED = "Claimed"
     CLOCK_SKEW = "ClockSkew"
     GUARD_EXCEEDED = "GuardExceeded"

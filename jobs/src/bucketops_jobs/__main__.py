@@ -20,6 +20,8 @@ from pydantic import ValidationError
 from bucketops_api import logs, names
 from bucketops_api.contract import RunResult, RunSpec
 from bucketops_api.reasons import Reason
+from bucketops_jobs.access import context as access_context
+from bucketops_jobs.access import phases as access_phases
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.errors import DeniedError, ShardError, StoppedError, UserError
 from bucketops_jobs.migration import context as migration_context
@@ -49,7 +51,11 @@ def _retention(run: RunSpec, _shard: int, root: Path, engine: Engine, tally: Tal
         return retain.run(context)
 
 
-JOBS: Mapping[str, Job] = {"S3Migration": _migration, "S3Retention": _retention}
+def _access(run: RunSpec, _shard: int, root: Path, engine: Engine, tally: Tally) -> RunResult:
+    return access_phases.PHASES[run.phase](access_context.build(run, root, engine.pace, tally))
+
+
+JOBS: Mapping[str, Job] = {"S3Migration": _migration, "S3Retention": _retention, "S3Access": _access}
 
 
 def main() -> int:

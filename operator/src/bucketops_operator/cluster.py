@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,8 +19,9 @@ from bucketops_api.v1alpha1.common import Status
 from bucketops_operator import podstate
 from bucketops_operator.errors import ApiError, StalledError, WaitingError, refusal
 from bucketops_operator.events import event_manifest
-from bucketops_operator.executor import Event, Manifest, ObjectName, ObservedRun, Resource
+from bucketops_operator.executor import Event, Manifest, ObjectName, ObservedRun, Resource, SecretChange
 from bucketops_operator.hindrance import without_pods
+from bucketops_operator.keysecrets import KeySecrets
 from bucketops_operator.objects import job_changes, limits_name
 from bucketops_operator.observed import observed_run
 from bucketops_operator.rest import APPLY, MERGE, METADATA, Api, path
@@ -42,11 +43,13 @@ class Cluster:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._secrets = KeySecrets(api)
 
     def get(self, kind: str, namespace: str, name: str) -> Resource | None:
-        """Read a resource as it is now; None when it is gone or being deleted."""
+        """Read a resource as it is now; None when it is gone, or being deleted and not held by us."""
         found = self._api.find(path(API_VERSION, KINDS[kind].plural, namespace, name))
-        return _resource(kind, found) if found and not podstate.deleted(found) else None
+        resource = _resource(kind, found) if found else None
+        return None if resource and resource.deleting and not resource.held else resource
 
     def resources(self, kind: str, namespaces: Sequence[str] = ()) -> Iterator[Resource]:
         """List a kind's resources in these namespaces, or (if none is given) everywhere."""
@@ -73,7 +76,7 @@ class Cluster:
         pods: dict[str, list[Json]] = {job["metadata"]["name"]: [] for job in jobs}
         for pod in self._owned(owner, "v1", "pods") if jobs else ():
             pods.get(podstate.job_of(pod), []).append(pod)
-        found = [self._observe_run(job, pods[job["metadata"]["name"]]) for job in jobs]
+        found = [self._observe_run(owner, job, pods[job["metadata"]["name"]]) for job in jobs]
         return sorted(found, key=lambda run: names.run_number(run.run))
 
     def apply(self, owner: Resource, objects: Iterable[Manifest]) -> None:
@@ -110,6 +113,32 @@ class Cluster:
                 self._api.delete(target, uid=found["metadata"]["uid"])
                 _LOG.info("removed", extra=_names(owner) | {"object": f"{kind} {name}"})
 
+    def change_secret(self, owner: Resource, change: SecretChange) -> None:
+        """Make, replace or delete a credentials Secret."""
+        self._secrets.change(owner, change)
+        _LOG.info("secret changed", extra=_names(owner) | {"secret": change.name, "action": change.action})
+
+    def hold(self, owner: Resource) -> Resource:
+        """Add our finalizer to the state that was read, or come back later."""
+        return self._finalizers(owner, lambda found: [*found, names.FINALIZER])
+
+    def release(self, owner: Resource) -> None:
+        """Take our finalizer away; others stay."""
+        self._finalizers(owner, lambda found: [name for name in found if name != names.FINALIZER])
+
+    def _finalizers(self, owner: Resource, change: Callable[[list[str]], list[str]]) -> Resource:
+        target = path(API_VERSION, KINDS[owner.kind].plural, owner.namespace, owner.name)
+        found = self._api.find(target)
+        if found is None or found["metadata"]["uid"] != owner.uid:
+            return owner
+        changed = change(found["metadata"].get("finalizers") or [])
+        metadata = {"finalizers": changed, "resourceVersion": found["metadata"]["resourceVersion"]}
+        try:
+            answer = self._api.call("PATCH", target, query=_AS_MANAGER, body={"metadata": metadata}, content=MERGE)
+        except ApiError as error:
+            raise refusal(error, f"the finalizer of {owner.kind} {owner.name}") from error
+        return _resource(owner.kind, answer)
+
     def write_status(self, owner: Resource, status: Status) -> None:
         """Apply the whole status by force: a field that is no longer named disappears, and so does a foreign value.
 
@@ -145,11 +174,12 @@ class Cluster:
         selector = {"labelSelector": f"{names.LABEL_OWNER}={owner.uid},{names.LABEL_RUN}"}
         return self._api.pages(path(api_version, plural, owner.namespace), selector)
 
-    def _observe_run(self, job: Json, pods: Sequence[Json]) -> ObservedRun:
+    def _observe_run(self, owner: Resource, job: Json, pods: Sequence[Json]) -> ObservedRun:
         running = [pod["status"] for pod in pods if podstate.phase(pod) == "Running"]
         live = live_counts(status["podIP"] for status in running if status.get("podIP"))
         now = datetime.now(UTC)
-        run = observed_run(job, pods, live, now)
+        staged = self._secrets.holds(owner, names.staged_secret(job["metadata"]["name"]))
+        run = replace(observed_run(job, pods, live, now), staged=staged)
         return replace(run, waiting=self._why_no_pods(job)) if without_pods(job, pods, now) else run
 
     def _why_no_pods(self, job: Json) -> str:
@@ -229,4 +259,6 @@ def _resource(kind: str, found: Json) -> Resource:
         status=found.get("status", {}),
         labels=metadata.get("labels", {}),
         resource_version=metadata["resourceVersion"],
+        deleting=podstate.deleted(found),
+        held=names.FINALIZER in (metadata.get("finalizers") or ()),
     )

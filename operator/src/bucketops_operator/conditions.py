@@ -24,7 +24,7 @@ class Verdict(NamedTuple):
 
 Verdicts = dict[ConditionType, Verdict]
 
-READY, RECONCILING, STALLED, COMPLETE, FAILED, SUSPENDED, DEGRADED = (
+READY, RECONCILING, STALLED, COMPLETE, FAILED, SUSPENDED, DEGRADED, ACCESS_VERIFIED = (
     ConditionType.READY,
     ConditionType.RECONCILING,
     ConditionType.STALLED,
@@ -32,6 +32,7 @@ READY, RECONCILING, STALLED, COMPLETE, FAILED, SUSPENDED, DEGRADED = (
     ConditionType.FAILED,
     ConditionType.SUSPENDED,
     ConditionType.DEGRADED,
+    ConditionType.ACCESS_VERIFIED,
 )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bucketops_api.v1alpha1.common import Status
-from bucketops_operator.executor import Event, Manifest, ObjectName
+from bucketops_operator.executor import Event, Manifest, ObjectName, SecretChange
 
 
 @dataclass(frozen=True)
@@ -21,3 +21,7 @@ class Desired:
     requeue: timedelta | None = None
     discard: Sequence[ObjectName] = ()
     """What is to exist no longer."""
+    secrets: Sequence[SecretChange] = ()
+    """Carried out in this order before the objects are applied."""
+    held: bool = False
+    """Whether a finalizer keeps the resource until what it made is undone."""

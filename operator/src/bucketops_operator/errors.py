@@ -38,6 +38,10 @@ class WaitingError(Exception):
         self.delay = delay
 
 
+class NamespaceEndsError(WaitingError):
+    """Nothing can be created in the namespace any more: it is being deleted."""
+
+
 class ApiError(Exception):
     """The API server refused a request. `message` is its own sentence."""
 
@@ -84,7 +88,9 @@ def refusal(error: ApiError, what: str) -> Exception:
         return WaitingError(f"{what}: {error.message}", _CONFLICT_DELAY)
     if error.status in _INVALID:
         return StalledError(Reason.INVALID_SPEC, f"the API server refuses {what}: {error.message}")
-    if error.status == _FORBIDDEN and ("exceeded quota" in error.message or "being terminated" in error.message):
+    if error.status == _FORBIDDEN and "being terminated" in error.message:
+        return NamespaceEndsError(f"{what}: {error.message}", _QUOTA_DELAY)
+    if error.status == _FORBIDDEN and "exceeded quota" in error.message:
         return WaitingError(f"{what}: {error.message}", _QUOTA_DELAY)
     if error.status == _FORBIDDEN:
         return StalledError(Reason.ACCESS_DENIED, f"the API server refuses {what}: {error.message}")

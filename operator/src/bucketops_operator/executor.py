@@ -28,6 +28,10 @@ class Resource:
     labels: Mapping[str, str] = field(default_factory=dict)
     resource_version: str = ""
     """Which state this is: a status is not written over a newer one. Empty: not known."""
+    deleting: bool = False
+    """It is being deleted, and waits for us."""
+    held: bool = False
+    """Our finalizer stands on it."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class ObservedRun:
     """Of a schedule's Job, the name of the RunSpec that it works on; others have one of their own name."""
     started: datetime | None = None
     ended: datetime | None = None
+    staged: bool = False
+    """Whether the executor still has the key that it staged for this run."""
 
 
 class ObjectName(NamedTuple):
@@ -75,6 +81,19 @@ class Event:
     reason: str
     message: str
     type: Literal["Normal", "Warning"] = "Normal"
+
+
+@dataclass(frozen=True)
+class SecretChange:
+    """What happens to one Secret; no Secret is ever read.
+
+    Make: with a fresh key pair, where it does not exist. MakeEmpty: the same without a key, which a Job puts in. Stage:
+    with a fresh pair that is remembered until Promote puts it in place of what `name` holds. Drop: delete it.
+    """
+
+    action: Literal["Make", "MakeEmpty", "Stage", "Promote", "Drop"]
+    name: str
+    staged: str = ""
 
 
 class Executor(Protocol):
@@ -94,6 +113,15 @@ class Executor(Protocol):
 
     def discard(self, owner: Resource, objects: Collection[ObjectName]) -> None:
         """Delete these, if they are the owner's, with all that they own; absent ones are fine."""
+
+    def change_secret(self, owner: Resource, change: SecretChange) -> None:
+        """Make, replace or delete a credentials Secret."""
+
+    def hold(self, owner: Resource) -> Resource:
+        """Put our finalizer on a resource: it does not go before `release`. Answers its new state."""
+
+    def release(self, owner: Resource) -> None:
+        """Take our finalizer away."""
 
     def write_status(self, owner: Resource, status: Status) -> None:
         """Write the whole status at once."""

@@ -5,21 +5,25 @@ It interprets the very Job that objects.py builds: completions, parallelism, bac
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bucketops_api import names
+from bucketops_api.contract import RunSpec
 from bucketops_api.v1alpha1.common import Status
-from bucketops_operator.executor import Event, Manifest, ObjectName, ObservedRun, Resource
+from bucketops_operator.executor import Event, Manifest, ObjectName, ObservedRun, Resource, SecretChange
+from bucketops_operator.keysecrets import new_pair, owner_mark
 from bucketops_operator.local_job import LocalJob
 from bucketops_operator.local_worker import Attempt, ProcessAttempt, RunWorker, ThreadAttempt
 from bucketops_operator.objects import limits_name
-from bucketops_operator.pods import config_map_names, secret_names
+from bucketops_operator.pods import config_map_names, mounted_secrets
 
 Data = Mapping[str, Mapping[str, str]]
 """By name, the keys and values of each Secret or ConfigMap."""
+Keep = Callable[[str, Mapping[str, str] | None], None]
+"""Told of each Secret that a run makes or changes; None: it is gone."""
 
 
 class Local:
@@ -36,18 +40,25 @@ class Local:
         config_maps: Data | None = None,
         backoff_seconds: float = 1.0,
         run_worker: RunWorker | None = None,
+        keep: Keep = lambda _name, _data: None,
     ) -> None:
-        self._root = root
+        self._root, self._keep = root, keep
         self._run_worker = run_worker
-        self._secrets, self._config_maps = secrets, config_maps or {}
+        self._secrets, self._config_maps = dict(secrets), config_maps or {}
         self._backoff = backoff_seconds
         self._jobs: dict[str, LocalJob] = {}
         self.statuses: dict[str, Mapping[str, object]] = {}
         self.events: list[tuple[str, Event]] = []
+        self.released: set[str] = set()
 
     def observe(self, owner: Resource) -> Sequence[ObservedRun]:
         """Let the Jobs get on, and say how they stand."""
-        return [job.step() for _, job in sorted(self._own(owner), key=lambda pair: pair[1].number)]
+        found = []
+        for name, job in sorted(self._own(owner), key=lambda pair: pair[1].number):
+            run = job.step()
+            self._collect(self._mounts(owner, name) / names.DELIVERED_DIR)
+            found.append(replace(run, staged=names.staged_secret(name) in self._secrets))
+        return found
 
     def apply(self, owner: Resource, objects: Iterable[Manifest]) -> None:
         """Write the files, start the Jobs."""
@@ -72,6 +83,40 @@ class Local:
 
     def discard(self, owner: Resource, objects: Collection[ObjectName]) -> None:
         """No schedule runs on this machine, so none is left behind."""
+
+    def change_secret(self, owner: Resource, change: SecretChange) -> None:
+        """The same as in a cluster, on the Secrets in memory; `keep` is told of each."""
+        if change.action == "Drop":
+            self._put(change.name, None)
+        elif change.action == "Promote":
+            self._put(change.name, self._secrets.get(change.staged))
+            self._put(change.staged, None)
+        elif change.name not in self._secrets:
+            pair = {} if change.action == "MakeEmpty" else new_pair()
+            self._put(change.name, pair | owner_mark(owner))
+
+    def hold(self, owner: Resource) -> Resource:
+        """Nothing deletes a resource here."""
+        return replace(owner, held=True)
+
+    def release(self, owner: Resource) -> None:
+        """The same."""
+        self.released.add(owner.uid)
+
+    def _put(self, name: str, data: Mapping[str, str] | None) -> None:
+        if data is None:
+            self._secrets.pop(name, None)
+        else:
+            self._secrets[name] = data
+        self._keep(name, data)
+
+    def _collect(self, delivered: Path) -> None:
+        """What a worker puts into a Secret by its ServiceAccount in a cluster."""
+        for folder in delivered.iterdir() if delivered.is_dir() else ():
+            known = self._secrets.get(folder.name, {})
+            fresh = {file.name: file.read_text() for file in folder.iterdir()}
+            if {**known, **fresh} != dict(known):
+                self._put(folder.name, {**known, **fresh})
 
     def write_status(self, owner: Resource, status: Status) -> None:
         """Keep the status; `status_of` gives it back."""
@@ -121,9 +166,9 @@ class Local:
     def _mount(self, owner: Resource, run: str) -> None:
         """What the spec names, as the kubelet would mount it; an absent one is the worker's to tell of."""
         root = self._mounts(owner, run)
-        spec = json.loads((root / names.RUN_FILE).read_text())["spec"]
-        _fill(root / names.SECRETS_DIR, secret_names(spec), self._secrets)
-        _fill(root / names.CONFIG_MAPS_DIR, config_map_names(spec), self._config_maps)
+        read = RunSpec.model_validate_json((root / names.RUN_FILE).read_text())
+        _fill(root / names.SECRETS_DIR, mounted_secrets(read), self._secrets)
+        _fill(root / names.CONFIG_MAPS_DIR, config_map_names(read.spec), self._config_maps)
 
 
 def _fill(folder: Path, wanted: Iterable[str], data: Data) -> None:

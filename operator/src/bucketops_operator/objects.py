@@ -36,18 +36,20 @@ def run_objects(
     suspend: bool,
     limits: Limits,
     settings: Settings,
+    api_token: bool = False,
 ) -> tuple[Manifest, ...]:
     """What a run consists of, in the order in which it is to be created: the Job comes last, so it finds the others.
 
     `parallelism` counts pods, `limits` are the share of one pod. A Job of a Kueue queue is created suspended and Kueue
     alone starts it (https://kueue.sigs.k8s.io/docs/tasks/run/jobs/): there, zero pods at once are our way to suspend.
+    `api_token`: the pods get one of their ServiceAccount.
     """
     labels = run_labels(resource, run)
     run_json, limits_json = _json(run), limits.model_dump_json(by_alias=True, exclude_none=True)
     return (
         _config_map(_metadata(resource, run.run, labels), {RUN_KEY: run_json}) | {"immutable": True},
         _config_map(_metadata(resource, limits_name(run.run), labels), {LIMITS_KEY: limits_json}),
-        _job(resource, run, labels, parallelism=parallelism, suspend=suspend, settings=settings),
+        _job(resource, run, labels, parallelism, suspend=suspend, settings=settings, api_token=api_token),
     )
 
 
@@ -121,7 +123,14 @@ def job_changes(existing: Manifest, wanted: Manifest) -> dict[str, Any]:
 
 
 def _job(
-    resource: Resource, run: RunSpec, labels: dict[str, str], *, parallelism: int, suspend: bool, settings: Settings
+    resource: Resource,
+    run: RunSpec,
+    labels: dict[str, str],
+    parallelism: int,
+    *,
+    suspend: bool,
+    settings: Settings,
+    api_token: bool = False,
 ) -> Manifest:
     worker = Worker.model_validate(run.spec.get("worker") or {})
     queue = {key: resource.labels[key] for key in (names.LABEL_QUEUE,) if key in resource.labels}
@@ -143,7 +152,7 @@ def _job(
                     "labels": worker.template.labels | labels,
                     "annotations": worker.template.annotations,
                 },
-                "spec": pod_spec(run, worker, limits_name(run.run), settings),
+                "spec": pod_spec(run, worker, limits_name(run.run), settings, api_token=api_token),
             },
         },
     }
@@ -171,7 +180,8 @@ def _metadata(resource: Resource, name: str, labels: Mapping[str, str]) -> Manif
         "name": name,
         "namespace": resource.namespace,
         "labels": labels,
-        "ownerReferences": [_owner(resource)],
+        # What is made during a deletion is removed by us; the garbage collector of a foreground one would be quicker.
+        "ownerReferences": [] if resource.deleting else [_owner(resource)],
     }
 
 

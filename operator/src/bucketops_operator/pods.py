@@ -41,12 +41,12 @@ class _Mount(NamedTuple):
     path: str
 
 
-def pod_spec(run: RunSpec, worker: Worker, limits: str, settings: Settings) -> Json:
+def pod_spec(run: RunSpec, worker: Worker, limits: str, settings: Settings, *, api_token: bool = False) -> Json:
     """The spec of a run's pods; `limits` names the ConfigMap of live limits. `worker.template` adds to it."""
     template, mounts = worker.template, _mounts(run, limits)
     return {
         "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
+        "automountServiceAccountToken": api_token,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": _POD_SECURITY,
@@ -67,6 +67,11 @@ def pod_spec(run: RunSpec, worker: Worker, limits: str, settings: Settings) -> J
 def secret_names(spec: Mapping[str, Any]) -> list[str]:
     """The Secrets that a spec names by `secretRef`, each once, sorted."""
     return sorted(set(_referenced(spec, "secretRef")))
+
+
+def mounted_secrets(run: RunSpec) -> list[str]:
+    """These, and those that the run itself asks for."""
+    return sorted({*secret_names(run.spec), *run.secrets})
 
 
 def config_map_names(spec: Mapping[str, Any]) -> list[str]:
@@ -112,7 +117,7 @@ def _mounts(run: RunSpec, limits: str) -> list[_Mount]:
                 },
                 f"{names.MOUNT_ROOT}/{names.SECRETS_DIR}/{name}",
             )
-            for number, name in enumerate(secret_names(run.spec))
+            for number, name in enumerate(mounted_secrets(run))
         ),
         *(
             _config_map(

@@ -8,14 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+from bucketops_api.reasons import Reason
 from bucketops_operator.desired import Desired
-from bucketops_operator.executor import Executor, ObservedRun, Resource
-from bucketops_operator.kinds import migration, retention
+from bucketops_operator.errors import NamespaceEndsError
+from bucketops_operator.executor import Event, Executor, ObservedRun, Resource
+from bucketops_operator.kinds import access, migration, retention
 from bucketops_operator.settings import Settings
 
 Machine = Callable[[Resource, Sequence[ObservedRun], datetime, Settings], Desired]
 
-MACHINES: Mapping[str, Machine] = {"S3Migration": migration.desired, "S3Retention": retention.desired}
+MACHINES: Mapping[str, Machine] = {
+    "S3Access": access.desired,
+    "S3Migration": migration.desired,
+    "S3Retention": retention.desired,
+}
 
 
 def reconcile(resource: Resource, executor: Executor, now: datetime, settings: Settings) -> Desired:
@@ -23,11 +29,33 @@ def reconcile(resource: Resource, executor: Executor, now: datetime, settings: S
     observed = executor.observe(resource)
     desired = MACHINES[resource.kind](resource, observed, now, settings)
     executor.remove(resource, {run.run for run in observed} - desired.keep)
-    executor.apply(resource, desired.objects)
+    if desired.held and not resource.held:
+        resource = executor.hold(resource)
+    for change in desired.secrets:
+        executor.change_secret(resource, change)
+    if resource.held and not desired.held:
+        return _released(resource, executor, desired)
+    try:
+        executor.apply(resource, desired.objects)
+    except NamespaceEndsError as error:
+        if not resource.deleting:
+            raise
+        left = Event(Reason.RETAINED, f"{error.message}: nothing can be undone there any more", "Warning")
+        executor.emit(resource, [left])
+        return _released(resource, executor, desired)
     executor.discard(resource, desired.discard)
     if _differs(resource, desired):
         executor.write_status(resource, desired.status)
     executor.emit(resource, desired.events)
+    return desired
+
+
+def _released(resource: Resource, executor: Executor, desired: Desired) -> Desired:
+    """Nothing holds the resource any more; one that was being deleted is gone with that."""
+    if not resource.deleting and _differs(resource, desired):
+        executor.write_status(resource, desired.status)
+    executor.emit(resource, desired.events)
+    executor.release(resource)
     return desired
 
 

@@ -11,7 +11,15 @@ from datetime import timedelta
 import pytest
 
 from bucketops_api.reasons import Reason
-from bucketops_operator.errors import ApiError, Consequence, StalledError, WaitingError, consequence, refusal
+from bucketops_operator.errors import (
+    ApiError,
+    Consequence,
+    NamespaceEndsError,
+    StalledError,
+    WaitingError,
+    consequence,
+    refusal,
+)
 from bucketops_operator.workqueue import Key, Outcome, WorkQueue
 
 ONE, TWO = Key("S3Migration", "shop", "one"), Key("S3Migration", "shop", "two")
@@ -198,7 +206,7 @@ def test_one_event_tells_of_the_first_try_alone() -> None:
         (400, "quantities must match the regular expression", StalledError),
         (403, "cannot create resource jobs", StalledError),
         (403, "jobs.batch is forbidden: exceeded quota: small", WaitingError),
-        (403, "unable to create new content because it is being terminated", WaitingError),
+        (403, "unable to create new content because it is being terminated", NamespaceEndsError),
         (409, "the object has been modified", WaitingError),
         (500, "etcd is away", ApiError),
         (429, "too many requests", ApiError),

@@ -9,6 +9,7 @@ from typing import Literal
 
 from bucketops_api.names import RECORDS_FOLDER
 from bucketops_api.privileges import s3
+from bucketops_api.privileges.parts import Owner, Part
 from bucketops_api.privileges.s3 import Statement, policy
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_api.v1alpha1.migration import Database, MigrationSpec, Reference
@@ -18,7 +19,7 @@ Phase = Literal["preflight", "copy", "sweep", "delete", "audit"]
 _INSPECT = ("s3:GetBucketVersioning", "s3:GetLifecycleConfiguration")
 _WRITE = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging")
 
-__all__ = ["destination_statements", "policy", "records_statements", "source_statements", "sql_grants"]
+__all__ = ["destination_statements", "parts", "policy", "records_statements", "source_statements", "sql_grants"]
 
 
 def source_statements(spec: MigrationSpec, phase: Phase | None = None) -> tuple[Statement, ...]:
@@ -95,3 +96,16 @@ def _table_grant(reference: Reference, role: str) -> str:
 
 def _quoted(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
+
+
+def parts(spec: MigrationSpec, owner: Owner) -> tuple[Part, ...]:
+    """Everything that a migration needs; whose identities are one gives it all of their documents."""
+    kept = records_statements(spec)
+    grants = sql_grants(spec.database, owner.role) if spec.database else ()
+    found = (
+        Part("source", "the identity of spec.source", "policy", policy(*source_statements(spec))),
+        Part("destination", "the identity of spec.destination", "policy", policy(*destination_statements(spec))),
+        Part("records", "the identity of spec.records", "policy", policy(*kept)),
+        Part("database", f"the role {owner.role} in the database", "sql", grants),
+    )
+    return tuple(part for part in found if part.content and part.content != policy())

@@ -1,6 +1,8 @@
 """RBAC rules of the operator, and of the people who work with its resources.
 
-The operator has no verb on Secrets: the kubelet mounts them into the worker pods, which have no API token.
+The operator reads no Secret: the kubelet mounts them into the worker pods, which have no API token. It makes and
+deletes the credentials of S3Access, and keeps such a resource by a finalizer
+until the user that it made is gone.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bucketops_api.v1alpha1 import GROUP, KINDS
+from bucketops_api.v1alpha1 import GROUP, KINDS, S3ACCESS
 
 PolicyRule = dict[str, Any]
 
@@ -21,8 +23,10 @@ def rules(*, cluster: bool = True) -> tuple[PolicyRule, ...]:
     own = (
         _rule([GROUP], _plurals(), READ),
         _rule([GROUP], _plurals("/status"), ("get", "patch", "update")),
+        _rule([GROUP], [S3ACCESS.plural], ("patch",)),
         _rule(["batch"], ["cronjobs", "jobs"], (*READ, "create", "patch", "delete")),
         _rule([""], ["configmaps"], ("get", "create", "patch", "delete")),
+        _rule([""], ["secrets"], ("create", "delete")),
         _rule([""], ["pods"], READ),
         # Why no pod was created (a quota, pod security) stands in Events alone.
         _rule([""], ["events"], ("list", "create", "patch")),

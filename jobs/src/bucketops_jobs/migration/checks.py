@@ -11,6 +11,7 @@ from botocore import exceptions
 from bucketops_api.names import RECORDS_FOLDER
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import DeniedError, ItemError, UnreachableError, UserError
+from bucketops_jobs.migration import rights
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.database import queries as sql
 from bucketops_jobs.migration.journal import Range
@@ -35,6 +36,7 @@ def stores(context: Context) -> Capabilities:
         (context.destination, context.spec.destination.prefix),
     ):
         _look(store, prefix)
+    rights.require(context)
     _two_places(context)
     try:
         found = probe(context.destination, SCRATCH)
@@ -89,8 +91,20 @@ def rows(context: Context) -> None:
         raise UserError(Reason.DATABASE_REFUSED, "the database is a read-only replica: name the primary in the Secret")
     if version < OLDEST_SERVER:
         raise UserError(Reason.DATABASE_REFUSED, "PostgreSQL 13 or newer is needed")
+    if context.spec.database and context.spec.database.max_replication_lag:
+        _statistics(context.rows)
     for table in context.rows.tables:
         _table(context, context.rows, table)
+
+
+def _statistics(rows: Rows) -> None:
+    """Whoever may not read statistics sees no replica's lag, and would take it for none."""
+    if not rows.query("look at the privileges", sql()["statistics"])[0][0]:
+        raise UserError(
+            Reason.ACCESS_DENIED,
+            "this role may not see how far replicas are behind: GRANT pg_read_all_stats to it, or leave "
+            "maxReplicationLag out",
+        )
 
 
 def _table(context: Context, rows: Rows, table: Table) -> None:
@@ -165,10 +179,27 @@ def warnings(context: Context, newest: datetime | None) -> Iterator[str]:
             f"a legacy object was written at {newest.isoformat()}: if the application still writes there, let it write "
             "the new form first"
         )
+    yield from _versioned(context)
+    yield from _unfinished(context.source, context.spec.source.prefix)
     yield from _lifecycle(context.source)
     yield from _lifecycle(context.destination)
     if context.rows is not None:
         yield from _lookalikes(context, context.rows)
+
+
+def _versioned(context: Context) -> Iterator[str]:
+    store = context.source
+    look = store.control.get_bucket_versioning
+    found = store.call("look at the versioning", lambda: look(Bucket=store.bucket))
+    if context.spec.cleanup.policy == "Delete" and found.get("Status") == "Enabled":
+        yield f"{store.bucket} is versioned: a deletion leaves a delete marker, and the versions beneath stay"
+
+
+def _unfinished(store: S3Store, prefix: str) -> Iterator[str]:
+    look = store.control.list_multipart_uploads
+    found = store.call("list the uploads", lambda: look(Bucket=store.bucket, Prefix=prefix, MaxUploads=1))
+    if found.get("Uploads"):
+        yield f"{store.bucket}/{prefix} has unfinished multipart uploads: what they complete to is found by the sweeps"
 
 
 def _lifecycle(store: S3Store) -> Iterator[str]:

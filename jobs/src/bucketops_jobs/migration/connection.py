@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,14 +92,19 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except errors.InsufficientPrivilege as error:
-        raise UserError(
-            Reason.ACCESS_DENIED, f"{what}: {_text(error)}; see docs/privileges.md for the GRANTs"
-        ) from error
+        raise UserError(Reason.ACCESS_DENIED, f"{what}: {_text(error)}: {_remedy(_text(error))}") from error
     except psycopg2.Error as error:
         lost = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
         transient = error.pgcode in _TRANSIENT or (lost and error.pgcode is None)
         locked = error.pgcode == errorcodes.LOCK_NOT_AVAILABLE
         raise DatabaseError(f"{what}: {_text(error)}", transient=transient, locked=locked) from error
+
+
+def _remedy(text: str) -> str:
+    schema = re.search(r"permission denied for schema (\S+)", text)
+    if schema:
+        return f"GRANT USAGE ON SCHEMA {schema[1]} to this role"
+    return "`bucketops policy S3Migration -f FILE --part database` prints the GRANTs"
 
 
 def _text(error: BaseException) -> str:

@@ -23,6 +23,9 @@ SELECT has_column_privilege(to_regclass(%(table)s), %(key)s, 'SELECT')
            AND has_column_privilege(to_regclass(%(table)s), %(column)s, 'SELECT') AS may_select,
        has_column_privilege(to_regclass(%(table)s), %(column)s, 'UPDATE') AS may_update
 
+-- statistics: whether this role may see the lag of replicas
+SELECT pg_has_role('pg_read_all_stats', 'USAGE')
+
 -- server: what kind of server this is
 SELECT current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS replica,
        current_setting('server_version_num')::int AS version

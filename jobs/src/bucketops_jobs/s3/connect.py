@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,31 +22,19 @@ from bucketops_jobs.s3.wire import Calls, place
 
 def connect(ref: BucketRef, root: Path, pace: Pace, *, concurrency: int) -> S3Store:
     """A bucket, nothing of it asked yet; UserError names the Secret or key that is missing."""
-    ca = ca_file(ref.ca_bundle, root) if ref.ca_bundle else None
     caller = identity.session(ref, root)
     signer = identity.provider(caller, ref.bucket)
-    control = _Control(caller, ref, ca)
-    where = place(ref, ref.endpoint or control().meta.endpoint_url)
+    lazy = cache(lambda: control(caller, ref, root))  # its models take a tenth of a second to read
+    where = place(ref, ref.endpoint or lazy().meta.endpoint_url)
+    ca = ca_file(ref.ca_bundle, root) if ref.ca_bundle else None
     wire = Wire(where, caller.region_name, signer, ca, concurrency)
-    return S3Store(ref.bucket, Calls(ref, where), wire, control, pace)
+    return S3Store(ref.bucket, Calls(ref, where), wire, lazy, pace)
 
 
-class _Control:
-    """The boto3 client, made when it is first needed: reading its models takes a tenth of a second."""
-
-    def __init__(self, caller: boto3.session.Session, ref: BucketRef, ca: Path | None) -> None:
-        self._caller, self._ref, self._ca = caller, ref, ca
-        self._client: Any = None
-
-    def __call__(self) -> Any:  # noqa: ANN401 - boto3 has no types
-        if self._client is None:
-            self._client = self._caller.client(
-                "s3",
-                endpoint_url=self._ref.endpoint,
-                verify=str(self._ca) if self._ca else None,
-                config=_config(self._ref),
-            )
-        return self._client
+def control(caller: boto3.session.Session, ref: BucketRef, root: Path) -> Any:  # noqa: ANN401 - boto3 has no types
+    """The boto3 client of a bucket, for rare calls."""
+    verify = str(ca_file(ref.ca_bundle, root)) if ref.ca_bundle else None
+    return caller.client("s3", endpoint_url=ref.endpoint, verify=verify, config=_config(ref))
 
 
 def _config(ref: BucketRef) -> Config:

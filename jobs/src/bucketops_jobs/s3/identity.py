@@ -16,21 +16,28 @@ from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import UserError
 
-_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_KEYS = (names.ACCESS_KEY, names.SECRET_KEY)
 
 
 def session(ref: BucketRef, root: Path) -> boto3.session.Session:
     """The caller of a bucket; UserError names the Secret or key that is missing."""
-    own = botocore.session.Session()
-    own.register_component("data_loader", _models())
-    made = boto3.session.Session(
-        **_credentials(ref, root),
-        region_name=ref.region or own.get_config_variable("region") or "us-east-1",
-        botocore_session=own,
-    )
+    made, own = _session(ref, _credentials(ref, root))
     if ref.assume_role:
         _assume(own, ref)
     return made
+
+
+def session_as(ref: BucketRef, access_key: str, secret_key: str) -> boto3.session.Session:
+    """Somebody else, whose key stands in no mounted Secret; a role is not taken on."""
+    made, _ = _session(ref, {"aws_access_key_id": access_key, "aws_secret_access_key": secret_key})
+    return made
+
+
+def _session(ref: BucketRef, credentials: dict[str, str]) -> tuple[boto3.session.Session, botocore.session.Session]:
+    own = botocore.session.Session()
+    own.register_component("data_loader", _models())
+    region = ref.region or own.get_config_variable("region") or "us-east-1"
+    return boto3.session.Session(**credentials, region_name=region, botocore_session=own), own
 
 
 def provider(caller: boto3.session.Session, bucket: str) -> AwsCredentialsProvider:
@@ -72,7 +79,7 @@ def _credentials(ref: BucketRef, root: Path) -> dict[str, str]:
             f"Secret {name} (bucket {ref.bucket}) {what}: create it with {', '.join(_KEYS)}",
         )
     access, key = (found[name] for name in _KEYS)
-    token = found.get("AWS_SESSION_TOKEN")
+    token = found.get(names.SESSION_TOKEN)
     credentials = {"aws_access_key_id": access, "aws_secret_access_key": key}
     return credentials | ({"aws_session_token": token} if token else {})
 

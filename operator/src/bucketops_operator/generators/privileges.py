@@ -6,11 +6,14 @@ import json
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from bucketops_api.privileges import migration, operator, retention
+from bucketops_api.privileges import access, migration, operator, retention
+from bucketops_api.privileges.parts import Owner, Part
 from bucketops_api.privileges.s3 import Statement
+from bucketops_api.v1alpha1.access import AccessSpec
 from bucketops_api.v1alpha1.migration import Database, MigrationSpec
 from bucketops_api.v1alpha1.retention import RetentionSpec
 from bucketops_operator.generators import NOTICE, Files
+from bucketops_operator.generators.text import to_yaml
 
 PATH = PurePosixPath("docs/privileges.md")
 
@@ -38,6 +41,27 @@ RETENTION = RetentionSpec.model_validate(
         "versions": "All",
     }
 )
+ACCESS = tuple(
+    AccessSpec.model_validate(
+        {
+            "provider": provider,
+            "admin": admin,
+            "user": "user-a",
+            "grants": [
+                {"bucket": "bucket-a", "access": "ReadWrite"},
+                {"bucket": "bucket-b", "prefix": "in/", "access": "ReadOnly"},
+                {"bucket": "bucket-c", "prefix": "drop/", "access": "WriteOnly"},
+            ],
+            "createBuckets": True,
+            "credentialsSecret": {"name": "user-a-s3"},
+        }
+    )
+    for provider, admin in (
+        ("MinIO", {"endpoint": "http://minio:9000", "credentials": {"secretRef": {"name": "minio-admin"}}}),
+        ("AWS", {}),
+    )
+)
+"""The same grants on both providers."""
 
 
 def files() -> Files:
@@ -58,6 +82,7 @@ def page() -> str:
         destination=_json(migration.destination_statements(EXAMPLE)),
         grants=_grants(database) if database else "",
         retention=_json(retention.statements(RETENTION)),
+        access="\n\n".join(map(_access, ACCESS)),
     )
 
 
@@ -77,6 +102,23 @@ def _json(statements: Iterable[Statement]) -> str:
     return json.dumps(migration.policy(*statements), indent=2)
 
 
+def _access(spec: AccessSpec) -> str:
+    """What the user gets and what making it needs, part by part."""
+    found = access.parts(spec, Owner("default", "user-a"))
+    shown = (f"#### {part.name}: {part.about}\n\n```{_LANGUAGE[part.form]}\n{_text(part)}\n```" for part in found)
+    return "\n\n".join((f"### {spec.provider}", *shown))
+
+
+_LANGUAGE = {"policy": "json", "rbac": "yaml", "sql": "sql"}
+
+
+def _text(part: Part) -> str:
+    if part.form == "rbac":
+        documents = [dict(document) for document in part.content if isinstance(document, dict)]
+        return "---\n".join(map(to_yaml, documents)).strip()
+    return json.dumps(part.content, indent=2)
+
+
 def _grants(database: Database) -> str:
     return "\n".join(migration.sql_grants(database, "bucketops"))
 
@@ -87,11 +129,12 @@ _PAGE = """\
 # Privileges
 
 Least privileges, as the code has them: the chart's roles, the users of the tests and this page are made from the same
-data. No policy has `*` as an action, and nobody needs an administrator's key.
+data. No policy has `*` as an action. `bucketops policy KIND -f FILE` prints those of your own resource.
 
 ## The operator
 
-It has no verb on Secrets: it hands their names to the Jobs, and the kubelet mounts them.
+It reads no Secret: it hands their names to the Jobs, and the kubelet mounts them. It creates and deletes the
+credentials that S3Access makes, and patches such a resource for the sake of its finalizer.
 
 {namespaced}
 
@@ -102,7 +145,8 @@ whole cluster also has:
 
 ## The workers
 
-None. Their pods have no API token, run without root and without capabilities, and read mounted files.
+None. Their pods have no API token, run without root and without capabilities, and read mounted files. The one exception
+is S3Access on AWS, whose Jobs put a key into one Secret, by a ServiceAccount that you make: see below.
 
 ## People
 
@@ -157,4 +201,8 @@ What lies above the depth cannot be deleted with these rights: its keys have too
 ```json
 {retention}
 ```
+
+## S3Access
+
+{access}
 """

@@ -38,7 +38,11 @@ def add(commands: Any) -> None:  # noqa: ANN401 - argparse has no public type fo
         "-f", "--file", type=Path, required=True, help="the resource in YAML; its Secrets may stand beside it"
     )
     parser.add_argument(
-        "--secret", action="append", default=[], metavar="NAME=FILE.env", help="a Secret, KEY=VALUE per line"
+        "--secret",
+        action="append",
+        default=[],
+        metavar="NAME=FILE.env",
+        help="a Secret, KEY=VALUE per line; one that S3Access makes is written there",
     )
     parser.add_argument(
         "--in-process", action="store_true", help="workers are threads, so that a debugger's breakpoints hold"
@@ -70,7 +74,8 @@ def run(options: argparse.Namespace) -> int:
 def work(manifest: Manifest, stop: threading.Event, run_worker: RunWorker | None) -> Mapping[str, Any]:
     """Reconcile until the end, the user's turn, or a stop; the last status."""
     with workspace() as root, display.Display(sys.stderr) as shown:
-        local = Local(root, manifest.secrets, config_maps=manifest.config_maps, run_worker=run_worker)
+        secrets, config_maps = manifest.secrets, manifest.config_maps
+        local = Local(root, secrets, config_maps=config_maps, run_worker=run_worker, keep=manifest.keep)
         try:
             return _loop(manifest, local, shown, stop)
         finally:

@@ -57,7 +57,9 @@ class Display:
 
 
 def describe(progress: Mapping[str, Any]) -> str:
-    """Numbers of a progress in words."""
+    """Numbers of a progress in words; some kinds have none."""
+    if not progress:
+        return ""
     parts = [f"{progress.get('objectsDone', 0)} of {progress.get('objectsTotal', 0)} objects"]
     if progress.get("objectsDeleted"):
         parts.append(f"{progress['objectsDeleted']} deleted")
@@ -88,6 +90,14 @@ def _table(status: Status) -> Table:
             table.add_row(f"audit {when}", name, str(amount))
     if report := status.get("report"):
         table.add_row("report", report)
+    _access(table, status)
     for sample in status.get("samples", ()):
         table.add_row(f"{sample['outcome']}", sample["key"], sample.get("message", ""))
     return table
+
+
+def _access(table: Table, status: Status) -> None:
+    for place in status.get("access", ()):
+        for call, expected in place["expected"].items():
+            where = f"{place['bucket']}/{place.get('prefix', '')}"
+            table.add_row(where, call, f"{expected.lower()} {place['seen'][call]}")

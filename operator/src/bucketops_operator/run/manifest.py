@@ -31,6 +31,21 @@ class Manifest:
     resource: Resource
     secrets: Data = field(default_factory=dict)
     config_maps: Data = field(default_factory=dict)
+    made: Mapping[str, Path] = field(default_factory=dict)
+    """Secrets that the run may make, and the files that they go to."""
+
+    def keep(self, name: str, data: Mapping[str, str] | None) -> None:
+        """Write a Secret that was made or changed to its file, which its owner alone may read."""
+        file = self.made.get(name)
+        if file is None:
+            return
+        if data is None:
+            file.unlink(missing_ok=True)
+            return
+        fresh = file.with_name(f".{file.name}.new")
+        fresh.touch(mode=0o600)
+        fresh.write_text("".join(f"{key}={value}\n" for key, value in data.items()))
+        fresh.rename(file)
 
 
 def read(file: Path, env_files: Iterable[str]) -> Manifest:
@@ -39,10 +54,18 @@ def read(file: Path, env_files: Iterable[str]) -> Manifest:
     ours = [document for document in documents if document.get("kind") in KINDS]
     if len(ours) != 1:
         raise ManifestError(f"{file}: write exactly one resource of {', '.join(KINDS)}; found {len(ours)}")
-    secrets = _data(documents, "Secret") | dict(map(_env_file, env_files))
-    found = Manifest(_resource(file, ours[0]), secrets, _data(documents, "ConfigMap"))
+    resource, files = _resource(file, ours[0]), dict(map(_named_file, env_files))
+    made = {name: files.get(name, Path(f"{name}.env")) for name in _made(resource)}
+    given = {name: path for name, path in (files | made).items() if name not in made or path.exists()}
+    secrets = _data(documents, "Secret") | {name: _env_file(name, path) for name, path in given.items()}
+    found = Manifest(resource, secrets, _data(documents, "ConfigMap"), made)
     _require(found)
     return found
+
+
+def resources(file: Path) -> list[Resource]:
+    """All of our resources in a file."""
+    return [_resource(file, document) for document in _documents(file) if document.get("kind") in KINDS]
 
 
 def _documents(file: Path) -> list[dict[str, Any]]:
@@ -91,17 +114,26 @@ def _data(documents: Iterable[Mapping[str, Any]], kind: str) -> dict[str, dict[s
     return found
 
 
-def _env_file(argument: str) -> tuple[str, dict[str, str]]:
-    """NAME=FILE.env, a KEY=VALUE per line, as `kubectl create secret --from-env-file` reads it."""
+def _made(resource: Resource) -> list[str]:
+    """Secrets that a kind makes where they do not exist."""
+    return [resource.spec["credentialsSecret"]["name"]] if "credentialsSecret" in resource.spec else []
+
+
+def _named_file(argument: str) -> tuple[str, Path]:
     name, equals, file = argument.partition("=")
     if not equals:
         raise ManifestError(f"--secret {argument}: write NAME=FILE.env")
+    return name, Path(file)
+
+
+def _env_file(name: str, file: Path) -> dict[str, str]:
+    """A KEY=VALUE per line, as `kubectl create secret --from-env-file` reads it."""
     try:
-        lines = Path(file).read_text().splitlines()
+        lines = file.read_text().splitlines()
     except OSError as error:
-        raise ManifestError(f"--secret {argument}: {error}") from error
+        raise ManifestError(f"--secret {name}={file}: {error}") from error
     pairs = (line.strip().partition("=") for line in lines if line.strip() and not line.strip().startswith("#"))
-    return name, {key.strip(): value for key, _, value in pairs}
+    return {key.strip(): value for key, _, value in pairs}
 
 
 def _require(manifest: Manifest) -> None:

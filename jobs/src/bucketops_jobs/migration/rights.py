@@ -1,0 +1,141 @@
+"""Every right of privileges/migration.py, tried before anything is changed: what is missing is named, all at once.
+
+Nothing is written but scratch keys under `.bucketops/`, and an upload that is begun and aborted. Of an absent key AWS
+says 403 to who may list a part of the bucket alone, which proves nothing; there, a key that exists is asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+from bucketops_api.names import RECORDS_FOLDER
+from bucketops_api.reasons import Reason
+from bucketops_api.v1alpha1.common import BucketRef
+from bucketops_jobs.errors import DeniedError, ItemError, UserError
+from bucketops_jobs.migration.context import Context
+from bucketops_jobs.s3.client import S3Store
+
+log = logging.getLogger(__name__)
+
+
+class Right(NamedTuple):
+    """An action on a resource, and the call that needs it."""
+
+    store: S3Store
+    action: str
+    where: str
+    call: Callable[[], Any]
+
+
+def require(context: Context) -> None:
+    """UserError names every right that is missing."""
+    missing = [f"s3:{right.action} on {right.where}" for right in _rights(context) if _refused(right)]
+    if missing:
+        raise UserError(
+            Reason.ACCESS_DENIED,
+            f"not allowed: {', '.join(dict.fromkeys(missing))}; allow it: `bucketops policy S3Migration -f FILE` "
+            "prints all that each identity needs",
+        )
+
+
+def _refused(right: Right) -> bool:
+    try:
+        right.store.call(f"{right.action} on {right.where}", right.call)
+    except DeniedError:
+        return True
+    except ItemError as error:
+        log.debug("allowed, and answered: %s", error)
+    return False
+
+
+def _rights(context: Context) -> Iterator[Right]:
+    source, destination = context.source, context.destination
+    yield from _folder(source, RECORDS_FOLDER)
+    yield from _folder(destination, RECORDS_FOLDER)
+    kept = context.records.store
+    if isinstance(kept, S3Store) and kept is not destination:
+        yield from _folder(kept, context.records.folder)
+    yield from _inspection(source)
+    yield from _inspection(destination)
+    yield from _source(context)
+    yield from _writing(destination, context.spec.destination)
+    yield from _reading(destination, destination.bucket, context.spec.destination, tags=False)
+    yield from _copying(context)
+
+
+def _folder(store: S3Store, folder: str) -> Iterator[Right]:
+    s3, where = store.control, f"{store.bucket}/{folder}*"
+    key = {"Bucket": store.bucket, "Key": f"{folder}scratch/scratch-{secrets.token_hex(8)}"}
+    yield Right(store, "PutObject", where, lambda: s3.put_object(**key, Body=b"bucketops tries what it may do"))
+    yield Right(store, "GetObject", where, partial(_read, s3, key))
+    yield Right(store, "DeleteObject", where, partial(s3.delete_object, **key))
+
+
+def _inspection(store: S3Store) -> Iterator[Right]:
+    s3, bucket = store.control, store.bucket
+    yield Right(store, "GetBucketVersioning", bucket, lambda: s3.get_bucket_versioning(Bucket=bucket))
+    look = s3.get_bucket_lifecycle_configuration
+    yield Right(store, "GetLifecycleConfiguration", bucket, lambda: look(Bucket=bucket))
+
+
+def _source(context: Context) -> Iterator[Right]:
+    store, ref = context.source, context.spec.source
+    s3, where = store.control, f"{ref.bucket}/{ref.prefix}*"
+    uploads = {"Bucket": ref.bucket, "Prefix": ref.prefix, "MaxUploads": 1}
+    yield Right(store, "ListBucketMultipartUploads", ref.bucket, partial(s3.list_multipart_uploads, **uploads))
+    yield from _reading(store, ref.bucket, ref)
+    if context.spec.cleanup.policy == "Delete":
+        absent = f"{ref.prefix}{RECORDS_FOLDER}scratch-{secrets.token_hex(8)}"
+        yield Right(store, "DeleteObject", where, lambda: s3.delete_object(Bucket=ref.bucket, Key=absent))
+
+
+def _reading(
+    store: S3Store, bucket: str, ref: BucketRef, reader: S3Store | None = None, *, tags: bool = True
+) -> Iterator[Right]:
+    """Reading of what is there, by `reader`; where nothing is, only servers other than AWS tell by an absent key."""
+    there = next(store.list_objects(ref.prefix), None)
+    if there is None and ref.endpoint is None:
+        return
+    by = reader or store
+    key = {"Bucket": bucket, "Key": there.key if there else f"{ref.prefix}{RECORDS_FOLDER}scratch"}
+    where = f"{bucket}/{ref.prefix}*"
+    yield Right(by, "GetObject", where, partial(_read, by.control, key, Range="bytes=0-0"))
+    if tags:
+        yield Right(by, "GetObjectTagging", where, lambda: by.control.get_object_tagging(**key))
+
+
+def _read(s3: Any, key: dict[str, str], **more: str) -> None:  # noqa: ANN401 - boto3 has no types
+    s3.get_object(**key, **more)["Body"].close()
+
+
+def _copying(context: Context) -> Iterator[Right]:
+    """The destination's identity signs copies that the server makes, and so reads the source."""
+    if context.same_server:
+        yield from _reading(context.source, context.source.bucket, context.spec.source, context.destination)
+
+
+def _writing(store: S3Store, ref: BucketRef) -> Iterator[Right]:
+    """The destination's identity deletes nothing there, so it begins an upload and aborts it; nothing appears."""
+    s3, where = store.control, f"{ref.bucket}/{ref.prefix}*"
+    key = {"Bucket": ref.bucket, "Key": f"{ref.prefix}{RECORDS_FOLDER}scratch-{secrets.token_hex(8)}"}
+    begun: dict[str, str] = {}
+
+    def begin() -> None:
+        begun["UploadId"] = s3.create_multipart_upload(**key)["UploadId"]
+
+    def tag() -> None:
+        """AWS asks for this right when a tagged object is begun, other servers when one is tagged."""
+        if ref.endpoint is not None:
+            s3.put_object_tagging(**key, Tagging={"TagSet": [{"Key": "scratch", "Value": "bucketops"}]})
+            return
+        tagged = s3.create_multipart_upload(**key, Tagging="scratch=bucketops")
+        s3.abort_multipart_upload(**key, UploadId=tagged["UploadId"])
+
+    yield Right(store, "PutObject", where, begin)
+    if begun:
+        yield Right(store, "AbortMultipartUpload", where, lambda: s3.abort_multipart_upload(**key, **begun))
+    yield Right(store, "PutObjectTagging", where, tag)

@@ -1,0 +1,118 @@
+"""`bucketops policy`: the least privileges that a resource needs, in the form that the next program takes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from bucketops_api import names
+from bucketops_api.privileges.parts import Owner, Part
+from bucketops_api.privileges.registry import PRIVILEGES
+from bucketops_api.v1alpha1 import KINDS
+from bucketops_operator.executor import Resource
+from bucketops_operator.run.manifest import ManifestError, resources
+
+HELP = "print the least privileges that a resource needs: S3 policies by identity, SQL grants, RBAC"
+EPILOG = """with --part, the bare document for the next program:
+  bucketops policy S3Migration -f avatars.yaml --part source > p.json && mc admin policy create s3 avatars p.json
+  bucketops policy S3Migration -f avatars.yaml --part database --role avatars | psql
+  bucketops policy S3Access -f user.yaml --part rbac | kubectl apply -f -"""
+
+
+def add(commands: Any) -> None:  # noqa: ANN401 - argparse has no public type for it
+    """Add `policy` to the subcommands."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = commands.add_parser("policy", help=HELP, description=HELP, epilog=EPILOG, formatter_class=formatter)
+    parser.add_argument("kind", choices=sorted(PRIVILEGES), metavar="KIND", help=" or ".join(sorted(PRIVILEGES)))
+    parser.add_argument("-f", "--file", type=Path, required=True, help="the resource in YAML")
+    parser.add_argument("--name", default="", help="which resource, where the file has several of the kind")
+    parser.add_argument(
+        "--part", default="", help="one part alone: source, destination, database, user, admin, rbac, …"
+    )
+    parser.add_argument("--role", default="bucketops", help="the role in the database (default: %(default)s)")
+    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="", help="table; --part: its own")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read the file, print the privileges."""
+    try:
+        resource = _resource(options)
+        found = _parts(resource, options)
+    except ManifestError as error:
+        sys.stderr.write(f"{error}\n")
+        return names.EXIT_USER
+    if options.part and not options.output:
+        sys.stdout.write(native(found[0]))
+    elif options.output in {"json", "yaml"}:
+        sys.stdout.write(_dumped(found, options.output, bare=bool(options.part)))
+    else:
+        _show(resource, found)
+    return names.EXIT_DONE
+
+
+def _resource(options: argparse.Namespace) -> Resource:
+    fitting = [r for r in resources(options.file) if r.kind == options.kind and options.name in {"", r.name}]
+    if len(fitting) != 1:
+        there = ", ".join(r.name for r in fitting) or "none"
+        raise ManifestError(f"{options.file}: {options.kind} that fit: {there}; name one with --name")
+    return fitting[0]
+
+
+def _parts(resource: Resource, options: argparse.Namespace) -> Sequence[Part]:
+    spec = KINDS[resource.kind].spec.model_validate(resource.spec)
+    owner = Owner(resource.namespace, resource.name, options.role)
+    found = PRIVILEGES[resource.kind](spec, owner)
+    chosen = [part for part in found if options.part in {"", part.name}]
+    if not chosen:
+        raise ManifestError(f"--part {options.part}: this resource needs {', '.join(part.name for part in found)}")
+    return chosen
+
+
+def native(part: Part) -> str:
+    """A part as the program that it is for reads it: JSON for policies, SQL, YAML for kubectl."""
+    if part.form == "sql":
+        return "".join(f"{line}\n" for line in part.content)
+    if part.form == "rbac":
+        return yaml.safe_dump_all(part.content, sort_keys=False, explicit_start=True)
+    return json.dumps(part.content, indent=2) + "\n"
+
+
+def _dumped(parts: Sequence[Part], form: str, *, bare: bool) -> str:
+    whole: Any = parts[0].content if bare else {part.name: part.content for part in parts}
+    plain = json.loads(json.dumps(whole))
+    return json.dumps(plain, indent=2) + "\n" if form == "json" else yaml.safe_dump(plain, sort_keys=False)
+
+
+def _show(resource: Resource, parts: Sequence[Part]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{resource.kind} {resource.namespace}/{resource.name}")
+    for part in parts:
+        console.print(f"\n{part.name}: {part.about}")
+        table = Table(box=None, show_header=False, padding=(0, 2))
+        for row in _rows(part):
+            table.add_row("", *row)
+        console.print(table)
+
+
+def _rows(part: Part) -> Sequence[tuple[str, str]]:
+    """Who reads a table wants actions and resources; the rest stands in the document."""
+    content: Any = part.content
+    if part.form == "sql":
+        return [(line, "") for line in content]
+    if part.form == "rbac":
+        return [
+            (o["kind"], f"{o['metadata']['name']} {json.dumps(o['rules']) if 'rules' in o else ''}") for o in content
+        ]
+    return [
+        (", ".join(s["Action"]) + (" (denied)" if s["Effect"] == "Deny" else ""), ", ".join(s.get("Resource", ["*"])))
+        for s in content["Statement"]
+    ]

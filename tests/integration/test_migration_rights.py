@@ -1,0 +1,112 @@
+"""Least privileges of a migration: it passes with exactly these, and each one that is missing is named beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from bucketops_api.privileges import migration
+from bucketops_api.privileges.s3 import policy
+from bucketops_api.v1alpha1.migration import MigrationSpec
+from support.access import ROOT
+from support.driver import condition, message, reason
+from support.identities import forbid, store_user
+
+PLACES: dict[str, Any] = {
+    "source": {"bucket": "legacy", "prefix": "image/"},
+    "destination": {"bucket": "production", "prefix": "avatar/"},
+    "cleanup": {"policy": "Delete"},
+}
+
+
+def rights(part: Any) -> Iterable[tuple[str, str]]:
+    """Each action on each resource, as the privileges module has them."""
+    for statement in part(MigrationSpec.model_validate(PLACES)):
+        for action in statement["Action"]:
+            for resource in statement["Resource"]:
+                yield action, resource.removeprefix("arn:aws:s3:::")
+
+
+S3_RIGHTS = [
+    ("source-s3", *right) for right in rights(migration.source_statements)
+] + [("destination-s3", *right) for right in rights(migration.destination_statements)]  # fmt: skip
+
+
+def identities(lab: Any, spec: dict[str, Any]) -> dict[str, Any]:
+    """One user for the source and another for the destination, each with its own statements alone."""
+    model = MigrationSpec.model_validate(spec)
+    lab.secrets(spec)  # the grants in the database
+    return {
+        "source-s3": store_user(lab.endpoint, ROOT, policy(*migration.source_statements(model))),
+        "destination-s3": store_user(lab.endpoint, ROOT, policy(*migration.destination_statements(model))),
+    }
+
+
+def two_identities(lab: Any) -> dict[str, Any]:
+    spec: dict[str, Any] = lab.spec()
+    spec["source"]["credentials"] = {"secretRef": {"name": "source-s3"}}
+    spec["destination"] = spec["destination"] | {"credentials": {"secretRef": {"name": "destination-s3"}}}
+    return spec
+
+
+def drive(lab: Any, spec: dict[str, Any], users: dict[str, Any]) -> Any:
+    return lab.drive(spec, secrets={name: user.secret() for name, user in users.items()})
+
+
+def test_the_run_passes_with_exactly_these_rights(lab: Any) -> None:
+    lab.world.seed(legacy=range(1, 13), modern=range(20, 23))
+    spec = two_identities(lab)
+    status = drive(lab, spec, identities(lab, spec)).finish()
+    assert condition(status, "Complete"), message(status, "Ready")
+    assert status["outcomes"]["moved"] == 12
+
+
+@pytest.mark.parametrize(("identity", "action", "resource"), S3_RIGHTS, ids=lambda value: value)
+def test_a_missing_right_is_named_before_anything_is_changed(
+    lab: Any, identity: str, action: str, resource: str
+) -> None:
+    world = lab.world
+    world.seed(legacy=range(1, 4), modern=range(20, 22))
+    where = resource.replace("legacy", world.source).replace("production", world.destination)
+    before = (world.keys(world.source), world.keys(world.destination), world.paths())
+    spec = two_identities(lab)
+    users = identities(lab, spec)
+    forbid(lab.endpoint, ROOT, users[identity], action, where)
+    status = drive(lab, spec, users).finish()
+    assert [run["phase"] for run in status["runs"]] == ["preflight"]
+    assert reason(status, "Stalled") == "AccessDenied"
+    assert action in message(status, "Stalled")
+    assert where.partition("/")[0] in message(status, "Stalled")
+    assert (world.keys(world.source), world.keys(world.destination), world.paths()) == before
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("REVOKE USAGE ON SCHEMA private FROM {role}", "USAGE"),
+        ("REVOKE SELECT (id) ON private.avatars FROM {role}", "GRANT SELECT (id, path)"),
+        ("REVOKE SELECT (path) ON private.avatars FROM {role}", "GRANT SELECT (id, path)"),
+        ("REVOKE UPDATE (path) ON private.avatars FROM {role}", "GRANT UPDATE (path)"),
+        ("REVOKE pg_read_all_stats FROM {role}", "pg_read_all_stats"),
+    ],
+    ids=["usage", "select-key", "select-path", "update", "statistics"],
+)
+def test_a_missing_grant_is_named_before_anything_is_changed(lab: Any, statement: str, words: str) -> None:
+    world = lab.world
+    world.seed(legacy=range(1, 4))
+    world.sql("CREATE SCHEMA private; ALTER TABLE avatars SET SCHEMA private")
+    spec = lab.spec()
+    spec["database"] = spec["database"] | {
+        "references": [{"schema": "private", "table": "avatars", "key": "id", "column": "path"}],
+        "maxReplicationLag": "10s",
+    }
+    driver = lab.drive(spec)
+    world.sql(statement.format(role=lab.database["PGUSER"]))
+    before = world.keys(world.source), world.keys(world.destination)
+    status = driver.finish()
+    assert [run["phase"] for run in status["runs"]] == ["preflight"]
+    assert condition(status, "Stalled"), status
+    assert words in message(status, "Stalled")
+    assert (world.keys(world.source), world.keys(world.destination)) == before
