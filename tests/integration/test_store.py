@@ -116,17 +116,6 @@ def test_records_are_in_no_listing(store: Store) -> None:
     assert list(store.keys(".bucketops/")) == []
 
 
-def test_folders_are_whole_segments_each_once_on_any_page(store: Store) -> None:
-    many = [f"d{number:04}" for number in range(1100)]
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda name: put(store, f"many/{name}/a"), many))
-    put(store, "index.html", "deploy1/a", "deploy1/b/c", "deploy10/a", "deploy1-x/a", "été 1/a", ".bucketops/a/b")
-    assert list(store.folders("")) == ["deploy1-x", "deploy1", "deploy10", "many", "été 1"]
-    assert list(store.folders("deploy1/")) == ["b"]
-    assert list(store.folders("many/")) == many
-    assert list(store.folders("nothing/")) == []
-
-
 def test_an_absent_object_is_none_or_not_found(store: Store) -> None:
     assert store.head("absent") is None
     with pytest.raises(NotFoundError):

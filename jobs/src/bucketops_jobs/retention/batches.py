@@ -13,8 +13,7 @@ from bucketops_api import counts
 from bucketops_jobs.errors import StoppedError, TransientError
 from bucketops_jobs.retention.context import Context
 from bucketops_jobs.retention.folders import Outcome
-from bucketops_jobs.retention.places import DELETE_BATCH, Remaining
-from bucketops_jobs.s3.store import Object
+from bucketops_jobs.retention.places import DELETE_BATCH, Entry, Remaining
 
 ATTEMPTS = 5
 FIRST_PAUSE = 0.2  # seconds
@@ -39,7 +38,7 @@ class Batches:
     ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def delete(self, entries: Iterable[Object]) -> int:
+    def delete(self, entries: Iterable[Entry]) -> int:
         """Delete all of them and answer how many remain. An error of the store or of `entries` comes at the end."""
         futures: list[Future[int]] = []
         try:
@@ -52,15 +51,15 @@ class Batches:
             raise error
         return sum(future.result() for future in futures)
 
-    def _submit(self, batch: Sequence[Object]) -> Future[int]:
+    def _submit(self, batch: Sequence[Entry]) -> Future[int]:
         self._free.acquire()
         future = self._pool.submit(self._batch, batch)
         future.add_done_callback(lambda _: self._free.release())
         return future
 
-    def _batch(self, batch: Sequence[Object]) -> int:
+    def _batch(self, batch: Sequence[Entry]) -> int:
         """Only what the store failed on is tried again; what it refuses is not."""
-        refused: list[tuple[Object, Exception]] = []
+        refused: list[tuple[Entry, Exception]] = []
         for attempt in itertools.count(1):
             remaining = self._context.place.delete(batch)
             self._count(batch, remaining)
@@ -77,7 +76,7 @@ class Batches:
         self._context.tally.add("objectsFailed", len(refused))
         return len(refused)
 
-    def _count(self, batch: Sequence[Object], remaining: Remaining) -> None:
+    def _count(self, batch: Sequence[Entry], remaining: Remaining) -> None:
         left = {id(entry) for entry, _ in remaining}
         gone = [entry for entry in batch if id(entry) not in left]
         self._context.tally.add(counts.DELETED, len(gone))
@@ -86,7 +85,7 @@ class Batches:
             self._context.tally.add("bytesFreed", sum(entry.size for entry in gone))
 
 
-def _batched(entries: Iterable[Object]) -> Iterator[Sequence[Object]]:
+def _batched(entries: Iterable[Entry]) -> Iterator[Sequence[Entry]]:
     iterator = iter(entries)
     while batch := list(itertools.islice(iterator, DELETE_BATCH)):
         yield batch

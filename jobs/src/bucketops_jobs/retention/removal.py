@@ -15,7 +15,7 @@ from bucketops_jobs.retention.batches import Batches
 from bucketops_jobs.retention.context import Context
 from bucketops_jobs.retention.folders import Folder, Outcome, Verdict
 from bucketops_jobs.retention.journal import Journal
-from bucketops_jobs.s3.store import Object
+from bucketops_jobs.retention.places import Entry
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,8 @@ class Look:
     objects: int = 0
     received: bool = False
     """Something was written to it after the plan."""
-    first: list[Object] = field(default_factory=list)
-    rest: list[Object] = field(default_factory=list)
+    first: list[Entry] = field(default_factory=list)
+    rest: list[Entry] = field(default_factory=list)
 
     @property
     def whole(self) -> bool:
@@ -122,7 +122,7 @@ class Removal:
         failed += self._batches.delete(rest)
         return failed or self._left(folder)
 
-    def _again(self, folder: Folder, sent: Iterable[object]) -> Iterator[Object]:
+    def _again(self, folder: Folder, sent: Iterable[object]) -> Iterator[Entry]:
         """A large folder, listed while its batches are on their way."""
         for number, entry in enumerate(self._context.place.entries(folder.path), start=1):
             if _is_news(entry, folder, number):
@@ -145,6 +145,6 @@ def is_entry_point(key: str) -> bool:
     return key.rpartition("/")[2] in ENTRY_POINTS
 
 
-def _is_news(entry: Object, folder: Folder, number: int) -> bool:
+def _is_news(entry: Entry, folder: Folder, number: int) -> bool:
     """Newer than all that the plan saw, or one more than it saw."""
     return entry.modified > folder.newest or number > folder.objects

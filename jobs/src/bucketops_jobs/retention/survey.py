@@ -14,12 +14,13 @@ from bucketops_jobs.errors import NotFoundError, UserError
 from bucketops_jobs.retention.context import Context
 from bucketops_jobs.retention.folders import Folder
 from bucketops_jobs.retention.journal import Journal
-from bucketops_jobs.retention.places import is_live
+from bucketops_jobs.retention.places import Entry, is_live
 from bucketops_jobs.retention.references import named
 from bucketops_jobs.s3.filters import any_of
-from bucketops_jobs.s3.store import Object
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+GZIP = b"\x1f\x8b"
+"""How every gzip file begins, and no text in UTF-8: https://www.rfc-editor.org/rfc/rfc1952#page-6."""
 LONGEST_REFERENCE = 16 * 2**20
 """Bytes of an object that names live folders."""
 
@@ -63,7 +64,7 @@ class Count:
         self._marker: datetime | None = None
         self._pinned = self._current = False
 
-    def add(self, entry: Object) -> None:
+    def add(self, entry: Entry) -> None:
         """Take one more entry in."""
         self.objects += 1
         self.bytes += entry.size
@@ -133,7 +134,7 @@ def _text(context: Context, key: str) -> str:
     if len(data) > LONGEST_REFERENCE:
         raise UserError(Reason.REFERENCE_INVALID, f"{problem} is larger than 16 MiB, so nothing is deleted")
     try:
-        if content.headers.get("ContentEncoding") == "gzip":
+        if data.startswith(GZIP):
             data = gzip.decompress(data)
         return data.removeprefix(codecs.BOM_UTF8).decode()
     except (ValueError, OSError, EOFError) as error:

@@ -40,11 +40,6 @@ class S3Store:
         """The boto3 client, for rare calls of the control plane."""
         return self._client
 
-    @property
-    def payer(self) -> Mapping[str, str]:
-        """What every request to the bucket says about who pays."""
-        return self._payer
-
     def close(self) -> None:
         """Give back all connections."""
         self._client.close()
@@ -73,23 +68,15 @@ class S3Store:
             if not is_record(entry.key):
                 yield entry
 
-    def folders(self, prefix: str) -> Iterator[str]:
-        for page in self._raw_pages(prefix, {}, {"Delimiter": "/"}):
-            found = (row["Prefix"] for row in page.get("CommonPrefixes", []))
-            yield from (key.removeprefix(prefix).removesuffix("/") for key in found if not is_record(key))
-
     def _pages(self, prefix: str, after: str) -> Iterator[list[Object]]:
-        for page in self._raw_pages(prefix, {"StartAfter": after} if after else {}, {}):
+        """Start-after opens a listing, the token goes on: never both (versitygw lets start-after win)."""
+        where = {"StartAfter": after} if after else {}
+        while True:
+            page = self._page(prefix, where)
             yield [
                 Object(row["Key"], row["ETag"].strip('"'), row["Size"], row["LastModified"])
                 for row in page.get("Contents", [])
             ]
-
-    def _raw_pages(self, prefix: str, where: Mapping[str, Any], how: Mapping[str, Any]) -> Iterator[Any]:
-        """Start-after opens a listing, the token goes on: never both (versitygw lets start-after win)."""
-        while True:
-            page = self._page(prefix, {**where, **how})
-            yield page
             if not page.get("IsTruncated"):
                 return
             if not page.get("NextContinuationToken"):

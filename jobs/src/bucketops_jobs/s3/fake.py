@@ -69,10 +69,6 @@ class FakeStore:
             found = sorted((key for key in self._objects if key.startswith(prefix)), key=str.encode)
         yield from found
 
-    def folders(self, prefix: str) -> Iterator[str]:
-        below = (key.removeprefix(prefix).partition("/") for key in self.keys(prefix))
-        yield from dict.fromkeys(name for name, slash, _ in below if slash and not is_record(f"{name}/"))
-
     def head(self, key: str) -> Object | None:
         kept = self._objects.get(key)
         return kept.entry if kept else None
