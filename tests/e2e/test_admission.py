@@ -22,6 +22,16 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("shards that are no number", {"worker": {"shards": "many"}}, "write auto or a number"),
 ]
 
+WRONG_RETENTIONS: list[tuple[str, dict[str, Any], str]] = [
+    ("a prefix within a segment", {"bucket": {"prefix": "web"}}, "end the prefix with '/'"),
+    ("nothing kept", {"keep": {"last": 0}}, "greater than or equal to 1"),
+    ("an age by name without a pattern", {"folders": {"age": "name"}}, "write a namePattern with one group"),
+    ("an age by marker without a key", {"folders": {"age": "marker"}}, "write the markerKey"),
+    ("half a hash", {"approvePlan": "abc"}, "write a whole planHash"),
+    ("a schedule in words", {"schedule": "every night"}, "write a cron expression of five fields"),
+    ("a zone that is none", {"timeZone": "+01:00"}, "write a time zone of the IANA database"),
+]
+
 
 def merged(base: Any, change: Any) -> Any:
     if isinstance(base, list) and isinstance(change, list):
@@ -35,7 +45,18 @@ def merged(base: Any, change: Any) -> Any:
 def test_an_invalid_resource_is_refused_with_words_that_help(
     cluster: Cluster, change: dict[str, Any], words: str
 ) -> None:
-    manifest = copy.deepcopy(example("s3migration"))
+    refuses(cluster, "s3migration", change, words)
+
+
+@pytest.mark.parametrize(("change", "words"), [w[1:] for w in WRONG_RETENTIONS], ids=[w[0] for w in WRONG_RETENTIONS])
+def test_an_invalid_retention_is_refused_with_words_that_help(
+    cluster: Cluster, change: dict[str, Any], words: str
+) -> None:
+    refuses(cluster, "s3retention", change, words)
+
+
+def refuses(cluster: Cluster, kind: str, change: dict[str, Any], words: str) -> None:
+    manifest = copy.deepcopy(example(kind))
     manifest["metadata"]["name"] = "wrong"
     manifest["spec"] = merged(manifest["spec"], change)
     with pytest.raises(RuntimeError, match=words):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -120,6 +121,14 @@ def test_what_is_pinned_marked_or_referenced_stays(deployments: Deployments, ret
     rules = {name: line["rule"] for name, line in deployments.report(result.facts["report"]).items()}
     assert rules["release-1"] == "name release-*"
     assert (rules["marked"], rules["live"]) == ("marker .keep", "referenced by latest.json")
+
+
+def test_a_gzipped_reference_is_read(deployments: Deployments, retain: Retainer) -> None:
+    for name in ("a", "b", "c"):
+        deployments.deploy(name, days=90)
+    deployments.put("latest.json", body=gzip.compress(b"/a/"))
+    retain(keep={"last": 1, "referencedBy": ["latest.json"]})
+    assert deployments.folders() == {"a", "c"}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,14 @@ STATUS = {
 }
 
 
+def shown_on(master: int, end: str) -> str:
+    """All that was written to a terminal, which hands it on in pieces, up to a last word."""
+    seen = b""
+    while end.encode() not in seen:
+        seen += os.read(master, 1 << 16)
+    return seen.decode()
+
+
 def test_a_terminal_shows_a_bar_with_percent_rate_and_eta(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "160")
@@ -26,7 +34,7 @@ def test_a_terminal_shows_a_bar_with_percent_rate_and_eta(monkeypatch: pytest.Mo
             shown.show(STATUS)
             shown.say("Copying: run avatars-2-copy has started")
         terminal.flush()
-        seen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", os.read(master, 1 << 16).decode())
+        seen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown_on(master, "has started"))
     os.close(master)
     assert re.search(r"Copying +━+.* 42% 420 of 1000 objects, 60/s, 10 s left", seen), seen
     assert "run avatars-2-copy has started" in seen

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bucketops_api.privileges import access, migration
+from bucketops_api.privileges import access, migration, retention
 from bucketops_api.privileges.parts import Owner, Part
 
 PRIVILEGES: Mapping[str, Callable[[Any, Owner], tuple[Part, ...]]] = {
     "S3Migration": migration.parts,
     "S3Access": access.parts,
+    "S3Retention": retention.parts,
 }

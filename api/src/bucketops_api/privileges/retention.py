@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bucketops_api.names import RECORDS_FOLDER
 from bucketops_api.privileges import s3
+from bucketops_api.privileges.parts import Owner, Part
 from bucketops_api.privileges.s3 import Statement, policy
 from bucketops_api.v1alpha1.retention import RetentionSpec
 
-__all__ = ["policy", "statements"]
+__all__ = ["parts", "policy", "statements"]
 
 
 def statements(spec: RetentionSpec) -> tuple[Statement, ...]:
@@ -22,6 +23,11 @@ def statements(spec: RetentionSpec) -> tuple[Statement, ...]:
         s3.records("Records", ref),
         *s3.encryption("RecordsKey", ref),
     )
+
+
+def parts(spec: RetentionSpec, _owner: Owner) -> tuple[Part, ...]:
+    """Everything that a retention needs: the rights of its one identity."""
+    return (Part("bucket", "the identity of spec.bucket", "policy", policy(*statements(spec))),)
 
 
 def _versions(spec: RetentionSpec) -> tuple[Statement, ...]:

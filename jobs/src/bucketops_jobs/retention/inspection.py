@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import DeniedError, ItemError, UnreachableError, UserError
 from bucketops_jobs.retention.context import Context
+from bucketops_jobs.retention.places import payer
 
 MOST_SKEW = timedelta(minutes=5)
 """Between our clock and the store's: one of them is wrong, and so may be every age."""
@@ -47,7 +48,9 @@ def server_time(context: Context) -> datetime:
     try:
         answer = store.call(
             f"list {prefix!r}",
-            lambda: store.control.list_objects_v2(Bucket=store.bucket, Prefix=prefix, MaxKeys=1, **store.payer),
+            lambda: store.control.list_objects_v2(
+                Bucket=store.bucket, Prefix=prefix, MaxKeys=1, **payer(context.spec.bucket)
+            ),
         )
     except UnreachableError as error:
         raise UserError(Reason.ENDPOINT_UNREACHABLE, f"{error}: mend the endpoint, or start the server") from error

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol, TypeAlias
 
+from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.s3 import failures
 from bucketops_jobs.s3.client import DELETE_BATCH, S3Store
 from bucketops_jobs.s3.listing import is_record
-from bucketops_jobs.s3.store import Object, Store
+from bucketops_jobs.s3.store import Object
 
 
-class Version(NamedTuple):
-    """One version of an object, or a delete marker: its first fields are those of an Object."""
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of an object, or a delete marker; the first four are those of an Object."""
 
     key: str
     etag: str
@@ -22,17 +25,18 @@ class Version(NamedTuple):
     version: str
     live: bool
     """The one that a reader gets."""
-    marker: bool = False
 
 
-Entry = Object | Version
-Remaining = Sequence[tuple[Entry, Exception]]
-"""What a deletion left behind, with why."""
+Entry: TypeAlias = Object | Version
 
 
 def is_live(entry: Entry) -> bool:
     """Whether a reader of the bucket can get this entry."""
     return not isinstance(entry, Version) or entry.live
+
+
+Remaining: TypeAlias = Sequence[tuple[Entry, Exception]]
+"""What a deletion left behind, with why."""
 
 
 class Place(Protocol):
@@ -51,13 +55,29 @@ class Place(Protocol):
 class Current:
     """Objects as every reader sees them."""
 
-    def __init__(self, store: Store, prefix: str) -> None:
-        self._store, self._prefix = store, prefix
+    def __init__(self, store: S3Store, ref: BucketRef) -> None:
+        self._store, self._prefix, self._payer = store, ref.prefix, payer(ref)
 
     def folders(self, path: str) -> list[str]:
-        return _below(path, self._store.folders(self._prefix + _slashed(path)))
+        prefix = self._prefix + _slashed(path)
+        return _folders(path, prefix, self._pages(prefix))
 
-    def entries(self, path: str) -> Iterator[Object]:
+    def _pages(self, prefix: str) -> Iterator[Any]:
+        """Listings by segment are few; boto3 is fast enough for them."""
+        where: dict[str, str] = {"Delimiter": "/"}
+        while True:
+            page = self._store.call(
+                f"list folders below {prefix!r}",
+                lambda where=where: self._store.control.list_objects_v2(  # type: ignore[misc]
+                    Bucket=self._store.bucket, Prefix=prefix, **where, **self._payer
+                ),
+            )
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            where = {"Delimiter": "/", "ContinuationToken": page["NextContinuationToken"]}
+
+    def entries(self, path: str) -> Iterator[Entry]:
         return self._store.list_objects(self._prefix + _slashed(path))
 
     def delete(self, entries: Sequence[Entry]) -> Remaining:
@@ -69,15 +89,12 @@ class Current:
 class Versions:
     """All versions of a versioned bucket. https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html."""
 
-    def __init__(self, store: S3Store, prefix: str) -> None:
-        self._store, self._prefix = store, prefix
+    def __init__(self, store: S3Store, ref: BucketRef) -> None:
+        self._store, self._prefix, self._payer = store, ref.prefix, payer(ref)
 
     def folders(self, path: str) -> list[str]:
         prefix = self._prefix + _slashed(path)
-        pages = self._pages(prefix, {"Delimiter": "/"})
-        found = (row["Prefix"] for page in pages for row in page.get("CommonPrefixes", []))
-        names = (key.removeprefix(prefix).removesuffix("/") for key in found if not is_record(key))
-        return _below(path, names)
+        return _folders(path, prefix, self._pages(prefix, {"Delimiter": "/"}))
 
     def entries(self, path: str) -> Iterator[Entry]:
         for page in self._pages(self._prefix + _slashed(path), {}):
@@ -86,7 +103,7 @@ class Versions:
                     yield _version(row, live=row["IsLatest"])
             for row in page.get("DeleteMarkers", []):
                 if not is_record(row["Key"]):
-                    yield _version(row, live=False, marker=True)
+                    yield _version(row, live=False)
 
     def delete(self, entries: Sequence[Entry]) -> Remaining:
         versions = {(entry.key, entry.version): entry for entry in entries if isinstance(entry, Version)}
@@ -94,7 +111,7 @@ class Versions:
         answer = self._store.call(
             f"delete {len(objects)} versions",
             lambda: self._store.control.delete_objects(
-                Bucket=self._store.bucket, Delete={"Objects": objects, "Quiet": True}, **self._store.payer
+                Bucket=self._store.bucket, Delete={"Objects": objects, "Quiet": True}, **self._payer
             ),
         )
         return [(versions[e["Key"], e["VersionId"]], failures.of_key(e)) for e in answer.get("Errors", [])]
@@ -105,7 +122,7 @@ class Versions:
             page = self._store.call(
                 f"list versions below {prefix!r}",
                 lambda where=where: self._store.control.list_object_versions(  # type: ignore[misc]
-                    Bucket=self._store.bucket, Prefix=prefix, **where, **how, **self._store.payer
+                    Bucket=self._store.bucket, Prefix=prefix, **where, **how, **self._payer
                 ),
             )
             yield page
@@ -114,17 +131,25 @@ class Versions:
             where = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page.get("NextVersionIdMarker", "")}
 
 
-def _version(row: Mapping[str, Any], *, live: bool, marker: bool = False) -> Version:
+def payer(ref: BucketRef) -> Mapping[str, str]:
+    """What every request to the bucket says about who pays."""
+    return {"RequestPayer": "requester"} if ref.request_payer else {}
+
+
+def _version(row: Mapping[str, Any], *, live: bool) -> Version:
+    """A delete marker has neither an ETag nor a size."""
     etag, size = row.get("ETag", "").strip('"'), row.get("Size", 0)
-    return Version(row["Key"], etag, size, row["LastModified"], row["VersionId"], live, marker)
+    return Version(row["Key"], etag, size, row["LastModified"], row["VersionId"], live)
 
 
 def _slashed(path: str) -> str:
     return f"{path}/" if path else ""
 
 
-def _below(path: str, names: Iterator[str]) -> list[str]:
+def _folders(path: str, prefix: str, pages: Iterable[Any]) -> list[str]:
+    found = (row["Prefix"] for page in pages for row in page.get("CommonPrefixes", []))
+    names = (key.removeprefix(prefix).removesuffix("/") for key in found if not is_record(key))
     return [_slashed(path) + name for name in names if name]
 
 
-__all__ = ["DELETE_BATCH", "Current", "Entry", "Place", "Remaining", "Version", "Versions", "is_live"]
+__all__ = ["DELETE_BATCH", "Current", "Entry", "Place", "Remaining", "Version", "Versions", "is_live", "payer"]

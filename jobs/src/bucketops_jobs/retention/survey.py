@@ -19,6 +19,8 @@ from bucketops_jobs.retention.references import named
 from bucketops_jobs.s3.filters import any_of
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+GZIP = b"\x1f\x8b"
+"""How every gzip file begins, and no text in UTF-8: https://www.rfc-editor.org/rfc/rfc1952#page-6."""
 LONGEST_REFERENCE = 16 * 2**20
 """Bytes of an object that names live folders."""
 
@@ -132,7 +134,7 @@ def _text(context: Context, key: str) -> str:
     if len(data) > LONGEST_REFERENCE:
         raise UserError(Reason.REFERENCE_INVALID, f"{problem} is larger than 16 MiB, so nothing is deleted")
     try:
-        if content.headers.get("ContentEncoding") == "gzip":
+        if data.startswith(GZIP):
             data = gzip.decompress(data)
         return data.removeprefix(codecs.BOM_UTF8).decode()
     except (ValueError, OSError, EOFError) as error:

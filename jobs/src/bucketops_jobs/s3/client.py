@@ -64,11 +64,6 @@ class S3Store:
         """The boto3 client, for rare calls of the control plane."""
         return self._control()
 
-    @property
-    def payer(self) -> Mapping[str, str]:
-        """What every request to the bucket says about who pays."""
-        return large.parameters(self._calls.payer)
-
     def close(self) -> None:
         """Give back all connections."""
         self._wire.close()
@@ -93,26 +88,6 @@ class S3Store:
     def _ask(self, request: wire.Request, what: str, *, cost: int = 0) -> wire.Response:
         what = f"{what} ({self.bucket})"
         return self._pace.call(lambda: self._wire.ask(request, what), cost=cost, operation=_METRIC[request.operation])
-
-    def folders(self, prefix: str) -> Iterator[str]:
-        where: dict[str, str] = {}
-        while True:
-            page = self._folders_page(prefix, where)
-            found = (row["Prefix"] for row in page.get("CommonPrefixes", []))
-            yield from (key.removeprefix(prefix).removesuffix("/") for key in found if not listing.is_record(key))
-            if not page.get("IsTruncated"):
-                return
-            if not page.get("NextContinuationToken"):
-                raise TransientError(f"the listing of {self.bucket} broke off without a token")
-            where = {"ContinuationToken": page["NextContinuationToken"]}
-
-    def _folders_page(self, prefix: str, where: Mapping[str, str]) -> Any:  # noqa: ANN401 - boto3 has no types
-        return self.call(
-            f"list folders below {prefix!r}",
-            lambda: self.control.list_objects_v2(
-                Bucket=self.bucket, Prefix=prefix, Delimiter="/", **where, **self.payer
-            ),
-        )
 
     def page(self, prefix: str, *, after: str = "", token: str | None = None, limit: int = 1000) -> Page:
         request = self._calls.page(prefix, after=after, token=token, limit=limit)

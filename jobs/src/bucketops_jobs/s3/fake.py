@@ -76,10 +76,6 @@ class FakeStore:
     def keys(self, prefix: str) -> Iterator[str]:
         return (entry.key for page in listing.pages(self, prefix) for entry in page.objects)
 
-    def folders(self, prefix: str) -> Iterator[str]:
-        below = (key.removeprefix(prefix).partition("/") for key in self.keys(prefix))
-        yield from dict.fromkeys(name for name, slash, _ in below if slash and not listing.is_record(f"{name}/"))
-
     def head(self, key: str) -> Object | None:
         kept = self._objects.get(key)
         return kept.entry if kept else None

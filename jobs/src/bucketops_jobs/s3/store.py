@@ -86,12 +86,6 @@ class Store(Protocol):
         `after` is exclusive, `until` inclusive. Keys under `.bucketops/` are left out, whatever the prefix.
         """
 
-    def folders(self, prefix: str) -> Iterator[str]:
-        """The next path segment of the keys below `prefix`, each once, in order; `.bucketops` is none.
-
-        Keys that end before the next slash have none: they are no folders.
-        """
-
     def head(self, key: str) -> Object | None:
         """The object as it is now, or None."""
 

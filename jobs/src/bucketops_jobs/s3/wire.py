@@ -88,20 +88,20 @@ class Calls:
     def __init__(self, ref: BucketRef, where: Place) -> None:
         self._base = where.base
         self._bucket = where.base.rstrip("/") or "/"
-        self.payer: list[tuple[str, str]] = [("x-amz-request-payer", "requester")] if ref.request_payer else []
-        self._written = self.payer + list(_written(ref))
+        self._payer: list[tuple[str, str]] = [("x-amz-request-payer", "requester")] if ref.request_payer else []
+        self._written = self._payer + list(_written(ref))
 
     def page(self, prefix: str, *, after: str, token: str | None, limit: int) -> Request:
         where = {"continuation-token": token} if token else {"start-after": after} if after else {}
         query = {"list-type": "2", "encoding-type": "url", "max-keys": str(limit), "prefix": prefix, **where}
-        return Request("ListObjectsV2", "GET", f"{self._bucket}?{urlencode(query, quote_via=quote)}", self.payer)
+        return Request("ListObjectsV2", "GET", f"{self._bucket}?{urlencode(query, quote_via=quote)}", self._payer)
 
     def head(self, key: str) -> Request:
-        return Request("HeadObject", "HEAD", self._path(key), self.payer)
+        return Request("HeadObject", "HEAD", self._path(key), self._payer)
 
     def get(self, key: str, etag: str | None) -> Request:
         condition = [("if-match", f'"{etag}"')] if etag else []
-        return Request("GetObject", "GET", self._path(key), condition + self.payer)
+        return Request("GetObject", "GET", self._path(key), condition + self._payer)
 
     def put(self, key: str, body: bytes, headers: Mapping[str, str], expect: Expect) -> Request:
         """With the body's MD5, so that a byte changed on the way is refused: the checksum that every server knows."""
@@ -125,13 +125,13 @@ class Calls:
 
     def delete(self, key: str, etag: str | None = None) -> Request:
         condition = [("if-match", f'"{etag}"')] if etag else []
-        return Request("DeleteObject", "DELETE", self._path(key), condition + self.payer)
+        return Request("DeleteObject", "DELETE", self._path(key), condition + self._payer)
 
     def delete_many(self, keys: Iterable[str]) -> Request:
         """At most 1,000 keys that XML can hold; answers name the keys that remain."""
         rows = "".join(f"<Object><Key>{escape(key, {chr(13): '&#13;'})}</Key></Object>" for key in keys)
         body = f"<Delete>{rows}<Quiet>true</Quiet></Delete>".encode()
-        sent = [("content-md5", md5(body)), ("content-type", "application/xml"), *self.payer]
+        sent = [("content-md5", md5(body)), ("content-type", "application/xml"), *self._payer]
         return Request("DeleteObjects", "POST", f"{self._bucket}?delete=", sent, body)
 
     def _path(self, key: str) -> str:
