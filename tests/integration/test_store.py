@@ -16,7 +16,7 @@ import pytest
 
 from bucketops_api.privileges import s3
 from bucketops_api.v1alpha1.common import BucketRef
-from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError
+from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError, ShardError
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.s3.capabilities import probe
 from bucketops_jobs.s3.connect import connect
@@ -105,7 +105,7 @@ def test_any_key_is_written_read_listed_copied_and_deleted(store: Store) -> None
 
 
 def test_listings_are_in_the_order_of_bytes(store: Store) -> None:
-    keys = ["a", "a ", "a!", "aA", "aa", "aé", "a\ufffd", "a🙂", "b"]
+    keys = ["a", "a ", "a!", "aA", "aa", "aé", "a\uffee", "a🙂", "b"]
     put(store, *keys)
     assert listed(store) == sorted(keys, key=str.encode)
 
@@ -277,9 +277,14 @@ def test_a_key_that_xml_cannot_hold_is_listed_and_deleted_or_refused(store: Stor
         store.put(key, b"x", {})
     except ItemError:
         return
-    if listed(store) == [key]:
-        assert store.delete(list(store.list_objects("")), conditional=False) == {}
-        assert store.head(key) is None
+    try:
+        found = listed(store)
+    except ShardError as error:  # versitygw lists a replacement character
+        assert "odd/" in str(error)
+        return
+    assert found == [key]
+    assert store.delete(list(store.list_objects("")), conditional=False) == {}
+    assert store.head(key) is None
 
 
 def test_a_carriage_return_in_a_key_survives_the_list_of_a_bulk_delete(store: Store) -> None:
