@@ -6,15 +6,18 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from bucketops_api.privileges import migration
+from bucketops_api.v1alpha1.migration import MigrationSpec
 from support.avatars import s3_client
 from support.driver import condition, driving
+from support.identities import Identity, anybody, gateway_user
 from support.servers import ADMIN, PASSWORD
 
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": ADMIN, "AWS_SECRET_ACCESS_KEY": PASSWORD}
+ROOT = Identity(ADMIN, PASSWORD)
 
 
-def place(endpoint: str, bucket: str, prefix: str) -> dict[str, Any]:
-    credentials = {"secretRef": {"name": "s3"}}
+def place(endpoint: str, bucket: str, prefix: str, secret: str) -> dict[str, Any]:
+    credentials = {"secretRef": {"name": secret}}
     return {"bucket": bucket, "prefix": prefix, "endpoint": endpoint, "credentials": credentials}
 
 
@@ -30,12 +33,16 @@ def test_a_key_that_the_destination_stores_under_another_name_is_reported_and_ke
         source.put_object(Bucket=bucket, Key=f"image/{key}", Body=key.encode(), Metadata={"of": "me"})
     spec = {
         "mode": "Apply",
-        "source": place(moto, bucket, "image/"),
-        "destination": place(versitygw, bucket, "avatar/"),
+        "source": place(moto, bucket, "image/", "any"),
+        "destination": place(versitygw, bucket, "avatar/", "one"),
         "cleanup": {"policy": "Delete", "grace": "1s"},
         "worker": {"parallelism": 1, "shards": 1, "concurrency": 8},
     }
-    with driving(tmp_path, {"s3": CREDENTIALS}, spec, "servers", processes=False) as driver:
+    model = MigrationSpec.model_validate(spec)
+    rights = migration.policy(*migration.destination_statements(model))
+    users = {"any": anybody(), "one": gateway_user(versitygw, ROOT, rights)}
+    mounted = {name: user.secret() for name, user in users.items()}
+    with driving(tmp_path, mounted, spec, "servers", processes=False) as driver:
         status = driver.finish()
     assert not condition(status, "Complete"), status
     assert status["outcomes"]["moved"] == 2

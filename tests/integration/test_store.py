@@ -6,7 +6,7 @@ import hashlib
 import io
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from bucketops_jobs.s3.connect import connect
 from bucketops_jobs.s3.fake import FakeServer
 from bucketops_jobs.s3.store import ABSENT, Copy, Expect, Object, Store
 from support.avatars import s3_client
-from support.identities import Identity, store_user
+from support.identities import Identity, anybody, gateway_user, store_user
 from support.servers import ADMIN, PASSWORD
 
 KEYS = ["a b", "a+b", "a%20b", "a/b", "ü", "日本/語", "🙂", "q?x=1&y=2", "~'()!*", "%", "A", "a", "a-", "a.", "a0"]
@@ -37,35 +37,38 @@ def fake(_: pytest.FixtureRequest) -> Iterator[Store]:
 
 
 def minio(request: pytest.FixtureRequest) -> Iterator[Store]:
-    yield from served(request, request.getfixturevalue("minio"))
+    yield from served(request, request.getfixturevalue("minio"), store_user)
 
 
 def versitygw(request: pytest.FixtureRequest) -> Iterator[Store]:
-    yield from served(request, request.getfixturevalue("versitygw"))
+    yield from served(request, request.getfixturevalue("versitygw"), gateway_user)
 
 
 def moto(request: pytest.FixtureRequest) -> Iterator[Store]:
-    yield from served(request, request.getfixturevalue("moto"))
+    yield from served(request, request.getfixturevalue("moto"), anybody)
 
 
-def served(request: pytest.FixtureRequest, endpoint: str) -> Iterator[Store]:
+def served(request: pytest.FixtureRequest, endpoint: str, made: Callable[..., Identity]) -> Iterator[Store]:
     root = request.getfixturevalue("tmp_path")
     bucket = f"store-{secrets.token_hex(4)}"
     s3_client(endpoint, ADMIN, PASSWORD).create_bucket(Bucket=bucket)
     ref = BucketRef.model_validate(
         {"bucket": bucket, "endpoint": endpoint, "credentials": {"secretRef": {"name": "store"}}}
     )
-    mount(root, user(endpoint, ref))
+    mount(root, made(endpoint, Identity(ADMIN, PASSWORD), rights(ref)))
     store = connect(ref, root, Pace(8, None, threading.Event()), concurrency=8)
     yield store
     store.close()
 
 
-def user(endpoint: str, ref: BucketRef) -> Identity:
-    """Who may what a store does, in this bucket alone."""
+def rights(ref: BucketRef) -> dict[str, object]:
+    """What a store does, in this bucket alone."""
     objects = ["s3:DeleteObject", "s3:GetObject", "s3:GetObjectTagging", "s3:PutObject", "s3:PutObjectTagging"]
-    document = s3.policy(s3.listing("List", ref, [""]), s3.on_keys("Objects", ref, [""], objects))
-    return store_user(endpoint, Identity(ADMIN, PASSWORD), document)
+    return s3.policy(
+        s3.listing("List", ref, [""]),
+        s3.on_bucket("Bucket", ref, ["s3:GetBucketVersioning"]),
+        s3.on_keys("Objects", ref, [""], objects),
+    )
 
 
 def mount(root: Path, identity: Identity) -> None:
@@ -278,11 +281,9 @@ def test_a_key_that_xml_cannot_hold_is_listed_and_deleted_or_refused(store: Stor
     except ItemError:
         return
     try:
-        found = listed(store)
-    except ShardError as error:  # versitygw lists a replacement character
-        assert "odd/" in str(error)
+        assert listed(store) == [key]
+    except ShardError:  # versitygw lists a replacement character instead, and is believed in nothing
         return
-    assert found == [key]
     assert store.delete(list(store.list_objects("")), conditional=False) == {}
     assert store.head(key) is None
 

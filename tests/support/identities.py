@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import secrets
+import subprocess
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from minio import MinioAdmin
@@ -12,6 +15,8 @@ from minio.credentials import StaticProvider
 from bucketops_api.privileges import migration, retention
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from bucketops_api.v1alpha1.retention import RetentionSpec
+from support.avatars import s3_client
+from support.servers import built
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,24 @@ def store_user(endpoint: str, admin: Identity, document: dict[str, object]) -> I
     client.policy_add(f"policy-{user.name}", policy=document)
     client.attach_policy([f"policy-{user.name}"], user=user.name)
     return user
+
+
+def gateway_user(endpoint: str, admin: Identity, document: dict[str, Any]) -> Identity:
+    """Make a versitygw user; its rights stand in the policy of the one bucket that `document` speaks of."""
+    user = Identity(f"user-{secrets.token_hex(6)}", secrets.token_hex(16))
+    signed = ["--access", admin.name, "--secret", admin.password, "--endpoint-url", endpoint]
+    made = ["--access", user.name, "--secret", user.password, "--role", "user"]
+    subprocess.run([built("versitygw"), "admin", *signed, "create-user", *made], check=True, stdout=subprocess.DEVNULL)
+    statements = [{**statement, "Principal": {"AWS": [user.name]}} for statement in document["Statement"]]
+    bucket = statements[0]["Resource"][0].removeprefix("arn:aws:s3:::").partition("/")[0]
+    policy = json.dumps({**document, "Statement": statements})
+    s3_client(endpoint, admin.name, admin.password).put_bucket_policy(Bucket=bucket, Policy=policy)
+    return user
+
+
+def anybody(*_: object) -> Identity:
+    """moto believes every signature and refuses nothing."""
+    return Identity("anybody", "any-password")
 
 
 def forbid(endpoint: str, admin: Identity, user: Identity, action: str, resource: str) -> None:

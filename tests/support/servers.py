@@ -79,9 +79,10 @@ def start_minio(folder: Path, *, certificates: Path | None = None, **environment
 
 def start_versitygw(folder: Path) -> Server:
     """versitygw on one folder, which must be on a file system with extended attributes: objects are files in it."""
-    port, data = free_port(), folder / "data"
+    port, data, users = free_port(), folder / "data", folder / "users"
     data.mkdir(exist_ok=True)
-    options = ["--port", f"127.0.0.1:{port}", "--health", "/-/health", "--keep-alive", "--quiet"]
+    users.mkdir(exist_ok=True)
+    options = ["--port", f"127.0.0.1:{port}", "--health", "/-/health", "--keep-alive", "--quiet", "--iam-dir", users]
     return start(
         [built("versitygw"), *options, "posix", data],
         port,
