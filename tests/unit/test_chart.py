@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from bucketops_api import names
+from bucketops_jobs.gate import Gate
+from bucketops_jobs.metrics import Metrics as WorkerMetrics
 from bucketops_operator import generate
 from bucketops_operator.errors import StalledError, WaitingError
 from bucketops_operator.generators import chart, helm, install
@@ -35,6 +38,7 @@ extraObjects:
   - {apiVersion: v1, kind: ConfigMap, metadata: {name: "{{ .Release.Name }}-extra"}}
 metrics:
   serviceMonitor: {enabled: true, labels: {release: prometheus}}
+  podMonitor: {enabled: true, labels: {release: prometheus}}
   prometheusRule: {enabled: true}
   dashboards: {enabled: true, annotations: {folder: Storage}}
 networkPolicy: {enabled: true, metricsFrom: [{podSelector: {}}]}
@@ -134,22 +138,33 @@ def test_what_others_bring_is_left_out() -> None:
 
 def test_every_option_makes_its_object(everything: list[Manifest]) -> None:
     kinds = {manifest["kind"] for manifest in everything}
-    assert kinds >= {"ServiceMonitor", "PrometheusRule", "NetworkPolicy", "ConfigMap"}
+    assert kinds >= {"ServiceMonitor", "PodMonitor", "PrometheusRule", "NetworkPolicy", "ConfigMap"}
     assert "bucketops-extra" in {manifest["metadata"]["name"] for manifest in everything}
 
 
 def test_dashboards_are_json(everything: list[Manifest]) -> None:
     (folder,) = (m for m in of_kind(everything, "ConfigMap") if m["metadata"]["name"] == "bucketops-dashboards")
-    assert json.loads(folder["data"]["bucketops-migration.json"])["panels"]
+    assert set(folder["data"]) == {"bucketops-migration.json", "bucketops-workers.json"}
+    assert all(json.loads(dashboard)["panels"] for dashboard in folder["data"].values())
 
 
-def test_alerts_and_dashboards_read_metrics_that_the_operator_has(everything: list[Manifest]) -> None:
+def test_alerts_and_dashboards_read_metrics_that_operator_or_workers_have(everything: list[Manifest]) -> None:
     (rule,) = of_kind(everything, "PrometheusRule")
     folders = [m for m in of_kind(everything, "ConfigMap") if m["metadata"]["name"] == "bucketops-dashboards"]
-    used = set(re.findall(r"\bbucketops_\w+", json.dumps([rule, folders])))
-    served = {family.name for family in Metrics(lambda: 0.0, lambda: 0.0).registry.collect()}
+    used = set(re.findall(r"\bbucketops_(?!dev_)\w+", json.dumps([rule, folders])))
+    families = (*Metrics(lambda: 0.0, lambda: 0.0).registry.collect(), *WorkerMetrics(Gate(1)).collect())
+    served = {family.name for family in families}
     assert used
-    assert {name.removesuffix("_total") for name in used} <= served
+    assert {re.sub("_(total|count|bucket)$", "", name) for name in used} <= served
+
+
+def test_the_pod_monitor_finds_the_workers_by_their_labels(default: list[Manifest], everything: list[Manifest]) -> None:
+    (monitor,) = of_kind(everything, "PodMonitor")
+    assert of_kind(default, "PodMonitor") == []
+    assert monitor["spec"]["selector"]["matchLabels"] == {names.LABEL_MANAGED_BY: names.MANAGER}
+    assert monitor["spec"]["selector"]["matchExpressions"] == [{"key": names.LABEL_KIND, "operator": "Exists"}]
+    assert monitor["spec"]["podTargetLabels"] == [names.LABEL_KIND, names.LABEL_NAME, names.LABEL_PHASE]
+    assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["team-a", "team-b"]}
 
 
 def test_alerts_know_the_errors_that_are_none(everything: list[Manifest]) -> None:

@@ -68,6 +68,14 @@ class ServiceMonitor(Section):
     labels: Strings
 
 
+class PodMonitor(Section):
+    """Metrics of the workers, for the Prometheus operator."""
+
+    enabled: bool
+    interval: str
+    labels: Strings
+
+
 class PrometheusRule(Section):
     """Alerts, for the Prometheus operator."""
 
@@ -84,9 +92,10 @@ class Dashboards(Section):
 
 
 class Metrics(Section):
-    """Who reads the operator's metrics, and how."""
+    """Who reads the metrics of operator and workers, and how."""
 
     service_monitor: ServiceMonitor
+    pod_monitor: PodMonitor
     prometheus_rule: PrometheusRule
     dashboards: Dashboards
 
