@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from bucketops_api.v1alpha1.migration import MigrationSpec
+from bucketops_jobs.migration.rows import Rows
 from support.avatars import LEGACY, MODERN, name
 from support.driver import condition, message
 
@@ -41,3 +46,32 @@ def test_a_plan_foretells_the_counts_of_the_run(lab: Any) -> None:
     expected = {"moved": 18, "already": 3, "conflict": 1}
     assert {key: count for key, count in done["outcomes"].items() if count} == expected
     assert done["audit"]["before"] == planned["audit"]["before"]
+
+
+def test_the_statistics_of_the_database_tell_where_listings_may_be_cut(
+    lab: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """None of a table that was never analyzed, or that is small; otherwise keys that rows name, of either form."""
+    lab.world.seed(legacy=range(1, 201), modern=range(301, 401))
+    spec = MigrationSpec.model_validate(lab.spec())
+    folder = tmp_path / "secrets" / "avatars-db"
+    folder.mkdir(parents=True)
+    for key, value in lab.secrets(lab.spec())["avatars-db"].items():
+        (folder / key).write_text(value)
+
+    def boundaries() -> list[str]:
+        rows = Rows(spec.database, tmp_path, LEGACY, MODERN)  # type: ignore[arg-type]
+        try:
+            return rows.boundaries()
+        finally:
+            rows.close()
+
+    monkeypatch.setattr("bucketops_jobs.migration.rows.ROWS_OF_A_RANGE", 10)
+    assert boundaries() == []
+    lab.world.sql("ANALYZE avatars")
+    found = boundaries()
+    assert len(found) == 30
+    assert found == sorted(found)
+    assert set(found) <= {name(number) for number in (*range(1, 201), *range(301, 401))}
+    monkeypatch.setattr("bucketops_jobs.migration.rows.ROWS_OF_A_RANGE", 10_000)
+    assert boundaries() == []

@@ -40,7 +40,8 @@ def run(context: Context) -> tuple[Artifact, str]:
 def _survey(context: Context, entries: Iterable[tuple[str, Entry]]) -> tuple[Sampler, list[str]]:
     """One walk over everything: the world before, the boundaries of the shards, rows that dangle already."""
     sampler, dangling = Sampler([]), list[str]()
-    for item in walk(context, Range(), entries, streams=ranges.MOST_STREAMS):
+    cuts = context.rows.boundaries() if context.rows is not None else []
+    for item in walk(context, Range(), entries, streams=ranges.MOST_STREAMS, cuts=cuts):
         census.count(context, item)
         dangling += [f"{row.id} {item.key}" for row in census.dangling(context, item)][: MOST_DANGLING - len(dangling)]
         if context.in_scope(item.key) and (item.source or item.legacy or item.entry):

@@ -34,6 +34,10 @@ SELECT current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS re
 SELECT {key}::text, {column}::text FROM {table}
 WHERE {column} COLLATE "C" >= %(low)s AND {column} COLLATE "C" < %(high)s
 
+-- histogram: values with equally many rows between each two, as of the last ANALYZE
+SELECT unnest(histogram_bounds::text::text[]) FROM pg_stats
+WHERE schemaname = %(schema)s AND tablename = %(table)s AND attname = %(column)s
+
 -- longest: the longest value in a range, in characters
 SELECT coalesce(max(length({column})), 0) FROM {table}
 WHERE {column} COLLATE "C" >= %(low)s AND {column} COLLATE "C" < %(high)s

@@ -8,12 +8,15 @@ from operator import itemgetter
 from pathlib import Path
 
 from bucketops_api.v1alpha1 import migration as api
-from bucketops_jobs.migration.database import Session, Stream
+from bucketops_jobs.migration.database import Session, Stream, queries
 from bucketops_jobs.migration.journal import Range
 from bucketops_jobs.migration.merge import Row
 from bucketops_jobs.migration.rewrite import Rewrite, Verdict, rewrite
 from bucketops_jobs.migration.tables import Table, describe, value_range
 from bucketops_jobs.spool import Spool
+
+ROWS_OF_A_RANGE = 10_000
+"""A range of a listing begins at most this often: to look into one that is empty costs a request."""
 
 
 class Rows(Session):
@@ -38,6 +41,25 @@ class Rows(Session):
         spools = self.retried("read the rows", run)
         streams = [_rows(table, spool, legacy=legacy) for (table, legacy), spool in zip(parts, spools, strict=True)]
         return heapq.merge(*streams, key=itemgetter(0))
+
+    def boundaries(self) -> list[str]:
+        """Relative keys that cut all rows into even ranges, as far as the database's statistics know; sorted."""
+        return sorted({key for table in self.tables for key in self._boundaries(table)})
+
+    def _boundaries(self, table: Table) -> list[str]:
+        ref = table.reference
+        values = {"schema": ref.schema_, "table": ref.table, "column": ref.column}
+        found = self.query(f"read the statistics of {table.name}", queries()["histogram"], values)
+        keys = [key for (value,) in found if (key := self._relative(table, value))]
+        return spread(keys, table.row_estimate // ROWS_OF_A_RANGE)
+
+    def _relative(self, table: Table, value: str) -> str | None:
+        """The relative key that a value names, in either form; None if it names neither place."""
+        for form, prefix in ((table.old, self.prefixes[True]), (table.new, self.prefixes[False])):
+            key = form.read(value)
+            if key is not None and key.startswith(prefix):
+                return key.removeprefix(prefix)
+        return None
 
     def _spool(self, stream: Stream, table: Table, within: Range, *, legacy: bool) -> Spool:
         """(relative key, primary key, value) of one reference's rows of one form."""
@@ -87,6 +109,12 @@ class Rows(Session):
             found = self.query(f"read {table.name}", table.statement("naming"), {"values": list(values)})
             named |= {values[value] for (value,) in found if value in values}
         return named
+
+
+def spread(keys: Sequence[str], most: int) -> list[str]:
+    """At most so many of these keys, evenly spread."""
+    count = min(len(keys), most)
+    return [keys[len(keys) * n // count] for n in range(count)]
 
 
 def _rows(table: Table, spool: Spool, *, legacy: bool) -> Iterator[tuple[str, Row]]:

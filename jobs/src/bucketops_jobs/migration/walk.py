@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -18,27 +18,40 @@ _SOURCE, _DESTINATION, _ENTRY, _ROW = range(4)
 Tagged = tuple[str, int, Any]
 
 
-def listing(store: Store, prefix: str, within: Range, *, streams: int = 1) -> Iterator[tuple[str, Object]]:
-    """(relative key, object) of a range of keys, by up to so many streams of pages at once."""
+def listing(
+    store: Store, prefix: str, within: Range, *, streams: int = 1, cuts: Iterable[str] = ()
+) -> Iterator[tuple[str, Object]]:
+    """(relative key, object) of a range of keys, by up to so many streams of pages, which may begin at `cuts`."""
     after = prefix + within.after if within.after else ""
     until = prefix + within.until if within.until is not None else None
     if streams > 1:
-        found = ranges.in_order(store, prefix, after=after, until=until, most=streams)
+        found = ranges.in_order(
+            store, prefix, after=after, until=until, most=streams, bounds=[prefix + cut for cut in cuts]
+        )
     else:
         found = store.list_objects(prefix, after=after, until=until)
     for entry in found:
         yield entry.key.removeprefix(prefix), entry
 
 
-def walk(context: Context, within: Range, entries: Iterable[tuple[str, Entry]], *, streams: int = 1) -> Iterator[Item]:
+def walk(
+    context: Context,
+    within: Range,
+    entries: Iterable[tuple[str, Entry]],
+    *,
+    streams: int = 1,
+    cuts: Sequence[str] = (),
+) -> Iterator[Item]:
     """Every key that any of the four streams knows, in key order, whatever the filter says.
 
     `streams`: how many pages of one bucket may be asked for at once. One is enough for a shard, whose copies are slower
-    than its listing; a walk over everything takes more if the server rewards it.
+    than its listing; a walk over everything takes more if the server rewards it. `cuts`: relative keys where they may
+    begin; nobody has to look for those.
     """
+    source, destination = context.spec.source.prefix, context.spec.destination.prefix
     joined = (
-        _tagged(_SOURCE, listing(context.source, context.spec.source.prefix, within, streams=streams)),
-        _tagged(_DESTINATION, listing(context.destination, context.spec.destination.prefix, within, streams=streams)),
+        _tagged(_SOURCE, listing(context.source, source, within, streams=streams, cuts=cuts)),
+        _tagged(_DESTINATION, listing(context.destination, destination, within, streams=streams, cuts=cuts)),
         _tagged(_ENTRY, entries),
         _tagged(_ROW, context.rows.load(within) if context.rows is not None else ()),
     )
