@@ -55,7 +55,7 @@ def _refused(right: Right) -> bool:
 def _rights(context: Context) -> Iterator[Right]:
     source, destination = context.source, context.destination
     yield from _folder(source, RECORDS_FOLDER)
-    yield from _folder(destination, RECORDS_FOLDER)
+    yield from _folder(destination, RECORDS_FOLDER, tags=True)
     kept = context.records.store
     if isinstance(kept, S3Store) and kept is not destination:
         yield from _folder(kept, context.records.folder)
@@ -67,11 +67,16 @@ def _rights(context: Context) -> Iterator[Right]:
     yield from _copying(context)
 
 
-def _folder(store: S3Store, folder: str) -> Iterator[Right]:
+def _folder(store: S3Store, folder: str, *, tags: bool = False) -> Iterator[Right]:
+    """What records need; with `tags` also what the probe of the server's capabilities does."""
     s3, where = store.control, f"{store.bucket}/{folder}*"
     key = {"Bucket": store.bucket, "Key": f"{folder}scratch/scratch-{secrets.token_hex(8)}"}
     yield Right(store, "PutObject", where, lambda: s3.put_object(**key, Body=b"bucketops tries what it may do"))
     yield Right(store, "GetObject", where, partial(_read, s3, key))
+    if tags:
+        tagging = {"TagSet": [{"Key": "scratch", "Value": "bucketops"}]}
+        yield Right(store, "PutObjectTagging", where, partial(s3.put_object_tagging, **key, Tagging=tagging))
+        yield Right(store, "GetObjectTagging", where, partial(s3.get_object_tagging, **key))
     yield Right(store, "DeleteObject", where, partial(s3.delete_object, **key))
 
 
