@@ -25,7 +25,9 @@ _SHORT_MESSAGE_CHARACTERS = 200
 
 
 class _Contract(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, defer_build=True
+    )
 
 
 class Artifact(_Contract):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import random
@@ -11,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -20,15 +20,9 @@ from pydantic import ValidationError
 from bucketops_api import logs, names
 from bucketops_api.contract import RunResult, RunSpec
 from bucketops_api.reasons import Reason
-from bucketops_jobs.access import context as access_context
-from bucketops_jobs.access import phases as access_phases
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.errors import DeniedError, ShardError, StoppedError, UserError
-from bucketops_jobs.migration import context as migration_context
-from bucketops_jobs.migration import phases as migration_phases
 from bucketops_jobs.pace import Pace
-from bucketops_jobs.retention import context as retention_context
-from bucketops_jobs.retention import retain
 from bucketops_jobs.tally import Tally
 
 log = logging.getLogger(__name__)
@@ -41,21 +35,12 @@ STOP_SECONDS = 40.0
 Job = Callable[[RunSpec, int, Path, Engine, Tally], RunResult]
 
 
-def _migration(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tally) -> RunResult:
-    with closing(migration_context.build(run, shard, root, engine, tally)) as context:
-        return migration_phases.PHASES[run.phase](context)
-
-
-def _retention(run: RunSpec, _shard: int, root: Path, engine: Engine, tally: Tally) -> RunResult:
-    with closing(retention_context.build(run, root, engine, tally)) as context:
-        return retain.run(context)
-
-
-def _access(run: RunSpec, _shard: int, root: Path, engine: Engine, tally: Tally) -> RunResult:
-    return access_phases.PHASES[run.phase](access_context.build(run, root, engine.pace, tally))
-
-
-JOBS: Mapping[str, Job] = {"S3Migration": _migration, "S3Retention": _retention, "S3Access": _access}
+KINDS: Mapping[str, str] = {
+    "S3Migration": "bucketops_jobs.migration.job",
+    "S3Retention": "bucketops_jobs.retention.job",
+    "S3Access": "bucketops_jobs.access.job",
+}
+"""A worker imports the libraries of its own kind alone: half of its start is imports."""
 
 
 def main() -> int:
@@ -117,7 +102,7 @@ def work(
         tally.beside.append(pace.metrics)
         serve(tally)
         with Engine(pace, int(run.spec["worker"]["concurrency"])) as engine:
-            result = JOBS[run.kind](run, shard, root, engine, tally)
+            result = _job(run.kind)(run, shard, root, engine, tally)
     except UserError as error:
         return _failed(names.EXIT_USER, tally, error.reason, str(error))
     except DeniedError as error:
@@ -131,6 +116,11 @@ def work(
         return _failed(names.EXIT_RETRY, tally, Reason.RUN_FAILED, f"{type(error).__name__}: {error}")
     log.info("done", extra={"counts": result.counts, "peak_memory_mib": _peak_memory()})
     return names.EXIT_DONE, result
+
+
+def _job(kind: str) -> Job:
+    job: Job = importlib.import_module(KINDS[kind]).work
+    return job
 
 
 def _wait_a_little(run: RunSpec, stop: threading.Event) -> None:
@@ -150,7 +140,7 @@ def _read(root: Path) -> RunSpec:
         run = RunSpec.model_validate_json((root / names.RUN_FILE).read_text())
     except (OSError, ValidationError) as error:
         raise UserError(Reason.CONTRACT_MISMATCH, f"the run file cannot be read by this version: {error}") from error
-    if run.kind not in JOBS:
+    if run.kind not in KINDS:
         raise UserError(Reason.CONTRACT_MISMATCH, f"this version knows no kind {run.kind}")
     return run
 

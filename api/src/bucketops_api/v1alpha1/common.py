@@ -39,7 +39,9 @@ class Rule(NamedTuple):
 class Model(BaseModel):
     """A part of a spec: camelCase on the wire, immutable, unknown keys refused."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, defer_build=True
+    )
     RULES: ClassVar[tuple[Rule, ...]] = ()
 
     @classmethod
@@ -53,7 +55,7 @@ class Model(BaseModel):
 class StatusModel(BaseModel):
     """A part of a status: unknown keys of a newer release are dropped."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", defer_build=True)
 
 
 class NameRef(Model):

@@ -19,8 +19,8 @@ from bucketops_jobs.access.minio_users import MinioUsers
 from bucketops_jobs.access.users import Users
 from bucketops_jobs.errors import UserError
 from bucketops_jobs.pace import Pace
-from bucketops_jobs.s3.connect import control
-from bucketops_jobs.s3.identity import secret, session, session_as
+from bucketops_jobs.s3.boto import control, session, session_as
+from bucketops_jobs.s3.identity import secret
 from bucketops_jobs.tally import Tally
 
 

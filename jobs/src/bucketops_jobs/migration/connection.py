@@ -15,8 +15,7 @@ from psycopg2 import errorcodes, errors, extensions
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.migration import Database
 from bucketops_jobs.errors import DatabaseError, UserError
-from bucketops_jobs.s3.connect import ca_file
-from bucketops_jobs.s3.identity import secret
+from bucketops_jobs.s3.identity import ca_file, secret
 
 CONNECT_SECONDS = 5
 ATTEMPTS = 4

@@ -1,0 +1,102 @@
+"""boto3, for what is rare: other identities than a mounted Secret, the control plane, large bodies.
+
+It takes a quarter of a second to import and a tenth to read its models, so only who needs it imports this file.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.session
+from awscrt.auth import AwsCredentials, AwsCredentialsProvider
+from botocore.config import Config
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials, RefreshableCredentials
+
+from bucketops_api import names
+from bucketops_api.reasons import Reason
+from bucketops_api.v1alpha1.common import BucketRef
+from bucketops_jobs.errors import UserError
+from bucketops_jobs.s3 import identity
+from bucketops_jobs.s3.crt import ANSWER_SECONDS, CONNECT_SECONDS
+
+
+def session(ref: BucketRef, root: Path) -> boto3.session.Session:
+    """The caller of a bucket; UserError names the Secret or key that is missing."""
+    pair = identity.pair(ref, root)
+    made, own = _session(ref, *(pair or ()))
+    if ref.assume_role:
+        _assume(own, ref)
+    return made
+
+
+def session_as(ref: BucketRef, access_key: str, secret_key: str) -> boto3.session.Session:
+    """Somebody else, whose key stands in no mounted Secret; a role is not taken on."""
+    made, _ = _session(ref, access_key, secret_key)
+    return made
+
+
+def control(caller: boto3.session.Session, ref: BucketRef, root: Path) -> Any:  # noqa: ANN401 - boto3 has no types
+    """The boto3 client of a bucket, for rare calls."""
+    verify = str(identity.ca_file(ref.ca_bundle, root)) if ref.ca_bundle else None
+    return caller.client("s3", endpoint_url=ref.endpoint, verify=verify, config=_config(ref))
+
+
+def _config(ref: BucketRef) -> Config:
+    return Config(
+        signature_version="s3v4",
+        retries={"total_max_attempts": 1},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=ANSWER_SECONDS,
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={"addressing_style": _addressing(ref)},
+    )
+
+
+def _addressing(ref: BucketRef) -> str:
+    if ref.addressing_style != "auto":
+        return ref.addressing_style
+    return "path" if ref.endpoint else "auto"
+
+
+def _session(ref: BucketRef, *keys: str) -> tuple[boto3.session.Session, botocore.session.Session]:
+    own = botocore.session.Session()
+    own.register_component("data_loader", _models())
+    region = ref.region or own.get_config_variable("region") or "us-east-1"
+    return boto3.session.Session(*keys, region_name=region, botocore_session=own), own
+
+
+def provider(caller: boto3.session.Session, bucket: str) -> AwsCredentialsProvider:
+    """The same identity for awscrt; asked anew for each request where it expires."""
+    found = caller.get_credentials()
+    if found is None:
+        raise UserError(
+            Reason.CREDENTIALS_MISSING, f"bucket {bucket}: no credentials: name a Secret or give the pod an identity"
+        )
+    if isinstance(found, RefreshableCredentials):
+        return AwsCredentialsProvider.new_delegate(lambda: AwsCredentials(*found.get_frozen_credentials()[:3]))
+    return AwsCredentialsProvider.new_static(*found.get_frozen_credentials()[:3])
+
+
+@cache
+def _models() -> Any:  # noqa: ANN401 - boto3 has no types
+    """The service models, read once per process: a session of its own is needed, for it keeps credentials."""
+    return botocore.session.Session().get_component("data_loader")
+
+
+def _assume(own: botocore.session.Session, ref: BucketRef) -> None:
+    """Take on the role by STS with the session's own identity, again before it expires.
+
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+    """
+    role = ref.assume_role
+    if role is None:
+        return
+    extra = {"RoleSessionName": names.MANAGER} | ({"ExternalId": role.external_id} if role.external_id else {})
+    fetcher = AssumeRoleCredentialFetcher(own.create_client, own.get_credentials(), role.role_arn, extra_args=extra)
+    own._credentials = DeferredRefreshableCredentials(  # noqa: SLF001 - botocore's only way to hand in credentials
+        method="assume-role", refresh_using=fetcher.fetch_credentials
+    )
