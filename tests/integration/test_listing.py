@@ -17,6 +17,7 @@ from bucketops_jobs.s3.connect import connect
 from bucketops_jobs.s3.pages import parse, quick, thorough
 from bucketops_jobs.s3.store import Store
 from support.avatars import s3_client
+from support.identities import Identity, gateway_user, store_rights, store_user
 from support.proxy import Answer, Proxy, Request
 from support.recordings import KEYS, REQUESTS, raw
 from support.servers import ADMIN, PASSWORD
@@ -36,18 +37,30 @@ def bucket(endpoint: str) -> str:
     return name
 
 
-def opened(bucket: str, endpoint: str, root: Path) -> Store:
-    folder = root / "secrets" / "admin"
+def opened(bucket: str, endpoint: str, root: Path, user: Identity) -> Store:
+    folder = root / "secrets" / "user"
     folder.mkdir(parents=True)
-    (folder / "AWS_ACCESS_KEY_ID").write_text(ADMIN)
-    (folder / "AWS_SECRET_ACCESS_KEY").write_text(PASSWORD)
-    place = {"bucket": bucket, "endpoint": endpoint, "credentials": {"secretRef": {"name": "admin"}}}
-    return connect(BucketRef.model_validate(place), root, Pace(16, None, threading.Event()), concurrency=16)
+    for key, value in user.secret().items():
+        (folder / key).write_text(value)
+    return connect(place(bucket, endpoint), root, Pace(16, None, threading.Event()), concurrency=16)
+
+
+def place(bucket: str, endpoint: str) -> BucketRef:
+    return BucketRef.model_validate(
+        {"bucket": bucket, "endpoint": endpoint, "credentials": {"secretRef": {"name": "user"}}}
+    )
 
 
 @pytest.fixture
-def store(bucket: str, endpoint: str, tmp_path: Path) -> Iterator[Store]:
-    made = opened(bucket, endpoint, tmp_path)
+def user(bucket: str, endpoint: str, request: pytest.FixtureRequest) -> Identity:
+    """Who may what a store does, in this bucket alone."""
+    make = gateway_user if endpoint == request.getfixturevalue("versitygw") else store_user
+    return make(endpoint, Identity(ADMIN, PASSWORD), store_rights(place(bucket, endpoint)))
+
+
+@pytest.fixture
+def store(bucket: str, endpoint: str, user: Identity, tmp_path: Path) -> Iterator[Store]:
+    made = opened(bucket, endpoint, tmp_path, user)
     yield made
     made.close()
 
@@ -83,7 +96,9 @@ def test_many_streams_see_what_one_sees(store: Store) -> None:
     assert within == one[11:2001]
 
 
-def test_streams_go_on_by_token_alone_and_survive_a_busy_server(endpoint: str, bucket: str, tmp_path: Path) -> None:
+def test_streams_go_on_by_token_alone_and_survive_a_busy_server(
+    endpoint: str, bucket: str, user: Identity, tmp_path: Path
+) -> None:
     """Start-after together with a token: versitygw would begin anew. Some answers are SlowDown."""
     paths: list[str] = []
 
@@ -94,7 +109,7 @@ def test_streams_go_on_by_token_alone_and_survive_a_busy_server(endpoint: str, b
         return None
 
     with Proxy(endpoint, rule) as proxy:
-        store = opened(bucket, proxy.url, tmp_path)
+        store = opened(bucket, proxy.url, tmp_path, user)
         keys = sorted(f"k{n}" for n in range(3100))
         fill(store, keys)
         assert [entry.key for entry in ranges.in_order(store, "k", bounds=["k2"])] == keys

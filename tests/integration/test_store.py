@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from bucketops_api.privileges import s3
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError, ShardError
 from bucketops_jobs.pace import Pace
@@ -23,7 +22,7 @@ from bucketops_jobs.s3.connect import connect
 from bucketops_jobs.s3.fake import FakeServer
 from bucketops_jobs.s3.store import ABSENT, Copy, Expect, Object, Store
 from support.avatars import s3_client
-from support.identities import Identity, anybody, gateway_user, store_user
+from support.identities import Identity, anybody, gateway_user, store_rights, store_user
 from support.servers import ADMIN, PASSWORD
 
 KEYS = ["a b", "a+b", "a%20b", "a/b", "ü", "日本/語", "🙂", "q?x=1&y=2", "~'()!*", "%", "A", "a", "a-", "a.", "a0"]
@@ -55,20 +54,10 @@ def served(request: pytest.FixtureRequest, endpoint: str, made: Callable[..., Id
     ref = BucketRef.model_validate(
         {"bucket": bucket, "endpoint": endpoint, "credentials": {"secretRef": {"name": "store"}}}
     )
-    mount(root, made(endpoint, Identity(ADMIN, PASSWORD), rights(ref)))
+    mount(root, made(endpoint, Identity(ADMIN, PASSWORD), store_rights(ref)))
     store = connect(ref, root, Pace(8, None, threading.Event()), concurrency=8)
     yield store
     store.close()
-
-
-def rights(ref: BucketRef) -> dict[str, object]:
-    """What a store does, in this bucket alone."""
-    objects = ["s3:DeleteObject", "s3:GetObject", "s3:GetObjectTagging", "s3:PutObject", "s3:PutObjectTagging"]
-    return s3.policy(
-        s3.listing("List", ref, [""]),
-        s3.on_bucket("Bucket", ref, ["s3:GetBucketVersioning"]),
-        s3.on_keys("Objects", ref, [""], objects),
-    )
 
 
 def mount(root: Path, identity: Identity) -> None:

@@ -18,11 +18,11 @@ from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import UserError
 from bucketops_jobs.pace import Pace
-from bucketops_jobs.s3 import identity
 from bucketops_jobs.s3.connect import connect
 from bucketops_jobs.s3.store import Store
 from support import certificates
 from support.avatars import s3_client
+from support.identities import Identity, store_rights, store_user
 from support.proxy import Answer, Proxy, Request
 from support.servers import ADMIN, PASSWORD, start_minio
 
@@ -95,7 +95,7 @@ def test_credentials_that_expire_are_asked_for_again(
         def get_credentials(self) -> RefreshableCredentials:
             return RefreshableCredentials.create_from_metadata(issued(), issued, "test")
 
-    monkeypatch.setattr(identity, "session", lambda *_: Session())
+    monkeypatch.setattr(boto, "session", lambda *_: Session())
     with opened(tmp_path, url) as store:
         for _ in range(3):
             list(store.list_objects(""))
@@ -151,9 +151,10 @@ def test_a_server_with_a_ca_of_its_own_is_trusted_by_its_bundle_alone(tmp_path: 
     try:
         endpoint, bucket = f"https://127.0.0.1:{server.port}", f"tls-{secrets.token_hex(4)}"
         s3_client(endpoint, ADMIN, PASSWORD, verify=str(ca)).create_bucket(Bucket=bucket)
-        mount(tmp_path, "admin", AWS_ACCESS_KEY_ID=ADMIN, AWS_SECRET_ACCESS_KEY=PASSWORD)
+        rights = store_rights(BucketRef(bucket=bucket, endpoint=endpoint))
+        mount(tmp_path, "user", **store_user(endpoint, Identity(ADMIN, PASSWORD), rights, ca).secret())
         mount(tmp_path, "ca", **{"ca.crt": ca.read_text()})
-        who = {"credentials": {"secretRef": {"name": "admin"}}}
+        who = {"credentials": {"secretRef": {"name": "user"}}}
         bundle = {"caBundle": {"secretRef": {"name": "ca", "key": "ca.crt"}}}
         with opened(tmp_path, endpoint, bucket, **who, **bundle) as store:
             store.put("k", json.dumps({}).encode(), {})

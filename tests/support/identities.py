@@ -6,13 +6,16 @@ import json
 import secrets
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import urllib3
 from minio import MinioAdmin
 from minio.credentials import StaticProvider
 
-from bucketops_api.privileges import migration, retention
+from bucketops_api.privileges import migration, retention, s3
+from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from bucketops_api.v1alpha1.retention import RetentionSpec
 from support.avatars import s3_client
@@ -30,9 +33,9 @@ class Identity:
         return {"AWS_ACCESS_KEY_ID": self.name, "AWS_SECRET_ACCESS_KEY": self.password}
 
 
-def store_user(endpoint: str, admin: Identity, document: dict[str, object]) -> Identity:
+def store_user(endpoint: str, admin: Identity, document: dict[str, object], ca: Path | None = None) -> Identity:
     """Make a MinIO user with one policy."""
-    client = admin_client(endpoint, admin)
+    client = admin_client(endpoint, admin, ca)
     user = Identity(f"user-{secrets.token_hex(6)}", secrets.token_hex(16))
     client.user_add(user.name, user.password)
     client.policy_add(f"policy-{user.name}", policy=document)
@@ -66,10 +69,23 @@ def forbid(endpoint: str, admin: Identity, user: Identity, action: str, resource
     client.attach_policy([name], user=user.name)
 
 
-def admin_client(endpoint: str, admin: Identity) -> MinioAdmin:
+def admin_client(endpoint: str, admin: Identity, ca: Path | None = None) -> MinioAdmin:
     parts = urlsplit(endpoint)
     return MinioAdmin(
-        endpoint=parts.netloc, credentials=StaticProvider(admin.name, admin.password), secure=parts.scheme == "https"
+        endpoint=parts.netloc,
+        credentials=StaticProvider(admin.name, admin.password),
+        secure=parts.scheme == "https",
+        http_client=urllib3.PoolManager(ca_certs=str(ca)) if ca else None,
+    )
+
+
+def store_rights(ref: BucketRef) -> dict[str, Any]:
+    """What a store does, in one bucket alone."""
+    objects = ["s3:DeleteObject", "s3:GetObject", "s3:GetObjectTagging", "s3:PutObject", "s3:PutObjectTagging"]
+    return s3.policy(
+        s3.listing("List", ref, [""]),
+        s3.on_bucket("Bucket", ref, ["s3:GetBucketVersioning"]),
+        s3.on_keys("Objects", ref, [""], objects),
     )
 
 
