@@ -18,6 +18,7 @@ from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import UserError
 from bucketops_jobs.pace import Pace
+from bucketops_jobs.s3 import boto
 from bucketops_jobs.s3.connect import connect
 from bucketops_jobs.s3.store import Store
 from support import certificates
