@@ -56,6 +56,12 @@ def load_archive(archive: Path, *more_names: str) -> None:
         run(*CTR, "images", "tag", "--force", imported[1], name)
 
 
+def tag(image: str, other: str) -> None:
+    """Give an image of ours another name, with each of its registries' names, and take that from who had it."""
+    for full in (known for known in names() if known.endswith(f"/{image}")):
+        run(*CTR, "images", "tag", "--force", full, full.removesuffix(image) + other)
+
+
 def names() -> set[str]:
     """The names of all images, each with its registry's name before it."""
     return set(run(*CTR, "images", "list", "--quiet").split())

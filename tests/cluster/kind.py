@@ -41,9 +41,9 @@ def load_project_image() -> str:
     """Docker's own cache makes an unchanged build short."""
     image = project.name()
     with step(f"building image {image}"):
-        run("docker", "build", "--tag", image, PROJECT)
+        run("docker", "build", "--tag", image, "--tag", project.released(), PROJECT)
     with step(f"loading image {image}"):
-        run("kind", "load", "docker-image", image, "--name", NAME)
+        run("kind", "load", "docker-image", image, project.released(), "--name", NAME)
     return image
 
 

@@ -1,6 +1,7 @@
 """The project's own image: its tag is a digest of its sources, so that changed code is a new image."""
 
 import os
+import re
 import tempfile
 from configparser import ConfigParser
 from pathlib import Path
@@ -31,7 +32,16 @@ def load() -> str:
                 archive = Path(folder, "image.tar")
                 images.save(image, archive)
                 containerd.load_archive(archive)
+    containerd.tag(image, released())
     return image
+
+
+def released() -> str:
+    """The name that manifests/ have: of the version that is going to be released."""
+    version = re.search(r'^appVersion: "(.+)"$', (PROJECT / "charts/bucketops/Chart.yaml").read_text(), re.MULTILINE)
+    if not version:
+        raise ClusterError("charts/bucketops/Chart.yaml has no appVersion")
+    return f"{PROJECT_IMAGE}:{version[1]}"
 
 
 def _build(image: str) -> None:
