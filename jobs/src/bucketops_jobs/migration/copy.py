@@ -23,7 +23,7 @@ def run(context: Context) -> None:
     within = plan.ranges()[context.shard]
     reader = Reader(context.records)
     journal = Writer(context.records, plan.epoch, context.shard, reader.next_segment(plan.epoch, context.shard))
-    items = scoped(context, walk(context, within, reader.entries(plan.epoch, context.shard, within)))
+    items = scoped(context, walk(context, within, reader.histories(plan.epoch, context.shard, within)))
     chunks = Chunks(context, plan.capabilities, journal)
     size = context.spec.database.batch_size if context.spec.database else 1000
     for works in context.engine.chunks(_works(context, items), size):

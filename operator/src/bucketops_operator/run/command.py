@@ -75,7 +75,7 @@ def work(manifest: Manifest, stop: threading.Event, run_worker: RunWorker | None
     """Reconcile until the end, the user's turn, or a stop; the last status."""
     with workspace() as root, display.Display(sys.stderr) as shown:
         secrets, config_maps = manifest.secrets, manifest.config_maps
-        local = Local(root, secrets, config_maps=config_maps, run_worker=run_worker, keep=manifest.keep)
+        local = Local(root, secrets, config_maps=config_maps, run_worker=run_worker, keep=manifest.keep, beside=manifest.beside)
         try:
             return _loop(manifest, local, shown, stop)
         finally:
