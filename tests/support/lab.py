@@ -82,7 +82,8 @@ class Lab:
 
     def secrets(self, spec: dict[str, Any], origin: dict[str, Any] | None = None) -> dict[str, dict[str, str]]:
         """Credentials of a user and a role that have the documented rights and no others."""
-        model = work_of(MigrationRequest.model_validate(spec), MigrationRequest.model_validate(origin) if origin else None)
+        of = MigrationRequest.model_validate(origin) if origin else None
+        model = work_of(MigrationRequest.model_validate(spec), of)
         user = migration_user(self.endpoint, Identity(ADMIN, PASSWORD), model)
         if model.database is not None and self.grants:
             for grant in sql_grants(model.database, self.database["PGUSER"]):

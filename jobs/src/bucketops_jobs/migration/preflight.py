@@ -42,11 +42,12 @@ def run(context: Context) -> tuple[Artifact, str]:
 
 def _require_a_journal(context: Context, reader: Reader) -> None:
     if context.goes_back and reader.empty:
+        legacy, production = context.spec.destination, context.spec.source
         raise UserError(
             Reason.INVALID_SPEC,
-            f"{context.run.rollback_of} has moved nothing from {context.spec.destination.bucket}/"
-            f"{context.spec.destination.prefix} to {context.spec.source.bucket}/{context.spec.source.prefix}: there is no "
-            f"journal in {context.records.store.bucket}/{context.records.folder}; see its status.records",
+            f"{context.run.rollback_of} has moved nothing from {legacy.bucket}/{legacy.prefix} to "
+            f"{production.bucket}/{production.prefix}: {context.records.store.bucket}/{context.records.folder} holds no "
+            "journal; its status.records names the place",
         )
 
 

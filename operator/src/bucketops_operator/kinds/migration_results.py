@@ -66,11 +66,15 @@ def finished(status: MigrationStatus, run: Run, seen: ObservedRun, now: datetime
 
 
 def verdict(status: MigrationStatus, last: Run, *, back: bool = False) -> Conclusion:
-    """How a migration, or a rollback (`back`), went. The audit's findings and the outcomes decide; nothing says success while anything failed."""
+    """How a migration, or a rollback (`back`), has ended.
+
+    The audit's findings and the outcomes decide; nothing says success while anything failed.
+    """
     outcomes, rows = status.outcomes, status.row_outcomes
     if last.phase == "plan":
         would = "be copied back" if back else "move"
-        message = f"{outcomes.moved} objects would {would}, {outcomes.conflict} are in conflict; set mode: Apply to begin"
+        message = f"{outcomes.moved} objects would {would}, {outcomes.conflict} are in conflict"
+        message += "; set mode: Apply to begin"
         return conclusion(Reason.PLANNED, message, phase="Planned")
     found = [sample for sample in status.samples if sample.outcome in {"dangling", "unfinished", "undeleted"}]
     if last.pending:
@@ -82,7 +86,8 @@ def verdict(status: MigrationStatus, last: Run, *, back: bool = False) -> Conclu
         )
         return conclusion(Reason.PARTIALLY_FAILED, f"{message}; see status.samples and the records", well=False)
     moved = "copied back" if back else "moved"
-    message = f"{outcomes.moved} objects {moved}, {outcomes.already} were there already, {rows.rewritten} rows rewritten"
+    message = f"{outcomes.moved} objects {moved}, {outcomes.already} were there already"
+    message += f", {rows.rewritten} rows rewritten"
     return conclusion(Reason.SUCCEEDED, message)
 
 

@@ -42,7 +42,8 @@ def _origin(resource: Resource, name: str) -> MigrationRequest:
     try:
         found = MigrationRequest.model_validate(resource.origin.resource.spec)
     except ValidationError as error:
-        raise NotNowError(Reason.INVALID_SPEC, f"the spec of {name} is not valid: {error.errors()[0]['msg']}") from error
+        message = f"the spec of {name} is not valid: {error.errors()[0]['msg']}"
+        raise NotNowError(Reason.INVALID_SPEC, message) from error
     if found.rollback_of is not None:
         raise NotNowError(
             Reason.INVALID_SPEC,

@@ -72,7 +72,9 @@ def _chosen(file: Path, documents: Iterable[dict[str, Any]]) -> list[Resource]:
     rollback = next((resource for resource in ours if "rollbackOf" in resource.spec), None)
     if rollback is not None:
         name = rollback.spec["rollbackOf"]
-        raise ManifestError(f"{file}: write the S3Migration {name}, which rollbackOf names, into the same file, and no other")
+        raise ManifestError(
+            f"{file}: write the S3Migration {name}, which rollbackOf names, and no other, into the file"
+        )
     if len(ours) != 1:
         raise ManifestError(f"{file}: write exactly one resource of {', '.join(KINDS)}; found {len(ours)}")
     return ours
