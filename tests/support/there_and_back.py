@@ -33,22 +33,22 @@ class TwoPlaces:
 
     # the application
 
-    def upload(self, place: bool, key: str) -> None:  # noqa: FBT001 - the place's name
+    def upload(self, place: bool, key: str) -> None:
         number = next(self._numbers)
         self.supersedes[number] = set(self._seen(place, key))
         self._seen(place, key).add(number)
         self.objects[place][key] = number
 
-    def remove(self, place: bool, key: str) -> None:  # noqa: FBT001
+    def remove(self, place: bool, key: str) -> None:
         """With the rows that name it."""
         self.rows = {pk: named for pk, named in self.rows.items() if named != (place, key)}
         self.objects[place].pop(key, None)
 
-    def write_row(self, pk: int, place: bool, key: str) -> None:  # noqa: FBT001
+    def write_row(self, pk: int, place: bool, key: str) -> None:
         if key in self.objects[place]:
             self.rows[pk] = (place, key)
 
-    def _seen(self, place: bool, key: str) -> set[int]:  # noqa: FBT001
+    def _seen(self, place: bool, key: str) -> set[int]:
         return self.seen.setdefault((place, key), set())
 
     # what a worker sees
@@ -70,7 +70,7 @@ class TwoPlaces:
     def concerns(self, item: Item) -> bool:
         return item.entry is not None if self.back else bool(item.source or item.entry or item.legacy)
 
-    def _object(self, place: bool, key: str) -> Object | None:  # noqa: FBT001
+    def _object(self, place: bool, key: str) -> Object | None:
         number = self.objects[place].get(key)
         return None if number is None else Object(key, str(number), 1, WHEN)
 
@@ -87,11 +87,11 @@ class TwoPlaces:
         work = Work(item, decision, 0)
         self.history.setdefault(key, []).append(Version(intent(work), self.back))
         answer = self._copy(work) if steps > 1 else None
-        if steps <= 2:  # noqa: PLR2004 - it dies after the copy
+        if steps <= 2:
             return True
         one = settle(work, answer, self._object(self.origin, key), self._object(not self.origin, key))
         verdicts = self._rewrite(one)
-        if steps > 3 and one.commit:  # noqa: PLR2004 - it lives to write it down
+        if steps > 3 and one.commit:
             self.history[key][-1] = Version(outcome(one, verdicts), self.back)
         return True
 
@@ -119,7 +119,8 @@ class TwoPlaces:
         for _ in range(6):
             before = (dict(self.rows), {place: dict(found) for place, found in self.objects.items()})
             changed = [self.work(key) for key in keys]
-            if not any(changed) or before == (self.rows, self.objects) and not any(map(self.work, keys)):
+            same = before == (self.rows, self.objects)
+            if not any(changed) or (same and not any(map(self.work, keys))):
                 return
         raise AssertionError("sweeps do not come to an end")
 

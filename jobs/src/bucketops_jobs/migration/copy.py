@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bucketops_api import counts
 from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError
-from bucketops_jobs.migration import plans
+from bucketops_jobs.migration import plans, replicas
 from bucketops_jobs.migration.chunk import Chunks, Work
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.journal import Reader, Writer
@@ -27,6 +27,7 @@ def run(context: Context) -> None:
     chunks = Chunks(context, plan.capabilities, journal)
     size = context.spec.database.batch_size if context.spec.database else 1000
     for works in context.engine.chunks(_works(context, items), size):
+        replicas.wait(context)
         chunks.process(works)
 
 

@@ -11,7 +11,7 @@ from bucketops_api import counts
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.scalars import parse_duration
 from bucketops_jobs.errors import PreconditionFailedError, StoppedError, TransientError, UserError
-from bucketops_jobs.migration import claim, plans
+from bucketops_jobs.migration import claim, plans, replicas
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.copy import LAST_LEGACY_WRITE, decided
 from bucketops_jobs.migration.journal import Reader
@@ -42,7 +42,7 @@ def run(context: Context) -> None:
     histories = Reader(context.records).histories(plan.epoch, context.shard, within)
     candidates = _candidates(context, scoped(context, walk(context, within, histories)))
     for chunk in context.engine.chunks(candidates, BATCH):
-        _wait_for_replicas(context)
+        replicas.wait(context)
         _process(context, chunk, conditional=plan.capabilities.delete_if_match)
 
 
@@ -154,16 +154,3 @@ def _count(context: Context, candidate: Candidate, error: Exception | None) -> N
         again = isinstance(error, TransientError | PreconditionFailedError)
         context.tally.add(counts.PENDING, int(again))  # what is refused stays, and the audit names it
         context.tally.sample(candidate.item.key, "kept", str(error))
-
-
-def _wait_for_replicas(context: Context) -> None:
-    """A replica that lags may still show the old path; an unknown lag is no reason to delete."""
-    database = context.spec.database
-    if context.rows is None or database is None or database.max_replication_lag is None:
-        return
-    most = context.pace.max_replication_lag or parse_duration(database.max_replication_lag).total_seconds()
-    while (lag := context.rows.lag()) is None or lag > most:
-        if lag is None:
-            raise UserError(Reason.ACCESS_DENIED, "the replication lag is unknown: GRANT pg_monitor to this role")
-        if context.engine.stop.wait(1.0):
-            raise StoppedError("told to stop while waiting for the replicas")

@@ -46,8 +46,8 @@ def _require_a_journal(context: Context, reader: Reader) -> None:
         raise UserError(
             Reason.INVALID_SPEC,
             f"{context.run.rollback_of} has moved nothing from {legacy.bucket}/{legacy.prefix} to "
-            f"{production.bucket}/{production.prefix}: {context.records.store.bucket}/{context.records.folder} holds no "
-            "journal; its status.records names the place",
+            f"{production.bucket}/{production.prefix}: {context.records.store.bucket}/{context.records.folder} "
+            "holds no journal; its status.records names the place",
         )
 
 
