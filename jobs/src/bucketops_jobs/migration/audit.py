@@ -102,4 +102,6 @@ def _afresh(context: Context, item: Item) -> Item:
 
 def _name(context: Context, key: str, what: str, message: str) -> None:
     context.tally.add(what)
+    if context.report is not None:
+        context.report.add(Item(key), what.removeprefix("audit/"), {}, message)
     context.tally.sample(key, what.removeprefix("audit/"), message, first=True)

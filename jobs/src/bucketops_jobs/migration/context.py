@@ -12,8 +12,10 @@ from bucketops_api.v1alpha1.migration import MigrationSpec
 from bucketops_jobs import records as recording
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.migration import content
+from bucketops_jobs.migration import report as reporting
 from bucketops_jobs.migration.history import Recall, backward, onward
 from bucketops_jobs.migration.merge import Item, Policy
+from bucketops_jobs.migration.report import Report
 from bucketops_jobs.migration.rows import Rows
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.records import Records
@@ -39,6 +41,8 @@ class Context:
     tally: Tally
     in_scope: Callable[[str], bool]
     recall: Recall = onward
+    report: Report | None = None
+    """Of the phases that say how each key ends."""
 
     @property
     def pace(self) -> Pace:
@@ -96,7 +100,9 @@ def build(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tally) ->
     folder = recording.folder(spec.records, run.kind, run.namespace, run.rollback_of or run.name, onto)
     rows = Rows(spec.database, root, spec.source.prefix, spec.destination.prefix) if spec.database else None
     in_scope, recall = matcher(spec.filter), backward if run.rollback_of else onward
-    return Context(run, spec, shard, source, destination, Records(kept, folder), rows, engine, tally, in_scope, recall)
+    records = Records(kept, folder)
+    report = Report(records, run.run, shard) if run.phase in reporting.PHASES else None
+    return Context(run, spec, shard, source, destination, records, rows, engine, tally, in_scope, recall, report)
 
 
 def place(source: BucketRef, destination: BucketRef) -> str:

@@ -74,9 +74,12 @@ def count_settled(context: Context, item: Item, decision: Decision) -> None:
         tally.add(counts.OBJECTS + decision.outcome)
         tally.add(counts.DONE)
         tally.add(counts.BYTES, item.source.size if item.source else 0)
-    for outcome in settled_rows(item).values():
-        tally.add(counts.ROWS + outcome)
+    rows = settled_rows(item)
     if decision.row_outcome:
-        tally.add(counts.ROWS + decision.row_outcome, len(item.legacy))
+        rows |= {row.id: decision.row_outcome for row in item.legacy}
+    for outcome in rows.values():
+        tally.add(counts.ROWS + outcome)
+    if context.report is not None:
+        context.report.add(item, decision.outcome, rows, decision.message)
     if decision.message:
         tally.sample(item.key, decision.outcome or decision.row_outcome or "", decision.message)
