@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
 
 from bucketops_api.privileges import migration
-from bucketops_api.v1alpha1.migration import MigrationRequest
+from bucketops_api.v1alpha1.migration import S3MIGRATION, Database, MigrationRequest
 from bucketops_api.v1alpha1.rollback import work_of
 
 WHOLE: dict[str, Any] = {
@@ -86,6 +87,16 @@ def test_everything_else_is_left_out(field: str) -> None:
 def test_a_migration_needs_both_places(given: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="name source and destination, or with rollbackOf"):
         MigrationRequest.model_validate(given)
+
+
+def test_every_field_is_live_or_refused_while_a_run_works() -> None:
+    """What a later phase would read differently from an earlier one cannot change between them."""
+    fields = {to_camel(name) for name in MigrationRequest.model_fields}
+    frozen = {path.partition(".")[0] for path in S3MIGRATION.frozen}
+    assert fields - frozen == {"suspend", "trigger", "cleanup", "worker"}
+    of_database = {to_camel(name) for name in Database.model_fields}
+    frozen_there = {path.partition(".")[2] for path in S3MIGRATION.frozen if path.startswith("database.")}
+    assert of_database - frozen_there == {"maxReplicationLag"}
 
 
 def test_its_rights_are_the_other_way_round() -> None:
