@@ -18,6 +18,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("an unknown mode", {"mode": "Go"}, 'supported values: "Plan", "Apply"'),
     ("a format without the key", {"database": {"references": [{"format": "x"}]}}, "write the key once"),
     ("an unknown field", {"sorce": {}}, "unknown field"),
+    ("a rollback with a source of its own", {"rollbackOf": "avatars"}, "rollbackOf goes with mode, suspend, trigger"),
     ("no pods", {"worker": {"parallelism": 0}}, "greater than or equal to 1"),
     ("shards that are no number", {"worker": {"shards": "many"}}, "write auto or a number"),
 ]
@@ -53,6 +54,14 @@ def test_an_invalid_retention_is_refused_with_words_that_help(
     cluster: Cluster, change: dict[str, Any], words: str
 ) -> None:
     refuses(cluster, "s3retention", change, words)
+
+
+def test_a_migration_says_from_where_to_where_or_what_it_rolls_back(cluster: Cluster) -> None:
+    manifest = example("s3migration")
+    manifest["metadata"]["name"] = "undo"
+    with pytest.raises(RuntimeError, match="name source and destination, or with rollbackOf"):
+        create(cluster, manifest | {"spec": {"mode": "Apply"}})
+    create(cluster, manifest | {"spec": {"rollbackOf": "avatars"}})
 
 
 def refuses(cluster: Cluster, kind: str, change: dict[str, Any], words: str) -> None:

@@ -98,6 +98,25 @@ def test_a_locked_row_is_rewritten_after_its_release(lab: Any) -> None:
     assert status["rowOutcomes"]["rewritten"] == 20
 
 
+def test_a_row_that_is_held_for_less_than_the_lock_timeout_is_waited_for(lab: Any) -> None:
+    """Its holder lets go when somebody waits for it: the same walk rewrites it, and nothing is left pending."""
+    lab.world.seed(legacy=range(1, 21))
+    spec = lab.spec()
+    spec["database"]["lockTimeout"] = "30s"
+    holder = psycopg2.connect(lab.world.dsn)
+    with holder.cursor() as cursor:
+        cursor.execute("SELECT FROM avatars WHERE id = 7 FOR UPDATE")
+        driver = lab.drive(spec)
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        driver.until(lambda _: lab.world.sql(waits) == [(1,)])
+    holder.rollback()
+    holder.close()
+    status = driver.finish()
+    assert condition(status, "Complete"), status
+    assert [(run["phase"], run["pending"]) for run in status["runs"]][1] == ("copy", 0)
+    assert status["rowOutcomes"]["rewritten"] == 20
+
+
 class Application(Background):
     """Uploads, replaces and reads pictures as its rows name them; it is told what the newest version is."""
 

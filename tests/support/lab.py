@@ -13,7 +13,8 @@ import psycopg2
 import pytest
 
 from bucketops_api.privileges.migration import sql_grants
-from bucketops_api.v1alpha1.migration import MigrationSpec
+from bucketops_api.v1alpha1.migration import MigrationRequest
+from bucketops_api.v1alpha1.rollback import work_of
 from support.avatars import World, s3_client
 from support.driver import Driver, driving
 from support.identities import Identity, forbid, migration_user
@@ -79,9 +80,10 @@ class Lab:
         }
         return spec | changes
 
-    def secrets(self, spec: dict[str, Any]) -> dict[str, dict[str, str]]:
+    def secrets(self, spec: dict[str, Any], origin: dict[str, Any] | None = None) -> dict[str, dict[str, str]]:
         """Credentials of a user and a role that have the documented rights and no others."""
-        model = MigrationSpec.model_validate(spec)
+        of = MigrationRequest.model_validate(origin) if origin else None
+        model = work_of(MigrationRequest.model_validate(spec), of)
         user = migration_user(self.endpoint, Identity(ADMIN, PASSWORD), model)
         if model.database is not None and self.grants:
             for grant in sql_grants(model.database, self.database["PGUSER"]):
@@ -100,12 +102,19 @@ class Lab:
         *,
         processes: bool = False,
         secrets: dict[str, dict[str, str]] | None = None,
+        origin: Driver | None = None,
     ) -> Driver:
-        """A migration in this world; `secrets` replace those with the documented rights."""
-        given = self.secrets(spec) | (secrets or {})
+        """A migration in this world; `secrets` replace those with the documented rights.
+
+        `origin`: the migration that this one rolls back; the same operator has both.
+        """
+        of = dict(origin.resource.spec) if origin else None
+        given = self.secrets(spec, of) | (secrets or {})
         context = driving(self.root / f"run-{len(self.drivers)}", given, spec, name, processes=processes)
         self.drivers.append(context)
-        return context.__enter__()
+        driver = context.__enter__()
+        driver.local.neighbour = origin
+        return driver
 
 
 @pytest.fixture

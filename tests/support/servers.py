@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +105,7 @@ def start_postgres(folder: Path) -> Server:
 
     That user must be able to reach the folder.
     """
-    binaries = _postgres_binaries()
+    binaries = postgres_binaries()
     user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
     data, port = folder / "pgdata", free_port()
     if user:
@@ -120,17 +120,33 @@ def start_postgres(folder: Path) -> Server:
     )
     rules = data / "pg_hba.conf"  # members of one role must know their password; all others are trusted
     rules.write_text(f"host all +{WITH_PASSWORD} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
-    options = ["-h", "127.0.0.1", "-p", str(port), "-k", "", "-c", "fsync=off", "-c", "max_connections=200"]
+    return _postgres(folder, port, who)
+
+
+def start_copy(folder: Path) -> Server:
+    """PostgreSQL on a folder that pg_basebackup has filled."""
+    user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
+    who = {"user": user.pw_uid, "group": user.pw_gid} if user else {}
+    return _postgres(folder, free_port(), who, "-c", "wal_receiver_status_interval=1")
+
+
+def _postgres(folder: Path, port: int, who: Mapping[str, int], *more: str) -> Server:
+    options = ["-h", "127.0.0.1", "-p", str(port), "-k", "", "-c", "fsync=off", "-c", "max_connections=200", *more]
     with (folder / "postgres.log").open("wb") as log:
         process = subprocess.Popen(
-            [binaries / "postgres", "-D", data, *options], stdout=log, stderr=log, cwd=folder, **who
+            [postgres_binaries() / "postgres", "-D", folder / "pgdata", *options],
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            **who,  # type: ignore[call-overload]
         )
     server = Server(process, port)
     _wait(server, lambda: _connects(port), folder / "postgres.log")
     return server
 
 
-def _postgres_binaries() -> Path:
+def postgres_binaries() -> Path:
+    """Where the distribution keeps the server's programs."""
     for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
         if (folder / "initdb").exists():
             return folder

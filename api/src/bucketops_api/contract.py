@@ -48,6 +48,10 @@ class RunSpec(_Contract):
     run: str
     shards: int = Field(1, ge=1)
     plan: Artifact | None = None
+    rollback_of: str = ""
+    """The resource whose journal is rolled back, by this run, whose spec is that one's the other way round."""
+    origin_rests: bool = False
+    """The operator has seen that nobody works for that resource."""
     not_before: datetime | None = None
     jitter_seconds: float = Field(0.0, ge=0)
     """The run begins up to so much later, by chance."""

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from bucketops_api import names
@@ -14,6 +15,7 @@ from bucketops_api.contract import Artifact
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import ItemError, UserError
+from bucketops_jobs.s3.listing import pages
 from bucketops_jobs.s3.store import Store
 
 
@@ -55,6 +57,11 @@ class Records:
             data = body.read()
         for line in io.TextIOWrapper(gzip.GzipFile(fileobj=io.BytesIO(data)), encoding="utf-8"):
             yield json.loads(line)
+
+    def newest(self, below: str) -> datetime | None:
+        """When the last of the records below a name was written; None: there is none."""
+        found = pages(self.store, self.folder + below)
+        return max((entry.modified for page in found for entry in page.objects), default=None)
 
     def keys(self, below: str) -> Iterator[str]:
         """Full keys of the records below a name, in order."""

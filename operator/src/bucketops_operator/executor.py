@@ -32,6 +32,16 @@ class Resource:
     """It is being deleted, and waits for us."""
     held: bool = False
     """Our finalizer stands on it."""
+    origin: Origin | None = None
+    """The resource that `spec.rollbackOf` names, if there is one."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A resource that another one is about, and how many of its pods have not ended."""
+
+    resource: Resource
+    pods: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,9 @@ class SecretChange:
 
 class Executor(Protocol):
     """Where runs happen. Every method may be repeated after a crash."""
+
+    def get(self, kind: str, namespace: str, name: str) -> Resource | None:
+        """Another resource as it is now, with its status; None where there is none."""
 
     def observe(self, owner: Resource) -> Sequence[ObservedRun]:
         """The runs of a resource that exist now, in the order of their numbers."""

@@ -29,7 +29,8 @@ Keep = Callable[[str, Mapping[str, str] | None], None]
 class Local:
     """Runs of resources on this machine. Everything lies below `root`; `close` stops what still works.
 
-    Workers are processes, or threads of this one where the caller hands in `run_worker`.
+    Workers are processes, or threads of this one where the caller hands in `run_worker`. `beside` are resources that
+    others name; nothing is done for them.
     """
 
     def __init__(
@@ -41,7 +42,9 @@ class Local:
         backoff_seconds: float = 1.0,
         run_worker: RunWorker | None = None,
         keep: Keep = lambda _name, _data: None,
+        beside: Iterable[Resource] = (),
     ) -> None:
+        self._beside = {(other.kind, other.namespace, other.name): other for other in beside}
         self._root, self._keep = root, keep
         self._run_worker = run_worker
         self._secrets, self._config_maps = dict(secrets), config_maps or {}
@@ -50,6 +53,15 @@ class Local:
         self.statuses: dict[str, Mapping[str, object]] = {}
         self.events: list[tuple[str, Event]] = []
         self.released: set[str] = set()
+
+    def add(self, other: Resource) -> None:
+        """Let other resources find this one."""
+        self._beside[other.kind, other.namespace, other.name] = other
+
+    def get(self, kind: str, namespace: str, name: str) -> Resource | None:
+        """One of those that were handed in; with a status, if it has worked here."""
+        found = self._beside.get((kind, namespace, name))
+        return replace(found, status=self.statuses.get(found.uid, {})) if found else None
 
     def observe(self, owner: Resource) -> Sequence[ObservedRun]:
         """Let the Jobs get on, and say how they stand."""

@@ -6,12 +6,13 @@ A crash after any line is harmless: names of runs follow from the status, so the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from bucketops_api.reasons import Reason
 from bucketops_operator.desired import Desired
 from bucketops_operator.errors import NamespaceEndsError
-from bucketops_operator.executor import Event, Executor, ObservedRun, Resource
+from bucketops_operator.executor import Event, Executor, ObservedRun, Origin, Resource
 from bucketops_operator.kinds import access, migration, retention
 from bucketops_operator.settings import Settings
 
@@ -26,7 +27,7 @@ MACHINES: Mapping[str, Machine] = {
 
 def reconcile(resource: Resource, executor: Executor, now: datetime, settings: Settings) -> Desired:
     """Bring one resource a step nearer to what its spec says; `now` is timezone-aware."""
-    observed = executor.observe(resource)
+    resource, observed = _with_origin(resource, executor), executor.observe(resource)
     desired = MACHINES[resource.kind](resource, observed, now, settings)
     executor.remove(resource, {run.run for run in observed} - desired.keep)
     if desired.held and not resource.held:
@@ -48,6 +49,14 @@ def reconcile(resource: Resource, executor: Executor, now: datetime, settings: S
         executor.write_status(resource, desired.status)
     executor.emit(resource, desired.events)
     return desired
+
+
+def _with_origin(resource: Resource, executor: Executor) -> Resource:
+    name = resource.spec.get("rollbackOf")
+    found = executor.get(resource.kind, resource.namespace, str(name)) if name else None
+    if found is None:
+        return resource
+    return replace(resource, origin=Origin(found, sum(run.pods for run in executor.observe(found))))
 
 
 def _released(resource: Resource, executor: Executor, desired: Desired) -> Desired:

@@ -14,7 +14,7 @@ from bucketops_api.contract import RunSpec
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.errors import TransientError, UserError
-from bucketops_jobs.migration import delete
+from bucketops_jobs.migration import claim, delete
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.journal import Writer
 from bucketops_jobs.migration.merge import Entry, Outcome, Row
@@ -60,7 +60,9 @@ class Scene:
         """What is left of the source, and the counts."""
         tally, stop = Tally(), threading.Event()
         with Engine(Pace(2, None, stop), 2) as engine:
-            delete.run(self._context(engine, tally))
+            context = self._context(engine, tally)
+            claim.take(context)
+            delete.run(context)
         return {entry.key.removeprefix("image/") for entry in self.source.list_objects("image/")}, tally
 
     def _context(self, engine: Engine, tally: Tally) -> Context:

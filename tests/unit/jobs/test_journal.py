@@ -51,9 +51,9 @@ def segment(records: Records, epoch: str, shard: int) -> Writer:
 
 
 def read(records: Records, epoch: str, shard: int, within: Range = Range()) -> dict[str, Entry]:  # noqa: B008
-    found = list(Reader(records).entries(epoch, shard, within))
+    found = list(Reader(records).histories(epoch, shard, within))
     assert [key for key, _ in found] == sorted({key for key, _ in found})
-    return dict(found)
+    return {key: history[-1].entry for key, history in found}
 
 
 @settings(max_examples=60, deadline=None)
@@ -98,9 +98,24 @@ def test_a_shard_reads_its_own_segments_and_all_of_older_epochs(records: Records
 
 
 def test_a_new_epoch_comes_after_all_that_have_written(records: Records) -> None:
-    assert Reader(records).next_epoch() == "000001"
+    assert Reader(records).next_epoch(back=False) == "000001"
     segment(records, "000007", 0).intend([("a", PLAIN)])
-    assert Reader(records).next_epoch() == "000008"
+    assert Reader(records).next_epoch(back=True) == "000008-back"
+    segment(records, "000008-back", 0).intend([("a", PLAIN)])
+    assert Reader(records).next_epoch(back=False) == "000009"
+
+
+def test_a_rollback_writes_to_the_same_journal_and_its_entries_are_told_apart(records: Records) -> None:
+    segment(records, "000001", 0).done([("a", entry("1", done=True))])
+    segment(records, "000002-back", 3).done([("a", entry("2", done=True))])
+    segment(records, "000003", 0).done([("a", entry("3", done=True))])
+    ((key, history),) = Reader(records).histories("000003", 0, Range())
+    assert key == "a"
+    assert [(version.entry.source_etag, version.back) for version in history] == [
+        ("1", False),
+        ("2", True),
+        ("3", False),
+    ]
 
 
 def test_segments_of_a_shard_are_numbered_on(records: Records) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
+from pydantic.alias_generators import to_camel
 
 from bucketops_api.v1alpha1.common import (
     BucketRef,
@@ -21,7 +22,7 @@ from bucketops_api.v1alpha1.common import (
     Worker,
 )
 from bucketops_api.v1alpha1.kind import Column, Kind
-from bucketops_api.v1alpha1.scalars import Count, Duration, Identifier, matches
+from bucketops_api.v1alpha1.scalars import Count, Duration, Identifier, Name, matches
 
 Format = Annotated[
     str,
@@ -85,23 +86,24 @@ def _or_empty(field: str) -> str:
 _OVERLAP = "source and destination overlap: choose another bucket, or prefixes of which neither contains the other"
 
 
-class MigrationSpec(Model):
-    """What to move where, and which rows name it."""
+class _Control(Model):
+    """Whether, when and how far."""
 
-    RULES = (
-        Rule(
-            f"{_or_empty('source.endpoint')} != {_or_empty('destination.endpoint')}"
-            " || self.source.bucket != self.destination.bucket"
-            f" || !({_or_empty('source.prefix')}.startsWith({_or_empty('destination.prefix')})"
-            f" || {_or_empty('destination.prefix')}.startsWith({_or_empty('source.prefix')}))",
-            _OVERLAP,
-        ),
-    )
     mode: Mode = Field("Plan", description="Plan writes nothing outside .bucketops/; Apply does the work.")
     suspend: bool = Field(default=False, description="Stop at a safe point and keep all progress.")
     trigger: Annotated[str, Field(max_length=256)] = Field("", description="Any new string starts one run now.")
+
+
+class _Places(Model):
+    """From where to where."""
+
     source: BucketRef
     destination: BucketRef
+
+
+class _Terms(Model):
+    """What is moved, and how."""
+
     records: BucketRef | None = Field(None, description="Absent: .bucketops/ in the destination bucket.")
     filter: Filter = Field(default_factory=Filter)
     database: Database | None = Field(None, description="Absent: objects move and nothing is rewritten.")
@@ -116,9 +118,71 @@ class MigrationSpec(Model):
     cleanup: Cleanup = Field(default_factory=Cleanup)
     worker: Worker = Field(default_factory=Worker)
 
+
+class MigrationSpec(_Terms, _Places, _Control):
+    """What to move where, and which rows name it: as workers and privileges know it."""
+
     @model_validator(mode="after")
     def _refuse_overlap(self) -> MigrationSpec:
         if overlaps(self.source, self.destination):
+            raise ValueError(_OVERLAP)
+        return self
+
+
+class _MaybePlaces(Model):
+    """From where to where; a rollback knows it from the migration that it names."""
+
+    source: BucketRef | None = Field(None, description="Where the objects are. Absent: with rollbackOf.")
+    destination: BucketRef | None = Field(None, description="Where they go. Absent: with rollbackOf.")
+
+
+_ONE_OF = "name source and destination, or with rollbackOf the migration whose objects and rows are to be brought back"
+_ALONE = (
+    "rollbackOf goes with mode, suspend, trigger, cleanup and worker; everything else is that of the migration that it "
+    "names: leave it out"
+)
+_OF_THE_MIGRATION = (
+    "source", "destination", "records", "filter", "database", "onConflict", "guard", "orphans", "verify",
+)  # fmt: skip
+
+
+class MigrationRequest(_Terms, _MaybePlaces, _Control):
+    """What to move where, and which rows name it; or which migration to roll back."""
+
+    RULES = (
+        Rule("has(self.rollbackOf) || (has(self.source) && has(self.destination))", _ONE_OF),
+        Rule(f"!has(self.rollbackOf) || !({' || '.join(f'has(self.{name})' for name in _OF_THE_MIGRATION)})", _ALONE),
+        Rule(
+            "!has(self.source) || !has(self.destination)"
+            f" || {_or_empty('source.endpoint')} != {_or_empty('destination.endpoint')}"
+            " || self.source.bucket != self.destination.bucket"
+            f" || !({_or_empty('source.prefix')}.startsWith({_or_empty('destination.prefix')})"
+            f" || {_or_empty('destination.prefix')}.startsWith({_or_empty('source.prefix')}))",
+            _OVERLAP,
+        ),
+    )
+    rollback_of: Name | None = Field(
+        None,
+        description="The S3Migration in this namespace that is rolled back: what it moved is brought back, and only "
+        "that. mode is then Apply unless it says Plan; cleanup and worker are that migration's unless they are given.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apply(cls, data: Any) -> Any:  # noqa: ANN401 - whatever a user wrote
+        """Who rolls back does so in a hurry: without a mode it is no plan."""
+        rolls_back = isinstance(data, dict) and (data.get("rollbackOf") or data.get("rollback_of"))
+        return {"mode": "Apply"} | data if rolls_back else data
+
+    @model_validator(mode="after")
+    def _one_of(self) -> MigrationRequest:
+        if self.rollback_of:
+            given = {to_camel(name) for name in self.model_fields_set}
+            if given & set(_OF_THE_MIGRATION):
+                raise ValueError(_ALONE)
+        elif self.source is None or self.destination is None:
+            raise ValueError(_ONE_OF)
+        elif overlaps(self.source, self.destination):
             raise ValueError(_OVERLAP)
         return self
 
@@ -187,13 +251,14 @@ class MigrationStatus(Status):
     plan: PlanRef | None = None
 
 
+_OF_THE_MIGRATION_FROZEN = tuple(name for name in _OF_THE_MIGRATION if name != "database")
 _DATABASE_FROZEN = ("credentials", "sslMode", "caBundle", "references", "batchSize", "lockTimeout")
 
 S3MIGRATION = Kind(
     name="S3Migration",
     plural="s3migrations",
     short_name="s3mig",
-    spec=MigrationSpec,
+    spec=MigrationRequest,
     status=MigrationStatus,
     columns=(
         Column("Phase", "string", ".status.phase"),
@@ -205,5 +270,5 @@ S3MIGRATION = Kind(
         Column("Ready", "string", '.status.conditions[?(@.type=="Ready")].reason', priority=1),
         Column("Age", "date", ".metadata.creationTimestamp"),
     ),
-    frozen=("source", "destination", "filter", "onConflict", *(f"database.{field}" for field in _DATABASE_FROZEN)),
+    frozen=("mode", "rollbackOf", *_OF_THE_MIGRATION_FROZEN, *(f"database.{field}" for field in _DATABASE_FROZEN)),
 )

@@ -31,9 +31,9 @@ def run(context: Context) -> None:
     """Audit one shard; the counts and the names of what is wrong are the result."""
     plan = plans.of(context)
     within = plan.ranges()[context.shard]
-    entries = Reader(context.records).entries(plan.epoch, context.shard, within)
+    histories = Reader(context.records).histories(plan.epoch, context.shard, within)
     known = set(plan.dangling)
-    suspects = list(_suspects(context, walk(context, within, entries), known))
+    suspects = list(_suspects(context, walk(context, within, histories), known))
     for suspect in suspects:
         _look_again(context, suspect)
     if context.shard == 0:
@@ -50,7 +50,7 @@ def _suspects(context: Context, items: Iterable[Item], known: set[str]) -> Itera
 
 def _finished(context: Context, item: Item) -> bool:
     """Count what became of an item; whether that is final."""
-    if not context.in_scope(item.key) or not (item.source or item.entry or item.legacy):
+    if not context.concerns(item):
         return True
     decision = decided(context, item)
     if decision is None:
@@ -72,20 +72,21 @@ def _look_again(context: Context, suspect: Suspect) -> None:
     for row in lost:
         place = context.source_key(item.key) if row.legacy else context.destination_key(item.key)
         _name(context, item.key, DANGLING, f"row {row.pk} names {place}, which does not exist")
-    if lost or not context.in_scope(item.key):
+    if lost or not context.concerns(item):
         return
     decision = decided(context, item)
     if decision is None or (decision.works and not gave_up(item, decision)):
-        _name(context, item.key, UNFINISHED, _unfinished(item))
+        _name(context, item.key, UNFINISHED, _unfinished(item, "production" if context.goes_back else "legacy"))
     elif _undeleted(context, item):
-        _name(context, item.key, UNDELETED, "the legacy object was moved and is still there")
+        kind = "production" if context.goes_back else "legacy"
+        _name(context, item.key, UNDELETED, f"the {kind} object was moved and is still there")
 
 
-def _unfinished(item: Item) -> str:
+def _unfinished(item: Item, kind: str) -> str:
     rows = ", ".join(row.pk for row in item.legacy)
     if rows:
-        return f"row {rows} names the legacy object: the application still writes legacy paths"
-    return "a legacy object that was not moved: the application still writes there"
+        return f"row {rows} names the {kind} object: the application still writes {kind} paths"
+    return f"a {kind} object that was not moved: the application still writes there"
 
 
 def _afresh(context: Context, item: Item) -> Item:
@@ -101,4 +102,6 @@ def _afresh(context: Context, item: Item) -> Item:
 
 def _name(context: Context, key: str, what: str, message: str) -> None:
     context.tally.add(what)
+    if context.report is not None:
+        context.report.add(Item(key), what.removeprefix("audit/"), {}, message)
     context.tally.sample(key, what.removeprefix("audit/"), message, first=True)

@@ -174,7 +174,7 @@ def _index(context: Context, rows: Rows, table: Table) -> None:
 
 def warnings(context: Context, newest: datetime | None) -> Iterator[str]:
     """What people should know before they go on; none of it stops the run."""
-    if newest is not None and datetime.now(UTC) - newest < YOUNG:
+    if newest is not None and datetime.now(UTC) - newest < YOUNG and not context.goes_back:
         yield (
             f"a legacy object was written at {newest.isoformat()}: if the application still writes there, let it write "
             "the new form first"
@@ -214,7 +214,7 @@ def _lifecycle(store: S3Store) -> Iterator[str]:
 def _lookalikes(context: Context, rows: Rows) -> Iterator[str]:
     prefix = context.spec.source.prefix
     ours = {(t.reference.schema_, t.reference.table, t.reference.column) for t in rows.tables}
-    if prefix:
+    if prefix and not context.goes_back:
         for found in rows.query("look for other columns", sql()["lookalikes"], {"prefix": prefix}):
             if tuple(found) not in ours:
                 yield f"column {'.'.join(found)} seems to hold legacy paths too and is not among the references"

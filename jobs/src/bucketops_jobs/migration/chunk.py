@@ -17,6 +17,7 @@ from bucketops_jobs.errors import (
     PreconditionFailedError,
     StoppedError,
 )
+from bucketops_jobs.migration import claim
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.journal import Writer
 from bucketops_jobs.migration.lookup import lookup
@@ -66,6 +67,7 @@ class Chunks:
         """All steps, in their order."""
         self._journal.intend((w.item.key, intent(w)) for w in works if w.decision.journal)
         settled = self._look_again(works, self._copied(works))
+        claim.require(self._context)
         verdicts = self._rewrite(settled)
         self._journal.done((s.work.item.key, outcome(s, verdicts)) for s in settled if s.commit or s.failure)
         for one in settled:
@@ -173,6 +175,8 @@ def intent(work: Work) -> Entry:
     become = decision.rewrite or RowOutcome.REWRITTEN
     rows = tuple((settled_rows(item) | {row.id: become for row in item.legacy}).items())
     if item.entry is not None and item.entry.committed and decision.copy is None and not work.decision.compared:
+        if item.entry.inherited:  # nothing of ours yet
+            return replace(item.entry, rows=rows, committed=False, copied=False, before=None, inherited=False)
         return replace(item.entry, rows=rows)
     open_copy = item.entry is not None and item.entry.copied and not item.entry.committed
     etag, size = ("", 0) if item.source is None and decision.compared else _source(item)

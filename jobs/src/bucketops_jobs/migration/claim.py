@@ -1,19 +1,30 @@
-"""A claim object in both buckets keeps two migrations of overlapping prefixes apart, on clusters and laptops alike."""
+"""A claim object in both buckets keeps two migrations of overlapping prefixes apart, on clusters and laptops alike.
+
+A rollback takes the claim of the migration that it rolls back: whoever still works for that one finds its claim gone
+before it rewrites a row or deletes an object, and stops. Claims are listed, never asked for by name: of an absent key
+AWS says 403 to who may list a part of the bucket alone.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bucketops_api import names
 from bucketops_api.reasons import Reason
-from bucketops_jobs.errors import ItemError, PreconditionFailedError, UserError
+from bucketops_jobs.errors import ItemError, PreconditionFailedError, StoppedError, UserError
 from bucketops_jobs.migration.context import Context
+from bucketops_jobs.migration.journal import ROOT
 from bucketops_jobs.s3.client import S3Store
 from bucketops_jobs.s3.store import ABSENT
 
+SETTLE_SECONDS = 15.0
+"""Longer than the evidence of a deletion holds (delete.FRESH_SECONDS): what was on its way has arrived by then."""
+QUIET = timedelta(seconds=30)
+"""Of a migration whose status nobody knows: a journal that was not written for so long is that of nobody at work."""
 _FOLDER = f"{names.RECORDS_FOLDER}claims/"
 
 
@@ -21,8 +32,10 @@ def take(context: Context) -> None:
     """Claim both places, or say who holds them; one that is ours already is kept."""
     taken: list[tuple[S3Store, str]] = []
     try:
+        _require_quiet(context)
         for store, prefix in _places(context):
-            _take(store, prefix, _owner(context), taken)
+            _take(context, store, prefix, taken)
+        _take_over(context)
     except UserError:
         for store, key in taken:
             store.remove([key])
@@ -36,8 +49,22 @@ def release(context: Context) -> None:
         store.remove(held)
 
 
-def _take(store: S3Store, prefix: str, owner: str, taken: list[tuple[S3Store, str]]) -> None:
+def require(context: Context) -> None:
+    """UserError when the claim is no longer ours: no row may be rewritten then, and nothing deleted."""
+    owner, prefix, store = _owner(context), context.spec.destination.prefix, context.destination
+    if _key(prefix, owner) in set(store.keys(_FOLDER)):
+        return
+    others = sorted({claim["owner"] for _, claim in _claims(store) if _overlap(str(claim["prefix"]), prefix)})
+    if others:
+        words = f"{', '.join(others)} has taken the claim of {owner}: wait for its end, then set a new trigger"
+    else:
+        words = f"the claim of {owner} in {store.bucket} is gone, so somebody has ended it: set a new trigger"
+    raise UserError(Reason.CLAIMED, words)
+
+
+def _take(context: Context, store: S3Store, prefix: str, taken: list[tuple[S3Store, str]]) -> None:
     """Claim first, look then: of two that begin at once, at least one sees the other."""
+    owner = _owner(context)
     body = json.dumps(_claim(prefix, owner)).encode()
     own = _key(prefix, owner)
     try:
@@ -46,12 +73,45 @@ def _take(store: S3Store, prefix: str, owner: str, taken: list[tuple[S3Store, st
         return  # ours already: whoever came later has seen it
     taken.append((store, own))
     for key, claim in _claims(store):
-        if claim["owner"] != owner and _overlap(str(claim["prefix"]), prefix):
+        if claim["owner"] not in {owner, _rolled_back(context)} and _overlap(str(claim["prefix"]), prefix):
             raise UserError(
                 Reason.CLAIMED,
                 f"{store.bucket}/{prefix} is being migrated by {claim['owner']}: wait for its end; if it is gone for "
                 f"good, delete the object {key} in {store.bucket}",
             )
+
+
+def _take_over(context: Context) -> None:
+    """Take the claims of the migration that is rolled back: first the one that its workers look for, then the other.
+
+    A crash in between leaves the second one there, and the wait is made anew.
+    """
+    held = _held_by_origin(context)
+    for store, key in held[:1]:
+        store.remove([key])
+        if context.engine.stop.wait(SETTLE_SECONDS):
+            raise StoppedError("told to stop while the last requests of the migration may be on their way")
+    for store, key in held:
+        store.remove([key])
+
+
+def _held_by_origin(context: Context) -> list[tuple[S3Store, str]]:
+    owner = _rolled_back(context)
+    keys = ((store, _key(prefix, owner)) for store, prefix in _places(context))
+    return [(store, key) for store, key in keys if key in set(store.keys(_FOLDER))] if owner else []
+
+
+def _require_quiet(context: Context) -> None:
+    """Whoever runs on a laptop cannot be asked whether it is at work; its journal tells."""
+    if context.run.origin_rests or not _held_by_origin(context):
+        return
+    newest = context.records.newest(ROOT)
+    if newest is not None and datetime.now(UTC) - newest < QUIET:
+        raise UserError(
+            Reason.CLAIMED,
+            f"{_rolled_back(context)} wrote its journal at {newest.isoformat()}, so it may be at work: stop it "
+            f"(spec.suspend: true, or Ctrl-C), wait {QUIET.total_seconds():.0f} s and try again",
+        )
 
 
 def _places(context: Context) -> tuple[tuple[S3Store, str], ...]:
@@ -60,6 +120,12 @@ def _places(context: Context) -> tuple[tuple[S3Store, str], ...]:
 
 def _owner(context: Context) -> str:
     return f"{context.run.kind} {context.run.namespace}/{context.run.name}"
+
+
+def _rolled_back(context: Context) -> str:
+    """The owner that a rollback takes over from."""
+    name = context.run.rollback_of
+    return f"{context.run.kind} {context.run.namespace}/{name}" if name else ""
 
 
 def _claim(prefix: str, owner: str) -> dict[str, str]:

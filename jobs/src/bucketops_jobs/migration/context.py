@@ -12,7 +12,10 @@ from bucketops_api.v1alpha1.migration import MigrationSpec
 from bucketops_jobs import records as recording
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.migration import content
-from bucketops_jobs.migration.merge import Policy
+from bucketops_jobs.migration import report as reporting
+from bucketops_jobs.migration.history import Recall, backward, onward
+from bucketops_jobs.migration.merge import Item, Policy
+from bucketops_jobs.migration.report import Report
 from bucketops_jobs.migration.rows import Rows
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.records import Records
@@ -37,14 +40,28 @@ class Context:
     engine: Engine
     tally: Tally
     in_scope: Callable[[str], bool]
+    recall: Recall = onward
+    report: Report | None = None
+    """Of the phases that say how each key ends."""
 
     @property
     def pace(self) -> Pace:
         return self.engine.pace
 
     @property
+    def goes_back(self) -> bool:
+        """Whether this is a rollback: the source is then the place that a migration moved to."""
+        return bool(self.run.rollback_of)
+
+    def concerns(self, item: Item) -> bool:
+        """Whether an item is this migration's: a rollback's is what the journal says was moved, and nothing else."""
+        if self.goes_back:
+            return item.entry is not None
+        return self.in_scope(item.key) and bool(item.source or item.entry or item.legacy)
+
+    @property
     def policy(self) -> Policy:
-        return Policy(on_conflict=self.spec.on_conflict, orphans=self.spec.orphans)
+        return Policy(self.spec.on_conflict, self.spec.orphans, goes_back=self.goes_back)
 
     def source_key(self, key: str) -> str:
         return self.spec.source.prefix + key
@@ -79,12 +96,15 @@ def build(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tally) ->
 
     source, destination = store(spec.source), store(spec.destination)
     kept = store(spec.records) if spec.records else destination
-    folder = recording.folder(spec.records, run.kind, run.namespace, run.name, place(spec))
+    onto = place(spec.destination, spec.source) if run.rollback_of else place(spec.source, spec.destination)
+    folder = recording.folder(spec.records, run.kind, run.namespace, run.rollback_of or run.name, onto)
     rows = Rows(spec.database, root, spec.source.prefix, spec.destination.prefix) if spec.database else None
-    in_scope = matcher(spec.filter)
-    return Context(run, spec, shard, source, destination, Records(kept, folder), rows, engine, tally, in_scope)
+    in_scope, recall = matcher(spec.filter), backward if run.rollback_of else onward
+    records = Records(kept, folder)
+    report = Report(records, run.run, shard) if run.phase in reporting.PHASES else None
+    return Context(run, spec, shard, source, destination, records, rows, engine, tally, in_scope, recall, report)
 
 
-def place(spec: MigrationSpec) -> str:
-    """What makes two migrations the same: from where to where."""
-    return "\n".join(f"{ref.endpoint or ''} {ref.bucket} {ref.prefix}" for ref in (spec.source, spec.destination))
+def place(source: BucketRef, destination: BucketRef) -> str:
+    """What makes two migrations the same: from where to where. A rollback's journal is that of the migration."""
+    return "\n".join(f"{ref.endpoint or ''} {ref.bucket} {ref.prefix}" for ref in (source, destination))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bucketops_api import counts
 from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError
-from bucketops_jobs.migration import plans
+from bucketops_jobs.migration import plans, replicas
 from bucketops_jobs.migration.chunk import Chunks, Work
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.journal import Reader, Writer
@@ -23,10 +23,11 @@ def run(context: Context) -> None:
     within = plan.ranges()[context.shard]
     reader = Reader(context.records)
     journal = Writer(context.records, plan.epoch, context.shard, reader.next_segment(plan.epoch, context.shard))
-    items = scoped(context, walk(context, within, reader.entries(plan.epoch, context.shard, within)))
+    items = scoped(context, walk(context, within, reader.histories(plan.epoch, context.shard, within)))
     chunks = Chunks(context, plan.capabilities, journal)
     size = context.spec.database.batch_size if context.spec.database else 1000
     for works in context.engine.chunks(_works(context, items), size):
+        replicas.wait(context)
         chunks.process(works)
 
 
@@ -73,9 +74,12 @@ def count_settled(context: Context, item: Item, decision: Decision) -> None:
         tally.add(counts.OBJECTS + decision.outcome)
         tally.add(counts.DONE)
         tally.add(counts.BYTES, item.source.size if item.source else 0)
-    for outcome in settled_rows(item).values():
-        tally.add(counts.ROWS + outcome)
+    rows = settled_rows(item)
     if decision.row_outcome:
-        tally.add(counts.ROWS + decision.row_outcome, len(item.legacy))
+        rows |= {row.id: decision.row_outcome for row in item.legacy}
+    for outcome in rows.values():
+        tally.add(counts.ROWS + outcome)
+    if context.report is not None:
+        context.report.add(item, decision.outcome, rows, decision.message)
     if decision.message:
         tally.sample(item.key, decision.outcome or decision.row_outcome or "", decision.message)

@@ -11,7 +11,7 @@ from bucketops_api import counts
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.scalars import parse_duration
 from bucketops_jobs.errors import PreconditionFailedError, StoppedError, TransientError, UserError
-from bucketops_jobs.migration import plans
+from bucketops_jobs.migration import claim, plans, replicas
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.copy import LAST_LEGACY_WRITE, decided
 from bucketops_jobs.migration.journal import Reader
@@ -39,10 +39,10 @@ def run(context: Context) -> None:
     _require_time(context)
     plan = plans.of(context)
     within = plan.ranges()[context.shard]
-    entries = Reader(context.records).entries(plan.epoch, context.shard, within)
-    candidates = _candidates(context, scoped(context, walk(context, within, entries)))
+    histories = Reader(context.records).histories(plan.epoch, context.shard, within)
+    candidates = _candidates(context, scoped(context, walk(context, within, histories)))
     for chunk in context.engine.chunks(candidates, BATCH):
-        _wait_for_replicas(context)
+        replicas.wait(context)
         _process(context, chunk, conditional=plan.capabilities.delete_if_match)
 
 
@@ -64,7 +64,7 @@ def _candidates(context: Context, items: Iterable[Item]) -> Iterator[Candidate]:
             yield Candidate(item, item.source, position)
             continue
         if _unsettled(context, item):
-            _postpone(context, item.key, deletable(item) or "a row names the legacy object")
+            _postpone(context, item.key, deletable(item) or "a row names it")
 
 
 def _unsettled(context: Context, item: Item) -> bool:
@@ -78,6 +78,7 @@ def _process(context: Context, chunk: Sequence[Candidate], *, conditional: bool)
     if context.rows is not None:
         context.rows.fence(context.engine.require_going)
     checked = time.monotonic()
+    claim.require(context)
     named = context.rows.naming(keys) if context.rows is not None else set()
     span = chunk[-1].position - chunk[0].position + 1
     sources = lookup(context.engine, context.source, context.spec.source.prefix, keys, span=span)
@@ -153,16 +154,3 @@ def _count(context: Context, candidate: Candidate, error: Exception | None) -> N
         again = isinstance(error, TransientError | PreconditionFailedError)
         context.tally.add(counts.PENDING, int(again))  # what is refused stays, and the audit names it
         context.tally.sample(candidate.item.key, "kept", str(error))
-
-
-def _wait_for_replicas(context: Context) -> None:
-    """A replica that lags may still show the old path; an unknown lag is no reason to delete."""
-    database = context.spec.database
-    if context.rows is None or database is None or database.max_replication_lag is None:
-        return
-    most = context.pace.max_replication_lag or parse_duration(database.max_replication_lag).total_seconds()
-    while (lag := context.rows.lag()) is None or lag > most:
-        if lag is None:
-            raise UserError(Reason.ACCESS_DENIED, "the replication lag is unknown: GRANT pg_monitor to this role")
-        if context.engine.stop.wait(1.0):
-            raise StoppedError("told to stop while waiting for the replicas")

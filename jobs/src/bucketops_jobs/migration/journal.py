@@ -3,6 +3,8 @@
 A segment is one worker's walk through one shard; a shard's segments are numbered, and the newest entry of a key
 counts. An epoch is one plan's cut into shards: entries of older epochs are read for the keys of the new shards.
 Layout: journal/<epoch>/<shard>/<segment>-<nonce>/<chunk>.{intent,done}
+A rollback writes to the journal of the migration that it rolls back, in epochs of its own (`000002-back`): what is
+true of a key now follows from all of them in their order, see history.py.
 """
 
 from __future__ import annotations
@@ -15,10 +17,13 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
+from bucketops_jobs.migration.history import History, Version
 from bucketops_jobs.migration.merge import Entry, Outcome, RowOutcome
 from bucketops_jobs.records import Records
 
 ROOT = "journal/"
+BACK = "-back"
+"""Ends the name of a rollback's epoch."""
 
 
 @dataclass(frozen=True)
@@ -65,39 +70,45 @@ class _Part:
 
 
 class Reader:
-    """Reads the newest entry of each key of a range, in key order, a chunk per segment in memory."""
+    """Reads what was written of each key of a range, in key order, a chunk per segment in memory."""
 
     def __init__(self, records: Records) -> None:
         self._records = records
         root = records.folder + ROOT
         self._parts = [_part(key, key.removeprefix(root)) for key in records.keys(ROOT)]
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was ever done."""
+        return not self._parts
+
     def next_segment(self, epoch: str, shard: int) -> int:
         """The number after the last segment of a shard."""
         taken = [int(p.segment.split("-")[0]) for p in self._parts if (p.epoch, p.shard) == (epoch, shard)]
         return max(taken, default=0) + 1
 
-    def next_epoch(self) -> str:
+    def next_epoch(self, *, back: bool) -> str:
         """The name of the epoch after all that have written anything, also those of an earlier resource's runs."""
-        return f"{max((int(part.epoch) for part in self._parts), default=0) + 1:06d}"
+        number = max((int(part.epoch.removesuffix(BACK)) for part in self._parts), default=0) + 1
+        return f"{number:06d}{BACK if back else ''}"
 
-    def entries(self, epoch: str, shard: int, within: Range) -> Iterator[tuple[str, Entry]]:
-        """(key, entry) in key order, of this shard and of whatever older epochs say of its keys."""
+    def histories(self, epoch: str, shard: int, within: Range) -> Iterator[tuple[str, History]]:
+        """(key, its entries from the oldest to the newest) in key order, of this shard and of all other epochs."""
         parts = [part for part in self._parts if part.shard == shard or part.epoch != epoch]
         segments = [self._segment(order, segment, within) for order, segment in enumerate(_by_age(parts))]
         merged = heapq.merge(*segments, key=itemgetter(0, 1))
         for key, versions in itertools.groupby(merged, key=itemgetter(0)):
-            *_, (_, _, newest) = versions
-            yield key, newest
+            yield key, [version for _, _, version in versions]
 
-    def _segment(self, order: int, parts: Sequence[_Part], within: Range) -> Iterator[tuple[str, int, Entry]]:
+    def _segment(self, order: int, parts: Sequence[_Part], within: Range) -> Iterator[tuple[str, int, Version]]:
+        back = parts[0].epoch.endswith(BACK)
         for _, pair in itertools.groupby(sorted(parts, key=lambda p: (p.chunk, p.suffix)), key=lambda p: p.chunk):
             entries: dict[str, Entry] = {}
             for part in sorted(pair, key=lambda p: p.suffix, reverse=True):  # intent, then done
                 entries |= dict(map(_decode, self._records.read_lines(part.key)))
             for key in sorted(entries):
                 if key in within:
-                    yield key, order, entries[key]
+                    yield key, order, Version(entries[key], back)
 
 
 def _by_age(parts: Iterable[_Part]) -> Iterator[Sequence[_Part]]:

@@ -42,6 +42,8 @@ class Row:
     pk: str
     value: str
     legacy: bool
+    foreign: bool = False
+    """Of a rollback: the application's own, never ours to rewrite; what it names stays."""
 
     @property
     def id(self) -> str:
@@ -69,6 +71,10 @@ class Entry:
     """Why it, or one of its rows, failed."""
     rows: tuple[tuple[str, RowOutcome], ...] = ()
     """Rows that named the legacy place, and what became of them (is to become, until committed)."""
+    inherited: bool = False
+    """Of a rollback: both places as the migration left them, which is rolled back. Never written."""
+    keep: bool = False
+    """Of a rollback: the object stood there before the migration, and is not deleted. Never written."""
 
     @property
     def became(self) -> Outcome:
@@ -89,7 +95,12 @@ class Item:
     @property
     def legacy(self) -> tuple[Row, ...]:
         """Rows that still name the legacy place."""
-        return tuple(row for row in self.rows if row.legacy)
+        return tuple(row for row in self.rows if row.legacy and not row.foreign)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether a row that is not ours to rewrite names the legacy place."""
+        return any(row.foreign for row in self.rows)
 
     @property
     def counted(self) -> bool:
@@ -126,6 +137,8 @@ class Policy:
 
     on_conflict: Literal["Fail", "KeepDestination", "Overwrite"] = "Fail"
     orphans: Literal["Move", "Ignore"] = "Move"
+    goes_back: bool = False
+    """A rollback, where both places hold what the application wrote."""
 
 
 Same = Callable[[Object, Object], bool]
@@ -161,14 +174,14 @@ def _source_gone(item: Item) -> Decision:
     outcome, ours = None, False
     if item.entry is not None:
         ours = item.entry.committed or _as_intended(item.entry, item.destination)
-        outcome = item.entry.became if ours else Outcome.CHANGED_BY_APP
+        outcome = item.entry.became if ours and not item.entry.inherited else Outcome.CHANGED_BY_APP
     if item.legacy:
         return Decision(outcome, rewrite=RowOutcome.HEALED, journal=True, compared=not ours)
     return Decision(outcome)
 
 
 def _destination_absent(item: Item, policy: Policy) -> Decision:
-    if item.entry is not None and item.entry.committed and not item.rows:
+    if item.entry is not None and item.entry.committed and not item.entry.inherited and not item.rows:
         return Decision(Outcome.CHANGED_BY_APP, message="deleted by the application after it was moved")
     if policy.orphans == "Ignore" and not item.rows:
         return Decision(Outcome.IGNORED)
@@ -215,7 +228,7 @@ def _copy(expect: Expect) -> Decision:
 
 def _finished(item: Item, entry: Entry) -> Decision:
     """The object is done; rows that still name the legacy place are rewritten, an open intent is closed."""
-    todo = bool(item.legacy) or not entry.committed
+    todo = bool(item.legacy) or not entry.committed or entry.inherited
     return Decision(entry.became, rewrite=RowOutcome.REWRITTEN if todo else None, journal=todo)
 
 
@@ -226,11 +239,12 @@ def _conflict(item: Item, destination: Object, policy: Policy) -> Decision:
         return _copy(Expect(etag=destination.etag))
     if policy.on_conflict == "KeepDestination":
         return Decision(Outcome.ALREADY, rewrite=RowOutcome.REWRITTEN, journal=True, compared=True, keeps=True)
-    return Decision(
-        Outcome.CONFLICT,
-        row_outcome=RowOutcome.FAILED if item.legacy else None,
-        message="the destination holds other content that is not ours: choose onConflict KeepDestination or Overwrite",
-    )
+    advice = _CHOOSE_ONE if policy.goes_back else _CHOOSE_HOW
+    return Decision(Outcome.CONFLICT, row_outcome=RowOutcome.FAILED if item.legacy else None, message=advice)
+
+
+_CHOOSE_HOW = "the destination holds other content that is not ours: choose onConflict KeepDestination or Overwrite"
+_CHOOSE_ONE = "the application has written both places since: delete the object that is not wanted, set a new trigger"
 
 
 def deletable(item: Item) -> str | None:
@@ -239,13 +253,16 @@ def deletable(item: Item) -> str | None:
     It goes only if the journal says what it became, it is still what the journal speaks of, the destination exists,
     and no row names the legacy place.
     """
-    if item.source is None or item.entry is None or not item.entry.committed or not item.entry.source_etag:
+    entry = item.entry
+    if item.source is None or entry is None or not entry.committed or not entry.source_etag or entry.inherited:
         return "the journal does not say what it became"
-    if item.source.etag != item.entry.source_etag:
+    if entry.keep:
+        return "it was there before the migration"
+    if item.source.etag != entry.source_etag:
         return "it was written again after it was copied"
     if item.destination is None:
         return "its copy is not there"
-    if item.legacy:
+    if item.legacy or item.foreign:
         return "a row still names it"
     return None
 
@@ -270,8 +287,9 @@ def settled_rows(item: Item) -> dict[str, RowOutcome]:
         return {}
     legacy = {row.id for row in item.rows if row.legacy}
     modern = {row.id for row in item.rows if not row.legacy}
+    told = item.entry.committed and not item.entry.inherited
     return {
-        row: RowOutcome.CHANGED_BY_APP if _mended(outcome) or not (item.entry.committed or row in modern) else outcome
+        row: RowOutcome.CHANGED_BY_APP if _mended(outcome) or not (told or row in modern) else outcome
         for row, outcome in item.entry.rows
         if row not in legacy
     }

@@ -19,6 +19,8 @@ def _preflight(context: Context) -> RunResult:
 def _counted(phase: Callable[[Context], None]) -> Callable[[Context], RunResult]:
     def run(context: Context) -> RunResult:
         phase(context)
+        if context.report is not None:
+            context.report.close()
         return context.tally.result()
 
     return run

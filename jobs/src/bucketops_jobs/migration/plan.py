@@ -14,8 +14,8 @@ def run(context: Context) -> None:
     """Count what each object and row would become."""
     plan = plans.of(context)
     within = plan.ranges()[context.shard]
-    entries = Reader(context.records).entries(plan.epoch, context.shard, within)
-    for item in scoped(context, walk(context, within, entries)):
+    histories = Reader(context.records).histories(plan.epoch, context.shard, within)
+    for item in scoped(context, walk(context, within, histories)):
         decision = decided(context, item)
         if decision is None:
             context.tally.add(counts.PENDING)

@@ -6,11 +6,13 @@ import secrets
 from collections.abc import Iterable
 
 from bucketops_api.contract import Artifact
+from bucketops_api.reasons import Reason
+from bucketops_jobs.errors import UserError
 from bucketops_jobs.migration import census, checks, claim
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.copy import LAST_LEGACY_WRITE
+from bucketops_jobs.migration.history import History
 from bucketops_jobs.migration.journal import Range, Reader
-from bucketops_jobs.migration.merge import Entry
 from bucketops_jobs.migration.plans import Plan, Sampler, shard_count
 from bucketops_jobs.migration.transfer import mode
 from bucketops_jobs.migration.walk import walk
@@ -25,11 +27,12 @@ def run(context: Context) -> tuple[Artifact, str]:
     """The plan that later phases work by, and the warnings."""
     capabilities = checks.stores(context)
     checks.rows(context)
+    _require_a_journal(context, Reader(context.records))
     if context.spec.mode == "Apply":
         claim.take(context)
-    reader = Reader(context.records)
-    epoch = reader.next_epoch()
-    sampler, dangling = _survey(context, reader.entries(epoch, 0, Range()))
+    reader = Reader(context.records)  # after the claim: nobody else writes it any more
+    epoch = reader.next_epoch(back=context.goes_back)
+    sampler, dangling = _survey(context, reader.histories(epoch, 0, Range()))
     where = f"s3://{context.records.store.bucket}/{context.records.folder}"
     context.tally.facts = capabilities.facts() | {"copy": mode(context, capabilities), "records": where}
     newest = context.tally.marks.get(LAST_LEGACY_WRITE)
@@ -37,18 +40,29 @@ def run(context: Context) -> tuple[Artifact, str]:
     return plan, "; ".join(checks.warnings(context, newest))
 
 
-def _survey(context: Context, entries: Iterable[tuple[str, Entry]]) -> tuple[Sampler, list[str]]:
+def _require_a_journal(context: Context, reader: Reader) -> None:
+    if context.goes_back and reader.empty:
+        legacy, production = context.spec.destination, context.spec.source
+        raise UserError(
+            Reason.INVALID_SPEC,
+            f"{context.run.rollback_of} has moved nothing from {legacy.bucket}/{legacy.prefix} to "
+            f"{production.bucket}/{production.prefix}: {context.records.store.bucket}/{context.records.folder} "
+            "holds no journal; its status.records names the place",
+        )
+
+
+def _survey(context: Context, histories: Iterable[tuple[str, History]]) -> tuple[Sampler, list[str]]:
     """One walk over everything: the world before, the boundaries of the shards, rows that dangle already."""
     sampler, dangling = Sampler([]), list[str]()
     cuts = context.rows.boundaries() if context.rows is not None else []
-    for item in walk(context, Range(), entries, streams=ranges.MOST_STREAMS, cuts=cuts):
+    for item in walk(context, Range(), histories, streams=ranges.MOST_STREAMS, cuts=cuts):
         census.count(context, item)
         dangling += [f"{row.id} {item.key}" for row in census.dangling(context, item)][: MOST_DANGLING - len(dangling)]
-        if context.in_scope(item.key) and (item.source or item.legacy or item.entry):
+        if context.concerns(item):
             sampler.add(item.key)
             context.tally.add(TOTAL, int(item.counted))
-        if item.source is not None and context.in_scope(item.key):
-            context.tally.mark(LAST_LEGACY_WRITE, item.source.modified)
+            if item.source is not None:
+                context.tally.mark(LAST_LEGACY_WRITE, item.source.modified)
     return sampler, dangling
 
 

@@ -9,12 +9,13 @@ from operator import itemgetter
 from typing import Any
 
 from bucketops_jobs.migration.context import Context
+from bucketops_jobs.migration.history import History, Recall
 from bucketops_jobs.migration.journal import Range
-from bucketops_jobs.migration.merge import Entry, Item, Row
+from bucketops_jobs.migration.merge import Item, Row
 from bucketops_jobs.s3 import ranges
 from bucketops_jobs.s3.store import Object, Store
 
-_SOURCE, _DESTINATION, _ENTRY, _ROW = range(4)
+_SOURCE, _DESTINATION, _HISTORY, _ROW = range(4)
 Tagged = tuple[str, int, Any]
 
 
@@ -37,7 +38,7 @@ def listing(
 def walk(
     context: Context,
     within: Range,
-    entries: Iterable[tuple[str, Entry]],
+    histories: Iterable[tuple[str, History]],
     *,
     streams: int = 1,
     cuts: Sequence[str] = (),
@@ -52,23 +53,21 @@ def walk(
     joined = (
         _tagged(_SOURCE, listing(context.source, source, within, streams=streams, cuts=cuts)),
         _tagged(_DESTINATION, listing(context.destination, destination, within, streams=streams, cuts=cuts)),
-        _tagged(_ENTRY, entries),
+        _tagged(_HISTORY, histories),
         _tagged(_ROW, context.rows.load(within) if context.rows is not None else ()),
     )
     merged = heapq.merge(*joined, key=itemgetter(0, 1))
     for key, parts in itertools.groupby(merged, key=itemgetter(0)):
         context.engine.require_going()
-        yield join(key, parts)
+        yield join(key, parts, context.recall)
 
 
 def scoped(context: Context, items: Iterable[Item]) -> Iterator[Item]:
     """Items that the filter lets through and that are more than a native modern object."""
-    for item in items:
-        if context.in_scope(item.key) and (item.source or item.entry or item.legacy):
-            yield item
+    return filter(context.concerns, items)
 
 
-def join(key: str, parts: Iterable[Tagged]) -> Item:
+def join(key: str, parts: Iterable[Tagged], recall: Recall) -> Item:
     """One item of what the streams say about its key."""
     found: dict[int, Any] = {}
     rows: list[Row] = []
@@ -77,7 +76,7 @@ def join(key: str, parts: Iterable[Tagged]) -> Item:
             rows.append(part)
         else:
             found[stream] = part
-    return Item(key, found.get(_SOURCE), found.get(_DESTINATION), found.get(_ENTRY), tuple(rows))
+    return recall(Item(key, found.get(_SOURCE), found.get(_DESTINATION), None, tuple(rows)), found.get(_HISTORY, ()))
 
 
 def _tagged(stream: int, pairs: Iterable[tuple[str, Any]]) -> Iterator[Tagged]:

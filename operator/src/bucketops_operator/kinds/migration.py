@@ -18,14 +18,17 @@ from bucketops_api.v1alpha1.common import Run
 from bucketops_api.v1alpha1.migration import MigrationSpec, MigrationStatus
 from bucketops_operator import conditions, progress
 from bucketops_operator.desired import Desired
-from bucketops_operator.executor import ObservedRun, Resource
+from bucketops_operator.executor import Event, ObservedRun, Resource
 from bucketops_operator.kinds import migration_results as results
 from bucketops_operator.kinds import runs
 from bucketops_operator.kinds.migration_case import Case, objects
 from bucketops_operator.kinds.migration_observed import observed, own_runs
 from bucketops_operator.kinds.migration_order import FINAL, PHASES, SWEEP_PAUSE, delete_after, following
+from bucketops_operator.kinds.migration_rollback import NotNowError, require_rest, spec_of
 from bucketops_operator.settings import Settings
 
+ORIGIN_LOOK = timedelta(seconds=10)
+"""How often a rollback looks whether it may begin."""
 LIVE = ("suspend", "trigger", "worker")
 
 
@@ -34,14 +37,17 @@ def desired(resource: Resource, history: Sequence[ObservedRun], now: datetime, s
     status = MigrationStatus.model_validate(resource.status)
     status.observed_generation = resource.generation
     try:
-        spec = MigrationSpec.model_validate(resource.spec)
+        case = Case(resource, spec_of(resource), status, history, now, settings)
+        _require_the_same(case)
+        case = _begun(case)
     except ValidationError as error:
         return _invalid(resource, status, history, error, now)
-    case = _begun(Case(resource, spec, status, history, now, settings))
+    except NotNowError as error:
+        return _not_now(resource, status, history, error, now)
     case = observed(_resumed(case))
-    if runs.current(case.status.runs) is None and not spec.suspend:
+    if runs.current(case.status.runs) is None and not case.spec.suspend:
         case = _next(case)
-    if spec.suspend and not _terminal(case):
+    if case.spec.suspend and not _terminal(case):
         case = case.suspended()
     return _answer(case)
 
@@ -52,6 +58,37 @@ def _invalid(
     """A spec that an older API server let in: nothing is started, nothing is stopped."""
     status.conditions = conditions.merge(status.conditions, conditions.invalid(error), resource.generation, now)
     return Desired(status, keep=frozenset(run.run for run in history))
+
+
+def _not_now(
+    resource: Resource, status: MigrationStatus, history: Sequence[ObservedRun], error: NotNowError, now: datetime
+) -> Desired:
+    """A rollback without the migration that it is about: nothing is started, nothing is stopped; told once."""
+    message, before = str(error), status.conditions
+    status.conditions = conditions.merge(before, conditions.stalled(error.reason, message), resource.generation, now)
+    known = any(c.type == conditions.STALLED and c.message == message for c in before)
+    events = () if known else (Event(error.reason, message, "Warning"),)
+    return Desired(status, keep=frozenset(run.run for run in history), events=events, requeue=ORIGIN_LOOK)
+
+
+def _require_the_same(case: Case) -> None:
+    """NotNowError where a rollback would begin beside its migration, or go on with another one than it began with."""
+    origin = case.resource.origin
+    if origin is None or case.resource.spec.get("rollbackOf") is None:
+        return
+    if not case.status.spec_digest or _renewed(case):
+        require_rest(origin)
+    elif not _rests(case) and not _digest(case.spec).startswith(case.status.spec_digest.partition(".")[0]):
+        raise NotNowError(
+            Reason.INVALID_SPEC,
+            f"the spec of {origin.resource.name} has changed since this rollback of it began: put it back as it was",
+        )
+
+
+def _renewed(case: Case) -> bool:
+    """Whether a new run is about to begin."""
+    known = (case.status.spec_digest, case.status.last_trigger)
+    return _rests(case) and known != (_digest(case.spec), case.spec.trigger)
 
 
 def _begun(case: Case) -> Case:
@@ -128,13 +165,14 @@ def _soaking(case: Case) -> Case:
     if last.changed or last.pending:
         return case
     due = case.status.delete_after or case.now
-    message = f"legacy objects are deleted after {due.isoformat(timespec='seconds')}, if nobody writes there until then"
+    what = "production copies" if case.resource.spec.get("rollbackOf") else "legacy objects"
+    message = f"{what} are deleted after {due.isoformat(timespec='seconds')}, if nobody writes there until then"
     return case.judged(conditions.working(Reason.SOAKING, message), phase="Soaking")
 
 
 def _concluded(case: Case, last: Run) -> Case:
     """The last phase has ended: say how it all went."""
-    verdict = results.verdict(case.status, last)
+    verdict = results.verdict(case.status, last, back=bool(case.resource.spec.get("rollbackOf")))
     progressed = progress.finished(case.status.progress, case.now) if verdict.well else case.status.progress
     ended = case.judged(verdict.conditions, phase=verdict.phase, progress=progressed)
     return ended.told(verdict.reason, verdict.message, warning=not verdict.well)

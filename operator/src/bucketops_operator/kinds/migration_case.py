@@ -8,7 +8,7 @@ from bucketops_api.contract import Artifact, RunSpec, resolved
 from bucketops_api.v1alpha1.common import Run
 from bucketops_api.v1alpha1.migration import MigrationSpec, MigrationStatus
 from bucketops_api.v1alpha1.scalars import parse_duration
-from bucketops_operator.executor import Manifest
+from bucketops_operator.executor import Manifest, Origin
 from bucketops_operator.kinds import case, runs
 from bucketops_operator.objects import run_objects
 
@@ -33,6 +33,11 @@ def _lag(spec: MigrationSpec) -> float | None:
     return parse_duration(most).total_seconds() if most else None
 
 
+def _is_known(origin: Origin | None) -> bool:
+    """Whether somebody keeps the status of the migration that is rolled back: it was seen to rest, then."""
+    return origin is not None and bool(origin.resource.status.get("conditions"))
+
+
 def _run_spec(case: Case, run: Run) -> RunSpec:
     plan = case.status.plan if run.phase != "preflight" else None
     return RunSpec(
@@ -43,6 +48,8 @@ def _run_spec(case: Case, run: Run) -> RunSpec:
         run=run.id,
         shards=plan.shards if plan else 1,
         plan=Artifact(key=plan.key, sha256=plan.sha256) if plan else None,
+        rollback_of=case.resource.spec.get("rollbackOf") or "",
+        origin_rests=run.phase == "preflight" and _is_known(case.resource.origin),
         not_before=case.status.delete_after if run.phase == "delete" else None,
         spec=resolved(case.spec),
     )

@@ -43,9 +43,10 @@ def _watched(case: Case) -> Case:
         return case.judged({conditions.DEGRADED: conditions.Verdict("False", Reason.HEALTHY)})
     if len(sweeps) == 1:
         return case
+    old, new = ("new", "legacy") if case.resource.spec.get("rollbackOf") else ("legacy", "new")
     message = (
         f"sweep {last.id} still changed {last.changed} objects and rows and left {last.pending} pending: if the "
-        "application writes legacy paths, let it write the new form; the grace begins anew with each of its writes"
+        f"application writes {old} paths, let it write the {new} form; the grace begins anew with each of its writes"
     )
     known = conditions.is_true(case.status.conditions, conditions.DEGRADED)
     named = case.judged({conditions.DEGRADED: conditions.Verdict("True", Reason.APPLICATION_STILL_WRITES, message)})

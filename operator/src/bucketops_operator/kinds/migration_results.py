@@ -65,11 +65,16 @@ def finished(status: MigrationStatus, run: Run, seen: ObservedRun, now: datetime
     return _counted(status, run, found, now).model_copy(update=changes)
 
 
-def verdict(status: MigrationStatus, last: Run) -> Conclusion:
-    """The audit's findings and the outcomes decide; nothing says success while anything failed."""
+def verdict(status: MigrationStatus, last: Run, *, back: bool = False) -> Conclusion:
+    """How a migration, or a rollback (`back`), has ended.
+
+    The audit's findings and the outcomes decide; nothing says success while anything failed.
+    """
     outcomes, rows = status.outcomes, status.row_outcomes
     if last.phase == "plan":
-        message = f"{outcomes.moved} objects would move, {outcomes.conflict} are in conflict; set mode: Apply to begin"
+        would = "be copied back" if back else "move"
+        message = f"{outcomes.moved} objects would {would}, {outcomes.conflict} are in conflict"
+        message += "; set mode: Apply to begin"
         return conclusion(Reason.PLANNED, message, phase="Planned")
     found = [sample for sample in status.samples if sample.outcome in {"dangling", "unfinished", "undeleted"}]
     if last.pending:
@@ -80,7 +85,9 @@ def verdict(status: MigrationStatus, last: Run) -> Conclusion:
             f"{outcomes.failed} objects and {rows.failed} rows failed, {outcomes.conflict} objects are in conflict"
         )
         return conclusion(Reason.PARTIALLY_FAILED, f"{message}; see status.samples and the records", well=False)
-    message = f"{outcomes.moved} objects moved, {outcomes.already} were there already, {rows.rewritten} rows rewritten"
+    moved = "copied back" if back else "moved"
+    message = f"{outcomes.moved} objects {moved}, {outcomes.already} were there already"
+    message += f", {rows.rewritten} rows rewritten"
     return conclusion(Reason.SUCCEEDED, message)
 
 

@@ -74,8 +74,8 @@ def run(options: argparse.Namespace) -> int:
 def work(manifest: Manifest, stop: threading.Event, run_worker: RunWorker | None) -> Mapping[str, Any]:
     """Reconcile until the end, the user's turn, or a stop; the last status."""
     with workspace() as root, display.Display(sys.stderr) as shown:
-        secrets, config_maps = manifest.secrets, manifest.config_maps
-        local = Local(root, secrets, config_maps=config_maps, run_worker=run_worker, keep=manifest.keep)
+        given: dict[str, Any] = {"config_maps": manifest.config_maps, "keep": manifest.keep, "beside": manifest.beside}
+        local = Local(root, manifest.secrets, run_worker=run_worker, **given)
         try:
             return _loop(manifest, local, shown, stop)
         finally:

@@ -29,6 +29,8 @@ class Manifest:
     """What a run needs."""
 
     resource: Resource
+    beside: tuple[Resource, ...] = ()
+    """The migration that a rollback names."""
     secrets: Data = field(default_factory=dict)
     config_maps: Data = field(default_factory=dict)
     made: Mapping[str, Path] = field(default_factory=dict)
@@ -51,16 +53,38 @@ class Manifest:
 def read(file: Path, env_files: Iterable[str]) -> Manifest:
     """The resource of a file (with the Secrets and ConfigMaps beside it), and Secrets from NAME=FILE.env."""
     documents = _documents(file)
-    ours = [document for document in documents if document.get("kind") in KINDS]
-    if len(ours) != 1:
-        raise ManifestError(f"{file}: write exactly one resource of {', '.join(KINDS)}; found {len(ours)}")
-    resource, files = _resource(file, ours[0]), dict(map(_named_file, env_files))
+    (resource, *beside), files = _chosen(file, documents), dict(map(_named_file, env_files))
     made = {name: files.get(name, Path(f"{name}.env")) for name in _made(resource)}
     given = {name: path for name, path in (files | made).items() if name not in made or path.exists()}
     secrets = _data(documents, "Secret") | {name: _env_file(name, path) for name, path in given.items()}
-    found = Manifest(resource, secrets, _data(documents, "ConfigMap"), made)
+    found = Manifest(resource, tuple(beside), secrets, _data(documents, "ConfigMap"), made)
     _require(found)
     return found
+
+
+def _chosen(file: Path, documents: Iterable[dict[str, Any]]) -> list[Resource]:
+    """The one resource of a file; or a rollback, and the migration that it names."""
+    ours = [_resource(file, document) for document in documents if document.get("kind") in KINDS]
+    for resource in ours:
+        named = origin_of(resource, ours)
+        if named is not None and len(ours) == 2:  # noqa: PLR2004 - it and the other
+            return [resource, named]
+    rollback = next((resource for resource in ours if "rollbackOf" in resource.spec), None)
+    if rollback is not None:
+        name = rollback.spec["rollbackOf"]
+        raise ManifestError(
+            f"{file}: write the S3Migration {name}, which rollbackOf names, and no other, into the file"
+        )
+    if len(ours) != 1:
+        raise ManifestError(f"{file}: write exactly one resource of {', '.join(KINDS)}; found {len(ours)}")
+    return ours
+
+
+def origin_of(resource: Resource, others: Iterable[Resource]) -> Resource | None:
+    """The resource that `rollbackOf` names, among others of its file."""
+    name = resource.spec.get("rollbackOf")
+    wanted = (resource.kind, resource.namespace, name)
+    return next((other for other in others if name and (other.kind, other.namespace, other.name) == wanted), None)
 
 
 def resources(file: Path) -> list[Resource]:
@@ -137,9 +161,10 @@ def _env_file(name: str, file: Path) -> dict[str, str]:
 
 
 def _require(manifest: Manifest) -> None:
-    for name in secret_names(manifest.resource.spec):
+    specs = {resource.name: resource.spec for resource in (manifest.resource, *manifest.beside)}
+    for name in secret_names(specs):
         if name not in manifest.secrets:
             raise ManifestError(f"Secret {name} is named in the spec: give it with --secret {name}=FILE.env")
-    for name in config_map_names(manifest.resource.spec):
+    for name in config_map_names(specs):
         if name not in manifest.config_maps:
             raise ManifestError(f"ConfigMap {name} is named in the spec: write it into the same file, after a line ---")

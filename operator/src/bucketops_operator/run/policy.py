@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ from bucketops_api import names
 from bucketops_api.privileges.parts import Owner, Part
 from bucketops_api.privileges.registry import PRIVILEGES
 from bucketops_api.v1alpha1 import KINDS
-from bucketops_operator.executor import Resource
-from bucketops_operator.run.manifest import ManifestError, resources
+from bucketops_api.v1alpha1.common import Model
+from bucketops_api.v1alpha1.migration import S3MIGRATION
+from bucketops_operator.executor import Origin, Resource
+from bucketops_operator.kinds.migration_rollback import NotNowError, spec_of
+from bucketops_operator.run.manifest import ManifestError, origin_of, resources
 
 HELP = "print the least privileges that a resource needs: S3 policies by identity, SQL grants, RBAC"
 EPILOG = """with --part, the bare document for the next program:
@@ -68,13 +72,25 @@ def _resource(options: argparse.Namespace) -> Resource:
 
 
 def _parts(resource: Resource, options: argparse.Namespace) -> Sequence[Part]:
-    spec = KINDS[resource.kind].spec.model_validate(resource.spec)
     owner = Owner(resource.namespace, resource.name, options.role)
-    found = PRIVILEGES[resource.kind](spec, owner)
+    found = PRIVILEGES[resource.kind](_spec(resource, options.file), owner)
     chosen = [part for part in found if options.part in {"", part.name}]
     if not chosen:
         raise ManifestError(f"--part {options.part}: this resource needs {', '.join(part.name for part in found)}")
     return chosen
+
+
+def _spec(resource: Resource, file: Path) -> Model:
+    """What the privileges follow from; a rollback's from the migration beside it."""
+    if resource.kind != S3MIGRATION.name:
+        return KINDS[resource.kind].spec.model_validate(resource.spec)
+    named = origin_of(resource, resources(file))
+    try:
+        return spec_of(replace(resource, origin=Origin(named) if named else None))
+    except NotNowError as error:
+        name = resource.spec["rollbackOf"]
+        words = f"write the S3Migration {name}, which rollbackOf names, into the same file" if named is None else error
+        raise ManifestError(f"{file}: {words}") from error
 
 
 def native(part: Part) -> str:

@@ -1,0 +1,58 @@
+"""A streaming replica of a test's PostgreSQL, whose replay can be held."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from support.servers import Server, postgres_binaries, start_copy
+
+
+class Replica:
+    """Behind for as long as `hold` says."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def hold(self) -> None:
+        """Receive everything and show nothing of it."""
+        self._call("SELECT pg_wal_replay_pause()")
+
+    def go_on(self) -> None:
+        """Catch up."""
+        self._call("SELECT pg_wal_replay_resume()")
+
+    def _call(self, statement: str) -> None:
+        connection: Any = psycopg2.connect(host="127.0.0.1", port=self._server.port, user="postgres", dbname="postgres")
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+        connection.close()
+
+
+@contextmanager
+def replica_of(primary: Server) -> Iterator[Replica]:
+    """Copied from the primary as it is now, and streaming from it."""
+    user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
+    who = {"user": user.pw_uid, "group": user.pw_gid} if user else {}
+    with tempfile.TemporaryDirectory(prefix="bucketops-replica-") as name:
+        folder = Path(name)
+        if user:
+            os.chown(folder, user.pw_uid, user.pw_gid)
+        place = ["-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres", "-D", folder / "pgdata"]
+        subprocess.run(
+            [postgres_binaries() / "pg_basebackup", *place, "-R", "-c", "fast", "-X", "stream"],
+            check=True,
+            cwd=folder,
+            **who,
+        )
+        server = start_copy(folder)
+        yield Replica(server)
+        server.stop()
