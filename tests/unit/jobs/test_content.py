@@ -77,8 +77,9 @@ def stores() -> tuple[FakeStore, FakeStore, Object]:
 
 def test_what_is_carried_arrives_with_its_headers(stores: tuple[FakeStore, FakeStore, Object]) -> None:
     source, destination, entry = stores
-    etag = content.carry(source, entry, destination, "n", ABSENT)
-    found = destination.get("n", etag=etag)
+    copied = content.carry(source, entry, destination, "n", ABSENT)
+    found = destination.get("n", etag=copied.etag)
+    assert copied == content.Copied(entry.etag, verified=True)
     assert found.body.read() == b"picture"
     assert found.headers == {"content-type": "image/png", "x-amz-meta-a": "b"}
 
@@ -106,4 +107,4 @@ def test_a_retried_put_knows_its_own_object(stores: tuple[FakeStore, FakeStore, 
     """The first answer was lost: the object that stands in the way is the one we wrote."""
     source, destination, entry = stores
     destination.put("n", io.BytesIO(b"picture"), {})
-    assert content.carry(source, entry, destination, "n", ABSENT) == entry.etag
+    assert content.carry(source, entry, destination, "n", ABSENT).etag == entry.etag

@@ -81,6 +81,8 @@ def verdict(status: MigrationStatus, last: Run) -> Conclusion:
         )
         return conclusion(Reason.PARTIALLY_FAILED, f"{message}; see status.samples and the records", well=False)
     message = f"{outcomes.moved} objects moved, {outcomes.already} were there already, {rows.rewritten} rows rewritten"
+    if status.not_kept:
+        message += f"; {status.not_kept} copies lack a property of their originals: see status.samples and the records"
     return conclusion(Reason.SUCCEEDED, message)
 
 
@@ -111,6 +113,7 @@ def _exact(result: RunResult) -> dict[str, object]:
         "outcomes": _model(Outcomes, result.counts, counts.OBJECTS),
         "row_outcomes": _model(RowOutcomes, result.counts, counts.ROWS),
         "samples": list(result.samples[:SAMPLES]),
+        "not_kept": result.counts.get(counts.NOT_KEPT, 0),
     }
 
 
