@@ -63,7 +63,8 @@ def served(request: pytest.FixtureRequest, endpoint: str, made: Callable[..., Id
 
 def rights(ref: BucketRef) -> dict[str, object]:
     """What a store does, in this bucket alone."""
-    objects = ["s3:DeleteObject", "s3:GetObject", "s3:GetObjectTagging", "s3:PutObject", "s3:PutObjectTagging"]
+    tagging = ["s3:GetObjectTagging", "s3:PutObjectTagging"]
+    objects = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject", *tagging]
     return s3.policy(
         s3.listing("List", ref, [""]),
         s3.on_bucket("Bucket", ref, ["s3:GetBucketVersioning"]),
@@ -224,9 +225,10 @@ def test_headers_travel_with_a_get_and_a_copy(store: Store) -> None:
             assert content.headers["x-amz-meta-who"] == "me"
 
 
+PARTS = {"conditionalMultipart": "yes", "multipartCopy": "yes"}
 KNOWN = {
-    "minio": {"conditionalCopy": "no", "conditionalPut": "yes", "conditionalDelete": "no", "versioning": "Off"},
-    "versitygw": {"conditionalCopy": "no", "conditionalPut": "yes", "conditionalDelete": "yes"},
+    "minio": PARTS | {"conditionalCopy": "no", "conditionalPut": "yes", "conditionalDelete": "no", "versioning": "Off"},
+    "versitygw": PARTS | {"conditionalCopy": "no", "conditionalPut": "yes", "conditionalDelete": "yes"},
 }
 """What these servers are known to do: MinIO and versitygw answer a conditional CopyObject with 200 and overwrite."""
 
@@ -241,11 +243,14 @@ def test_the_probe_finds_what_is_known_of_a_server(store: Store, request: pytest
         "conditionalCopy",
         "conditionalCopySource",
         "conditionalDelete",
+        "conditionalMultipart",
         "conditionalPut",
+        "multipartCopy",
         "tagging",
         "versioning",
     }
     assert facts["bulkDelete"] == "yes"
+    assert probe(store, ".bucketops/").lost == ()
     assert list(store.keys("")) == []
 
 

@@ -73,7 +73,7 @@ class Scene:
         plan = Plan(
             epoch="000001",
             bounds=(),
-            capabilities=Capabilities(True, True, self.if_match),
+            capabilities=Capabilities(copy_if_absent=True, put_if_absent=True, delete_if_match=self.if_match),
             dangling=(),
         )
         run = RunSpec(

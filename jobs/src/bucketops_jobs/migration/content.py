@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Collection, Mapping
 from typing import BinaryIO, NamedTuple
 
-from bucketops_jobs.errors import ItemError, PreconditionFailedError
+from bucketops_jobs.errors import DeniedError, ItemError, PreconditionFailedError
 from bucketops_jobs.s3.store import TAGGING, Expect, Object, Store
 
 BLOCK = 1 << 20  # bytes
@@ -99,9 +99,16 @@ def carry(
         md5 = fill(body, spool)
         try:
             etag = store.put(key, spool, headers | dict(extra or {}), expect)  # type: ignore[arg-type]
+        except DeniedError as error:
+            raise denied(error, headers) from error
         except PreconditionFailedError:
             etag = _our_own(store, key, md5, source.size)
     return Copied(etag, verified=md5 == source.etag, not_kept=not_kept)
+
+
+def denied(error: DeniedError, headers: Mapping[str, str]) -> DeniedError:
+    """The same with the right that is perhaps missing."""
+    return DeniedError(f"{error}: it has tags: allow s3:PutObjectTagging") if TAGGING in headers else error
 
 
 def fill(body: BinaryIO, spool: tempfile.SpooledTemporaryFile[bytes]) -> str:

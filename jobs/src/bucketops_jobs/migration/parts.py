@@ -13,8 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from bucketops_jobs.errors import ItemError, NotFoundError
-from bucketops_jobs.migration.content import BLOCK, Copied, kept
+from bucketops_jobs.errors import DeniedError, ItemError, NotFoundError
+from bucketops_jobs.migration.content import BLOCK, Copied, denied, kept
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.s3.multipart import LARGEST_PART, Upload, original_part_size, part_size, spans
 from bucketops_jobs.s3.store import Expect, Object
@@ -95,7 +95,10 @@ def _upload(job: Job, each: int) -> tuple[Upload, tuple[str, ...]]:
         if known == meant and _is_there(earlier):
             return earlier, not_kept
         earlier.abort()
-    upload = Upload.begin(context.destination, job.key, headers | dict(job.extra or {}))
+    try:
+        upload = Upload.begin(context.destination, job.key, headers | dict(job.extra or {}))
+    except DeniedError as error:
+        raise denied(error, headers) from error
     record = json.dumps(meant | {"upload": upload.id}).encode()
     context.records.store.put(name, record, {"content-type": "application/json"})
     return upload, not_kept

@@ -35,7 +35,12 @@ class Way(StrEnum):
 
 def transfer(context: Context, plan: Plan, wanted: Sequence[Wanted]) -> list[Answer]:
     """Copy all; the answers are in the same order."""
-    ways = {key: way(plan, source, strict=context.spec.guard == "Strict") for source, key, _ in wanted}
+    strict = context.spec.guard == "Strict"
+    ways = {key: way(plan, source, strict=strict) for source, key, _ in wanted}
+    for source, key, _ in _with_more_than_copies_keep(
+        context, plan, [one for one in wanted if ways[one[1]] is Way.COPY]
+    ):
+        ways[key] = way(plan.model_copy(update={"server_copy": False}), source, strict=strict)
     flying = [one for one in wanted if ways[one[1]] is Way.COPY]
     given: dict[str, Answer] = {
         copy.key: _required(answer) for copy, answer in context.destination.copies(_copies(context, plan, flying))
@@ -44,6 +49,19 @@ def transfer(context: Context, plan: Plan, wanted: Sequence[Wanted]) -> list[Ans
     answers = context.engine.map(lambda one: _moved(context, plan, ways[one[1]], one), others)
     given |= {key: answer for (_, key, _), answer in zip(others, answers, strict=True)}
     return [given[key] for _, key, _ in wanted]
+
+
+def _with_more_than_copies_keep(context: Context, plan: Plan, wanted: Sequence[Wanted]) -> list[Wanted]:
+    """Objects with a property that a copy by this server would lose: they pass through here and keep it."""
+    lost = plan.capabilities.lost_by_copy
+    if not lost:
+        return []
+
+    def loses(source: Object) -> bool:
+        return bool(content.kept(context.source.properties(source.key, source.etag), lost)[1])
+
+    answers = context.engine.map(loses, [source for source, _, _ in wanted])
+    return [one for one, answer in zip(wanted, answers, strict=True) if answer is not False]
 
 
 def way(plan: Plan, source: Object, *, strict: bool) -> Way:

@@ -48,7 +48,9 @@ class Capabilities:
     part_copy: bool = False
     """Whether it copies parts by itself."""
     lost: tuple[str, ...] = ()
-    """Of PROPERTIES those that it does not keep."""
+    """Of PROPERTIES those that a PUT does not bring there."""
+    lost_by_copy: tuple[str, ...] = ()
+    """The same of a copy by the server: MinIO forgets when an object expires."""
     others: Mapping[str, str] = field(default_factory=dict)
     """What else is worth knowing, as `facts` has it."""
 
@@ -79,7 +81,8 @@ def probe(store: Store, folder: str) -> Capabilities:
     source, scratch = _written(store, f"{name}-1"), _written(store, f"{name}-2")
     key, wrong_etag = scratch.key, "0" * len(scratch.etag)
     both = (ABSENT, Expect(etag=wrong_etag))
-    lost, tagging = _lost(store, f"{name}-3")
+    tagging = _tags_kept(store, f"{name}-3")
+    lost, lost_by_copy = _lost(store, f"{name}-3", tagging)
     parts, part_copy = _in_parts(store, source, key)
     try:
         return Capabilities(
@@ -89,6 +92,7 @@ def probe(store: Store, folder: str) -> Capabilities:
             multipart=parts is not None,
             part_copy=part_copy,
             lost=lost,
+            lost_by_copy=lost_by_copy,
             delete_if_match=_delete_refused(store, scratch._replace(etag=wrong_etag)),
             others={
                 "conditionalCopySource": _yes(
@@ -116,7 +120,7 @@ def probe_deletion(store: Store, folder: str) -> Deletion:
 
 
 def classes_taken(store: Store, folder: str, classes: Iterable[str]) -> tuple[str, ...]:
-    """Which of these storage classes a server takes; of one that shows another afterwards the listing tells."""
+    """Which of these storage classes a server has: versitygw takes any and stores STANDARD."""
     key = f"{folder}scratch-{secrets.token_hex(8)}"
 
     def takes(name: str) -> bool:
@@ -125,29 +129,31 @@ def classes_taken(store: Store, folder: str, classes: Iterable[str]) -> tuple[st
         except ItemError as error:
             log.info("the storage class %s is not to be had: %s", name, error)
             return False
-        return True
+        return _found(store, key).storage_class == name
 
     taken = tuple(name for name in sorted(classes) if takes(name))
     store.remove([key])
     return taken
 
 
-def _lost(store: Store, key: str) -> tuple[tuple[str, ...], str]:
-    """The properties that do not survive a PUT, or a copy by the server; and what becomes of tags, for people."""
-    tagging = _tags_kept(store, key)
-    wanted = {name: value for name, value in PROPERTIES.items() if name != TAGGING or tagging == "yes"}
-    store.put(key, b"with all properties", wanted)
+def _lost(store: Store, key: str, tagging: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The properties that do not survive a PUT, and those that do not survive a copy by the server."""
+    may_tag = not tagging.startswith(_NOT_ALLOWED)  # else an object with tags is to fail, not to lose them
+    tried = {name: value for name, value in PROPERTIES.items() if name != TAGGING or tagging == "yes"}
+    judged = {name for name in PROPERTIES if name != TAGGING or may_tag}
+    store.put(key, b"with all properties", tried)
+    lost = _missing(_properties(store, key), judged)
     copy = f"{key.rpartition('-')[0]}-4"
-    kept = [_properties(store, key)]
     try:
         store.copy(store.bucket, _found(store, key), copy)
-        kept.append(_properties(store, copy))
     except ItemError as error:
         log.info("the server does not copy: %s", error)
-    lost = {name for name, value in PROPERTIES.items() if any(each.get(name) != value for each in kept)}
-    if tagging.startswith(_NOT_ALLOWED):  # an object with tags is to fail, not to lose them
-        lost -= {TAGGING}
-    return tuple(sorted(lost)), tagging
+        return lost, lost
+    return lost, _missing(_properties(store, copy), judged)
+
+
+def _missing(found: Mapping[str, str], judged: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(name for name in judged if found.get(name) != PROPERTIES[name]))
 
 
 def _properties(store: Store, key: str) -> Mapping[str, str]:

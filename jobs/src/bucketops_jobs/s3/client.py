@@ -179,7 +179,11 @@ class S3Store:
         return headers
 
     def _tags(self, key: str) -> str:
-        answer = self.call(f"tags of {key!r}", lambda: self.control.get_object_tagging(Bucket=self.bucket, Key=key))
+        ask = self.control.get_object_tagging
+        try:
+            answer = self.call(f"tags of {key!r} ({self.bucket})", lambda: ask(Bucket=self.bucket, Key=key))
+        except DeniedError as error:
+            raise DeniedError(f"{error}: allow s3:GetObjectTagging") from error
         return urlencode([(tag["Key"], tag["Value"]) for tag in answer["TagSet"]])
 
     def put(self, key: str, body: BinaryIO | bytes, headers: Mapping[str, str], expect: Expect = ANYTHING) -> str:
