@@ -30,7 +30,7 @@ def rights(part: Any) -> Iterable[tuple[str, str]]:
 
 
 def needed(identity: str, part: Any) -> list[tuple[str, str, str]]:
-    """Without those that some objects need, or a faster way (tests/integration/test_migration_properties.py, _servers)."""
+    """Without those that some objects need, or a faster way: see test_migration_properties.py and _servers.py."""
     found = [(identity, *right) for right in rights(part)]
     copying = {one for one in found if identity == "destination-s3" and one[2].startswith("legacy")}
     return [one for one in found if "Tagging" not in one[1] and one not in copying]
