@@ -101,9 +101,10 @@ def _moved(context: Context, plan: Plan, how: Way, wanted: Wanted) -> Copied:
         job = parts.Job(context, source, key, guarded, how is Way.COPY_PARTS, can.lost, extra)
         return parts.copy(job)
     if source.size > MOST_AT_ONCE:
+        remedy = "choose guard: Check, or copy" if can.multipart else "copy"
         raise ItemError(
             f"{source.key!r} has more than 5 GiB, and the destination's server takes no multipart uploads that spare "
-            "what is there: choose guard: Check, or copy it yourself"
+            f"what is there: {remedy} it yourself"
         )
     guarded = expect if can.put_if_absent else ANYTHING
     with context.room.taken(2 * min(source.size, WHOLE)):
