@@ -17,6 +17,7 @@ from bucketops_jobs.errors import (
     PreconditionFailedError,
     StoppedError,
 )
+from bucketops_jobs.migration import content
 from bucketops_jobs.migration.content import Copied, DifferentError
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.journal import Writer
@@ -102,15 +103,14 @@ class Chunks:
         self, works: Sequence[Work], answers: Mapping[str, Answer], destinations: Mapping[str, Object]
     ) -> Mapping[str, Answer]:
         """The same once the copies were compared with their originals, where nobody has written there since."""
-        pairs = {
-            work.item.key: (work.item.source, destinations[work.item.key])
-            for work in works
-            if isinstance(answer := answers.get(work.item.key), Copied)
-            and work.item.source is not None
-            and work.item.key in destinations
-            and destinations[work.item.key].etag == answer.etag
-            and not (answer.verified and self._context.spec.verify == "ETag")
-        }
+        pairs: dict[str, tuple[Object, Object]] = {}
+        for work in works:
+            key, source = work.item.key, work.item.source
+            answer, copy = answers.get(key), destinations.get(key)
+            if isinstance(answer, Copied) and source and copy and copy.etag == answer.etag:
+                known = answer.verified or content.equal_etags(source, copy)
+                if not known or self._context.spec.verify == "Content":
+                    pairs[key] = source, copy
         found = self._context.engine.map(lambda key: self._compared(*pairs[key]), list(pairs))
         wrong = {key: answer for key, answer in zip(pairs, found, strict=True) if answer is not None}
         return {**answers, **wrong}

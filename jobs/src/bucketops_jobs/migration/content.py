@@ -47,7 +47,7 @@ def same(source_store: Store, source: Object, store: Store, destination: Object,
     if source.size != destination.size:
         return False
     if not by_bytes:
-        if source.etag == destination.etag and _MD5.fullmatch(source.etag):
+        if equal_etags(source, destination):
             return True
         equal = _by_checksum(
             source_store.checksums(source.key, source.etag), store.checksums(destination.key, destination.etag)
@@ -55,6 +55,11 @@ def same(source_store: Store, source: Object, store: Store, destination: Object,
         if equal is not None:
             return equal
     return digest(source_store, source) == digest(store, destination)
+
+
+def equal_etags(source: Object, destination: Object) -> bool:
+    """Whether sizes and ETags alone show that both have the same content."""
+    return (source.etag, source.size) == (destination.etag, destination.size) and bool(_MD5.fullmatch(source.etag))
 
 
 def _by_checksum(one: Mapping[str, str], other: Mapping[str, str]) -> bool | None:
