@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from support.driver import condition, message
 from support.identities import Identity, forbid
 from support.places import ROOT, Place, migrating, spec, users, warned
 from support.proxy import Answer, Proxy, Request
+from support.servers import start_minio
 
 FULL: dict[str, Any] = {
     "ContentType": "image/x-own",
@@ -150,3 +152,29 @@ def deny(place: Place, user: Identity, action: str) -> None:
     policy["Statement"] = [statement for statement in policy["Statement"] if statement["Action"]]
     place.s3.put_bucket_policy(Bucket=place.bucket, Policy=json.dumps(policy))
     assert user.name in json.dumps(policy)
+
+
+KMS = {"MINIO_KMS_SECRET_KEY": "own-key:" + base64.b64encode(bytes(range(32))).decode()}
+
+
+def test_encrypted_objects_move_and_what_encrypts_otherwise_is_said(minio: str, tmp_path: Path) -> None:
+    """MinIO's ETags of encrypted objects are no MD5s of what they hold: checksums or bytes decide."""
+    folder = tmp_path / "encrypting"
+    folder.mkdir()
+    server = start_minio(folder, MINIO_KMS_AUTO_ENCRYPTION="on", **KMS)
+    try:
+        source = Place("minio", f"http://127.0.0.1:{server.port}").make()
+        plain, encrypted = Place("minio", minio).make(), Place("minio", source.endpoint).make()
+        for number in range(5):
+            source.put(f"image/{number}")
+        assert source.head("image/0")["ServerSideEncryption"] == "aws:kms"
+        for name, destination in {"plain": plain, "encrypted": encrypted}.items():
+            retained = {"cleanup": {"policy": "Retain"}}
+            with migrating(tmp_path / name, source, destination, guard="Check", **retained) as driver:
+                status = driver.finish()
+            assert condition(status, "Complete"), status
+            assert destination.body("avatar/3") == b"image/3"
+            assert ("copies are encrypted otherwise (none)" in warned(driver)) is (name == "plain")
+        assert encrypted.head("avatar/3")["ServerSideEncryption"] == "aws:kms"
+    finally:
+        server.stop()

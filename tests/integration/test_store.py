@@ -245,6 +245,7 @@ def test_the_probe_finds_what_is_known_of_a_server(store: Store, request: pytest
         "conditionalDelete",
         "conditionalMultipart",
         "conditionalPut",
+        "encryption",
         "multipartCopy",
         "tagging",
         "versioning",

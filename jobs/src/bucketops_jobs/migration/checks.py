@@ -18,7 +18,7 @@ from bucketops_jobs.migration.database import queries as sql
 from bucketops_jobs.migration.journal import Range
 from bucketops_jobs.migration.rows import Rows
 from bucketops_jobs.migration.tables import Table, value_range
-from bucketops_jobs.s3.capabilities import Capabilities, probe, probe_deletion
+from bucketops_jobs.s3.capabilities import Capabilities, probe, probe_source
 from bucketops_jobs.s3.client import S3Store
 
 SCRATCH = f"{RECORDS_FOLDER}scratch/"
@@ -39,6 +39,8 @@ class Found:
     """Why objects pass through the workers; empty where the destination's server copies by itself."""
     tags_denied: tuple[str, ...]
     """Rights of tagging that are missing."""
+    encryption: str
+    """Of what is written to the source."""
 
 
 def stores(context: Context) -> Found:
@@ -52,7 +54,7 @@ def stores(context: Context) -> Found:
     _two_places(context)
     try:
         found = probe(context.destination, SCRATCH)
-        deletion = probe_deletion(context.source, SCRATCH)
+        legacy = probe_source(context.source, SCRATCH)
     except DeniedError as error:
         raise UserError(
             Reason.ACCESS_DENIED, f"{error}: allow all that `bucketops policy` names on .bucketops/*"
@@ -64,10 +66,10 @@ def stores(context: Context) -> Found:
         )
     found = replace(
         found,
-        delete_if_match=deletion.if_match,
-        others=dict(found.others) | {"bulkDelete": deletion.bulk},
+        delete_if_match=legacy.if_match,
+        others=dict(found.others) | {"bulkDelete": legacy.bulk},
     )
-    return Found(found, _why_streamed(context), tags_denied)
+    return Found(found, _why_streamed(context), tags_denied, legacy.encryption)
 
 
 def _why_streamed(context: Context) -> str:

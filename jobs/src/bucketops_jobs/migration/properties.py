@@ -47,6 +47,12 @@ def warnings(context: Context, plan: Plan, found: Found, seen: Seen) -> Iterator
     if not context.spec.destination.storage_class:
         yield from _classes(plan, seen)
     yield from _lost(context, plan)
+    copies = plan.capabilities.others.get("encryption", "none")
+    if found.encryption not in {"none", copies}:
+        yield (
+            f"{context.source.bucket} encrypts what is written to it ({found.encryption}), copies are encrypted "
+            f"otherwise ({copies}): set destination.encryption if that is not meant"
+        )
     if found.tags_denied:
         yield (
             f"tags: not allowed: {', '.join(found.tags_denied)}: objects with tags fail, or lose them where the server "

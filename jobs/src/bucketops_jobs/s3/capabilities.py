@@ -67,12 +67,14 @@ class Capabilities:
 
 
 @dataclass(frozen=True)
-class Deletion:
-    """How a server deletes."""
+class SourceFacts:
+    """How a server deletes, and keeps what it is given."""
 
     if_match: bool
     bulk: str
     """Whether many keys go by one request; `unknown: …` where it did not tell."""
+    encryption: str
+    """How an object is encrypted whose writer asks for nothing."""
 
 
 def probe(store: Store, folder: str) -> Capabilities:
@@ -98,6 +100,7 @@ def probe(store: Store, folder: str) -> Capabilities:
                 "conditionalCopySource": _yes(
                     _refused(partial(store.copy, store.bucket, source._replace(etag=wrong_etag), key))
                 ),
+                "encryption": _encryption(store, source.key),
                 "checksums": _said(partial(_checksum_refused, store, f"{name}-3")),
                 "tagging": tagging,
                 "bulkDelete": _said(partial(_deleted_in_bulk, store, f"{name}-3")),
@@ -108,13 +111,16 @@ def probe(store: Store, folder: str) -> Capabilities:
         store.remove([source.key, scratch.key, f"{name}-3", f"{name}-4"])
 
 
-def probe_deletion(store: Store, folder: str) -> Deletion:
-    """The same of deletions alone: the bucket that is deleted from may be another server's."""
+def probe_source(store: Store, folder: str) -> SourceFacts:
+    """What matters of the bucket that is read and deleted from: it may be another server's."""
     name = f"{folder}scratch-{secrets.token_hex(8)}"
     try:
         scratch = _written(store, f"{name}-1")
         wrong = scratch._replace(etag="0" * len(scratch.etag))
-        return Deletion(_delete_refused(store, wrong), _said(partial(_deleted_in_bulk, store, f"{name}-2")))
+        encryption = _encryption(store, scratch.key)
+        return SourceFacts(
+            _delete_refused(store, wrong), _said(partial(_deleted_in_bulk, store, f"{name}-2")), encryption
+        )
     finally:
         store.remove([f"{name}-1", f"{name}-2"])
 
@@ -154,6 +160,10 @@ def _lost(store: Store, key: str, tagging: str) -> tuple[tuple[str, ...], tuple[
 
 def _missing(found: Mapping[str, str], judged: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in judged if found.get(name) != PROPERTIES[name]))
+
+
+def _encryption(store: Store, key: str) -> str:
+    return store.encryption(key) if isinstance(store, S3Store) else "none"
 
 
 def _properties(store: Store, key: str) -> Mapping[str, str]:

@@ -131,6 +131,10 @@ class S3Store:
         answer = self._ask(self._calls.head(key, etag), f"head {key!r}")
         return self._tagged(key, wire.content_headers(answer))
 
+    def encryption(self, key: str) -> str:
+        """How an object is encrypted at rest, as far as the server tells: `AES256`, `aws:kms`, or `none`."""
+        return self._ask(self._calls.head(key), f"head {key!r}").header(wire.ENCRYPTION) or "none"
+
     def first_part(self, key: str, etag: str) -> int:
         """Bytes of the first part of the upload that made an object; 0 where the server does not tell."""
         try:
