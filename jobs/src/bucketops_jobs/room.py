@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-BYTES = 96 << 20
+BYTES = 64 << 20
 """Of the bodies that one worker holds at once."""
 
 

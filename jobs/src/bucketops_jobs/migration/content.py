@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
 from bucketops_jobs.errors import DeniedError, ItemError, PreconditionFailedError
 from bucketops_jobs.s3.store import TAGGING, Expect, Object, Store
 
 BLOCK = 1 << 20  # bytes
-_IN_MEMORY = 16 << 20  # bytes; larger objects go through a file
+_IN_MEMORY = 8 << 20  # bytes; larger objects go through a file
 _MD5 = re.compile(r"[0-9a-f]{32}(-[0-9]+)?")
 NAMES = {TAGGING: "tags", "x-amz-meta-probe": "user metadata"}
 """What people call a header."""
@@ -100,10 +101,9 @@ def carry(
     """
     content = source_store.get(source.key, etag=source.etag)
     headers, not_kept = kept(content.headers, lost)
-    with content.body as body, tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
-        md5 = fill(body, spool)
+    with content.body as body, _held(body, content.size) as (held, md5):
         try:
-            etag = store.put(key, spool, headers | dict(extra or {}), expect)  # type: ignore[arg-type]
+            etag = store.put(key, held, headers | dict(extra or {}), expect)
         except DeniedError as error:
             raise denied(error, headers) from error
         except PreconditionFailedError:
@@ -116,13 +116,20 @@ def denied(error: DeniedError, headers: Mapping[str, str]) -> DeniedError:
     return DeniedError(f"{error}: it has tags: allow s3:PutObjectTagging") if TAGGING in headers else error
 
 
-def fill(body: BinaryIO, spool: tempfile.SpooledTemporaryFile[bytes]) -> str:
-    """Read all of a body; the answer is its MD5."""
+@contextmanager
+def _held(body: BinaryIO, size: int) -> Iterator[tuple[BinaryIO | bytes, str]]:
+    """All of a body, in memory or, if it is large, in a file; and its MD5."""
     hasher = hashlib.md5(usedforsecurity=False)
-    while block := body.read(BLOCK):
-        hasher.update(block)
-        spool.write(block)
-    return hasher.hexdigest()
+    if size <= _IN_MEMORY:
+        data = body.read()
+        hasher.update(data)
+        yield data, hasher.hexdigest()
+        return
+    with tempfile.TemporaryFile() as file:
+        while block := body.read(BLOCK):
+            hasher.update(block)
+            file.write(block)
+        yield file, hasher.hexdigest()
 
 
 def _our_own(store: Store, key: str, md5: str, size: int) -> str:

@@ -18,6 +18,8 @@ MOST_AT_ONCE = 5 << 30
 ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Nobody can read such an object before it is restored."""
 STANDARD = "STANDARD"
+HELD = 3
+"""Times that a small body is in memory at once, at most: as it came, as a whole, and as it is sent."""
 Wanted = tuple[Object, str, Expect]
 """A source object, the destination's key, and what is expected there."""
 Answer = Copied | ItemError | TransientError | StoppedError
@@ -107,7 +109,7 @@ def _moved(context: Context, plan: Plan, how: Way, wanted: Wanted) -> Copied:
             f"what is there: {remedy} it yourself"
         )
     guarded = expect if can.put_if_absent else ANYTHING
-    with context.room.taken(2 * min(source.size, WHOLE)):
+    with context.room.taken(HELD * min(source.size, WHOLE)):
         return content.carry(context.source, source, context.destination, key, guarded, lost=can.lost, extra=extra)
 
 
