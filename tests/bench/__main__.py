@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import latency, memory, parsing, recovery, report
+from bench import latency, memory, parsing, recovery, report, shard
 from bench.contenders import CONTENDERS, ONE_STREAM, OURS, PEERS
 from bench.listing import Listing, listed
 from bench.objects import Copy, Delete
@@ -114,6 +114,12 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     ),
     "memory": Benchmark(
         "peak memory at N and N/10 objects", lambda o: memory.run(o.objects, o.folder), rounds=1, objects=1_000_000
+    ),
+    "shard": Benchmark(
+        "a migration's copy phase with N and N/10 objects and rows",
+        lambda o: shard.run(o.objects),
+        rounds=1,
+        objects=1_000_000,
     ),
     "parse": Benchmark("pages of listings", lambda o: parsing.run(o.servers, o.rounds, o.cache), ALL),
 }

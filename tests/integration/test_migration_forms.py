@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.avatars import LEGACY, MODERN, name
-from support.driver import Driver, condition
+from support.driver import Driver, condition, driving
+from support.identities import anybody
+from support.places import Place, spec
 
 ODD = (
     "a b",
@@ -20,6 +23,17 @@ ODD = (
     '\'"quoted"',
     "~!@#$^()[]{}",
     "/".join(["x" * 240] * 4),
+    "%41",
+    "A",
+    "a",
+    "\u00e9",  # é in one character …
+    "e\u0301",  # … and in two: NFC and NFD are two keys
+    "\u212b",  # the ångström sign, which NFC makes an Å
+    "\u00c5",
+    "\ufb01",  # a ligature, which NFKC makes fi
+    "fi",
+    " leading and trailing ",
+    "tab\there",
 )
 """What MinIO takes; the fake store takes more (tests/integration/test_store.py)."""
 
@@ -125,6 +139,36 @@ def test_primary_keys_of_any_type(lab: Any, type_: str, values: list[str]) -> No
     assert {path for (path,) in lab.world.sql('SELECT "Path" FROM "Odd Table"')} == {MODERN + name(1), MODERN + name(2)}
 
 
+def test_keys_are_as_long_as_keys_may_be(lab: Any) -> None:
+    """1,024 bytes on both sides move; one that would be longer stays, is named beforehand, and fails alone."""
+    lab.world.seed(legacy=[])
+    lab.world.sql("ALTER TABLE avatars ALTER path TYPE text")
+    longest = "/".join(["y" * 200] * 5)
+    longest += "é" * ((1024 - len(MODERN) - len(longest)) // 2) + "z" * ((1024 - len(MODERN) - len(longest)) % 2)
+    assert len((MODERN + longest).encode()) == 1024
+    put(lab, longest, longest + "!")
+    lab.world.insert([LEGACY + longest, LEGACY + longest + "!"])
+    spec = lab.spec(filter={})
+    driver = lab.drive(spec)
+    status = driver.finish()
+    told = [event.message for _, event in driver.local.events if event.reason == "PreflightWarning"]
+    assert any("1 keys would be longer than 1024 bytes" in text for text in told), told
+    assert (status["outcomes"]["moved"], status["outcomes"]["failed"]) == (1, 1), status
+    assert lab.world.paths() == [MODERN + longest, LEGACY + longest + "!"]
+    assert set(lab.world.keys(lab.world.source)) == {LEGACY + longest + "!"}
+
+
+def test_odd_keys_within_one_bucket(lab: Any) -> None:
+    lab.world.destination = lab.world.source
+    lab.world.seed(legacy=[])
+    lab.world.sql("ALTER TABLE avatars ALTER path TYPE text")
+    put(lab, "", *ODD)
+    lab.world.insert([LEGACY + key for key in ODD])
+    migrate(lab, reference())
+    assert set(lab.world.keys(lab.world.source)) == {MODERN + key for key in ("", *ODD)}
+    assert lab.world.paths() == [MODERN + key for key in ODD]
+
+
 def test_both_prefixes_in_one_bucket(lab: Any) -> None:
     lab.world.destination = lab.world.source
     lab.world.seed(legacy=range(1, 6))
@@ -152,3 +196,22 @@ def test_a_chunk_smaller_than_the_world_and_more_shards_than_pods(lab: Any) -> N
     assert condition(status, "Complete"), status
     assert status["outcomes"]["moved"] == 40
     assert status["plan"]["shards"] == 5
+
+
+def test_double_and_leading_slashes_where_the_server_has_them(lab: Any, moto: str, tmp_path: Path) -> None:
+    """MinIO and versitygw have no such keys; moto keeps any, as AWS does. Rows and objects are right afterwards."""
+    keys = ("a//b", "/lead", "//", "./x", "a/../b", "plain", "dir/")
+    source, destination = (Place("moto", moto).make() for _ in range(2))
+    for key in keys:
+        source.put(f"image/{key}")
+    lab.world.make_table()
+    lab.world.insert([LEGACY + key for key in keys])
+    lab.world.sql(f"GRANT SELECT, UPDATE ON avatars TO {lab.database['PGUSER']}")
+    wanted = spec(source, destination, database=lab.spec()["database"])
+    given = {"one": anybody().secret(), "other": anybody().secret(), "avatars-db": lab.database}
+    with driving(tmp_path / "moto", given, wanted, processes=False) as driver:
+        status = driver.finish()
+    assert condition(status, "Complete"), status
+    assert destination.keys("avatar/") == set(keys)
+    assert source.keys("image/") == set()
+    assert lab.world.paths() == [MODERN + key for key in keys]

@@ -213,9 +213,10 @@ def test_headers_travel_with_a_get_and_a_copy(store: Store) -> None:
             assert content.headers["x-amz-meta-who"] == "me"
 
 
+PARTS = {"conditionalMultipart": "yes", "multipartCopy": "yes"}
 KNOWN = {
-    "minio": {"conditionalCopy": "no", "conditionalPut": "yes", "conditionalDelete": "no", "versioning": "Off"},
-    "versitygw": {"conditionalCopy": "no", "conditionalPut": "yes", "conditionalDelete": "yes"},
+    "minio": PARTS | {"conditionalCopy": "no", "conditionalPut": "yes", "conditionalDelete": "no", "versioning": "Off"},
+    "versitygw": PARTS | {"conditionalCopy": "no", "conditionalPut": "yes", "conditionalDelete": "yes"},
 }
 """What these servers are known to do: MinIO and versitygw answer a conditional CopyObject with 200 and overwrite."""
 
@@ -230,11 +231,15 @@ def test_the_probe_finds_what_is_known_of_a_server(store: Store, request: pytest
         "conditionalCopy",
         "conditionalCopySource",
         "conditionalDelete",
+        "conditionalMultipart",
         "conditionalPut",
+        "encryption",
+        "multipartCopy",
         "tagging",
         "versioning",
     }
     assert facts["bulkDelete"] == "yes"
+    assert probe(store, ".bucketops/").lost == ()
     assert list(store.keys("")) == []
 
 

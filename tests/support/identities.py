@@ -81,7 +81,8 @@ def admin_client(endpoint: str, admin: Identity, ca: Path | None = None) -> Mini
 
 def store_rights(ref: BucketRef) -> dict[str, Any]:
     """What a store does, in one bucket alone."""
-    objects = ["s3:DeleteObject", "s3:GetObject", "s3:GetObjectTagging", "s3:PutObject", "s3:PutObjectTagging"]
+    tagging = ["s3:GetObjectTagging", "s3:PutObjectTagging"]
+    objects = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject", *tagging]
     return s3.policy(
         s3.listing("List", ref, [""]),
         s3.on_bucket("Bucket", ref, ["s3:GetBucketVersioning"]),

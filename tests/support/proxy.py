@@ -79,6 +79,8 @@ class Proxy:
     rule: Rule = pass_all
     after: Callable[[Request, int], None] = lambda *_: None
     """Called with each request and the server's status once the server has answered."""
+    body: Callable[[Request, bytes], bytes] = lambda _, data: data
+    """What of the server's answer is passed on; of the same length."""
     counts: Counter[str] = field(default_factory=Counter)
     """By `<METHOD> <bucket>`."""
 
@@ -140,7 +142,7 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - the 
             answer = self.upstream.getresponse()
             data = answer.read()
             proxy.after(request, answer.status)
-            self._reply(answer.status, dict(answer.getheaders()), data)
+            self._reply(answer.status, dict(answer.getheaders()), proxy.body(request, data))
 
         def _reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
             self.send_response_only(status)

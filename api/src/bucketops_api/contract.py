@@ -20,6 +20,8 @@ RESULT_BYTES = 4096
 SAMPLES = 20
 FAULTS = frozenset({"dangling", "unfinished", "undeleted"})
 """Outcomes that an audit names; their samples stand before all others, for they decide how a run has ended."""
+ASIDE = frozenset({"notKept"})
+"""Outcomes of samples that make room for all others: what they tell of has ended well."""
 _MESSAGE_CHARACTERS = 1500
 _SHORT_MESSAGE_CHARACTERS = 200
 
@@ -116,8 +118,8 @@ def total(results: Iterable[RunResult]) -> RunResult:
     return whole
 
 
-def _by_weight(sample: Sample) -> bool:
-    return sample.outcome not in FAULTS
+def _by_weight(sample: Sample) -> int:
+    return 0 if sample.outcome in FAULTS else 2 if sample.outcome in ASIDE else 1
 
 
 def resolved(spec: Model) -> dict[str, Any]:

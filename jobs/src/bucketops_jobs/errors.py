@@ -58,7 +58,7 @@ class TooLargeError(ItemError):
 
 
 class NotSupportedError(ItemError):
-    """The server does not know this call: HTTP 501."""
+    """The server does not know this call: HTTP 501 or 405."""
 
 
 class DeniedError(ItemError):

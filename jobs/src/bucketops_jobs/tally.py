@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from bucketops_api import counts
-from bucketops_api.contract import SAMPLES, RunResult
+from bucketops_api.contract import ASIDE, SAMPLES, RunResult
 from bucketops_api.v1alpha1.common import Sample
 
 _KEY_CHARACTERS, _MESSAGE_CHARACTERS = 256, 300
@@ -39,12 +39,18 @@ class Tally(Collector):
         with self._lock:
             self.marks[name] = max(when, self.marks.get(name, when))
 
-    def sample(self, key: str, outcome: str, message: str, *, first: bool = False) -> None:
-        """Keep an example for people; only the first few, those that are to stand `first` before all others."""
+    def sample(self, key: str, outcome: str, message: str, *, first: bool = False, last: bool = False) -> None:
+        """Keep an example for people; only the first few, those that are to stand `first` before all others.
+
+        Those that are to stand `last` make room for others.
+        """
         cut = {"key": key[:_KEY_CHARACTERS], "message": message[:_MESSAGE_CHARACTERS]}
         one = Sample(outcome=outcome, **cut)
         with self._lock:
-            kept = [one, *self.samples] if first else [*self.samples, one]
+            known, end = self.samples, len(self.samples)
+            while not last and end and known[end - 1].outcome in ASIDE:
+                end -= 1
+            kept = [one, *known] if first else [*known[:end], one, *known[end:]]
             self.samples = kept[:SAMPLES]
 
     def result(self) -> RunResult:

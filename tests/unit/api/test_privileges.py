@@ -80,7 +80,10 @@ def test_listings_end_at_the_prefixes() -> None:
 
 @pytest.mark.parametrize(
     ("bucket", "probes"),
-    [("legacy-s3", set()), ("production-s3", {"s3:GetObjectTagging", "s3:PutObjectTagging"})],
+    [
+        ("legacy-s3", set()),
+        ("production-s3", {"s3:AbortMultipartUpload", "s3:GetObjectTagging", "s3:PutObjectTagging"}),
+    ],
 )
 def test_claims_and_records_are_named_in_every_policy(bucket: str, probes: set[str]) -> None:
     statements = (*migration.source_statements(spec()), *migration.destination_statements(spec()))

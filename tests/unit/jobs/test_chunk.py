@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError, StoppedError
-from bucketops_jobs.migration.chunk import Work, settle
+from bucketops_jobs.migration.chunk import Work, outcome, settle
+from bucketops_jobs.migration.content import DifferentError
 from bucketops_jobs.migration.merge import Item, Policy, Row, decide
-from bucketops_jobs.s3.store import Object
+from bucketops_jobs.s3.store import Expect, Object
 
 SOURCE = Object("image/a", "one", 3, datetime(2026, 1, 1, tzinfo=UTC))
 COPY = SOURCE._replace(key="avatar/a")
@@ -48,6 +49,16 @@ def test_a_race_is_judged_anew_and_is_no_failure() -> None:
     for error in (PreconditionFailedError("412"), NotFoundError("404"), StoppedError("SIGTERM")):
         settled = settle(work(), error, SOURCE, COPY)
         assert (settled.commit, settled.rewrite, settled.failure) == (False, False, "")
+
+
+def test_a_copy_that_differs_is_remembered_so_that_the_next_walk_writes_it_anew() -> None:
+    settled = settle(work(), DifferentError("other bytes", "bad"), SOURCE, COPY._replace(etag="bad"))
+    assert (settled.commit, settled.rewrite, settled.after) == (False, False, "bad")
+    entry = outcome(settled, {})
+    item = Item("a", source=SOURCE, destination=COPY._replace(etag="bad"), entry=entry, rows=(ROW,))
+    assert decide(item, Policy(), lambda *_: False).copy == Expect(etag="bad")
+    foreign = Item("a", source=SOURCE, destination=COPY._replace(etag="theirs"), entry=entry, rows=(ROW,))
+    assert decide(foreign, Policy(), lambda *_: False).copy is None
 
 
 def test_a_refused_copy_fails_with_the_stores_words() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -77,8 +78,9 @@ def stores() -> tuple[FakeStore, FakeStore, Object]:
 
 def test_what_is_carried_arrives_with_its_headers(stores: tuple[FakeStore, FakeStore, Object]) -> None:
     source, destination, entry = stores
-    etag = content.carry(source, entry, destination, "n", ABSENT)
-    found = destination.get("n", etag=etag)
+    copied = content.carry(source, entry, destination, "n", ABSENT)
+    found = destination.get("n", etag=copied.etag)
+    assert copied == content.Copied(entry.etag, verified=True)
     assert found.body.read() == b"picture"
     assert found.headers == {"content-type": "image/png", "x-amz-meta-a": "b"}
 
@@ -106,4 +108,53 @@ def test_a_retried_put_knows_its_own_object(stores: tuple[FakeStore, FakeStore, 
     """The first answer was lost: the object that stands in the way is the one we wrote."""
     source, destination, entry = stores
     destination.put("n", io.BytesIO(b"picture"), {})
-    assert content.carry(source, entry, destination, "n", ABSENT) == entry.etag
+    assert content.carry(source, entry, destination, "n", ABSENT).etag == entry.etag
+
+
+class Summed(Foreign):
+    """ETags say nothing, checksums do."""
+
+    known: Mapping[str, str] = {}
+
+    def checksums(self, key: str, etag: str) -> Mapping[str, str]:
+        assert (key, etag.endswith("-2")) == ("k", True)
+        return self.known
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal", "reads"),
+    [
+        pytest.param({"crc64nvme": "a"}, {"crc64nvme": "a"}, True, 0, id="equal checksums"),
+        pytest.param({"crc64nvme": "a"}, {"crc64nvme": "b"}, False, 0, id="different checksums"),
+        pytest.param({"sha256": "a", "crc32": "b"}, {"sha256": "a", "crc32": "c"}, False, 0, id="one of two differs"),
+        pytest.param({"sha256": "a"}, {"crc32": "a"}, True, 2, id="nothing in common: the bytes"),
+        pytest.param({}, {}, True, 2, id="none: the bytes"),
+    ],
+)
+def test_checksums_decide_before_bytes_are_read(
+    one: dict[str, str], other: dict[str, str], *, equal: bool, reads: int
+) -> None:
+    server = FakeServer()
+    source, destination = Summed(server, "source"), Summed(server, "destination")
+    source.known, destination.known = one, other
+    found = []
+    for store in (source, destination):
+        server.store(store.bucket).put("k", b"equal", {})
+        entry = store.head("k")
+        assert entry is not None
+        found.append(entry)
+    found[1] = found[1]._replace(etag=f"{'1' * 32}-2")
+    Foreign.reads = 0
+    if not reads:
+        assert content.same(source, found[0], destination, found[1], by_bytes=False) is equal
+        assert Foreign.reads == 0
+    else:
+        with pytest.raises(PreconditionFailedError):  # it reads, and the invented ETag is not there
+            content.same(source, found[0], destination, found[1], by_bytes=False)
+
+
+def test_what_the_destination_loses_is_named_and_not_sent() -> None:
+    headers = {"content-type": "a", "x-amz-meta-who": "me", "x-amz-tagging": "b=c", "expires": "d"}
+    assert content.kept(headers, ()) == (headers, ())
+    lost = ("expires", "x-amz-meta-probe", "x-amz-tagging")
+    assert content.kept(headers, lost) == ({"content-type": "a"}, ("expires", "x-amz-meta-who", "tags"))

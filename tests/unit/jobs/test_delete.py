@@ -21,6 +21,7 @@ from bucketops_jobs.migration.merge import Entry, Outcome, Row
 from bucketops_jobs.migration.plans import Plan
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.records import Records
+from bucketops_jobs.s3.capabilities import Capabilities
 from bucketops_jobs.s3.fake import FakeServer, FakeStore
 from bucketops_jobs.tally import Tally
 
@@ -74,9 +75,7 @@ class Scene:
         plan = Plan(
             epoch="000001",
             bounds=(),
-            copy_if_absent=True,
-            put_if_absent=True,
-            delete_if_match=self.if_match,
+            capabilities=Capabilities(copy_if_absent=True, put_if_absent=True, delete_if_match=self.if_match),
             dangling=(),
         )
         run = RunSpec(

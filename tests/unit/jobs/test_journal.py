@@ -31,7 +31,9 @@ ENTRIES = st.one_of(
         st.none() | st.text("ab", max_size=3),
         st.none() | st.sampled_from(Outcome),
     ),
-    INTENTS.map(lambda entry: replace(entry, outcome=Outcome.FAILED, message="the store says no")),
+    INTENTS.map(lambda entry: replace(entry, outcome=Outcome.FAILED, message="the store says no", after="bad")),
+    INTENTS.map(lambda entry: replace(entry, committed=True, after="a", not_kept="tags")),
+    INTENTS.map(lambda entry: replace(entry, committed=True, after="a", undeletable="403")),
 )
 PLAIN = Entry("s", 1, copied=True, before=None)
 

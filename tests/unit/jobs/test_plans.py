@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from bucketops_jobs.migration import plans
 from bucketops_jobs.migration.plans import MOST_SHARDS, Plan, Sampler, shard_count
+from bucketops_jobs.s3.capabilities import Capabilities
 
+CAN = Capabilities(copy_if_absent=True, put_if_absent=True, delete_if_match=True, lost=("expires",))
 KEYS = st.sets(st.text(max_size=4), max_size=60)
 
 
 def plan(bounds: tuple[str, ...]) -> Plan:
-    return Plan(
-        epoch="000001", bounds=bounds, copy_if_absent=True, put_if_absent=True, delete_if_match=True, dangling=()
-    )
+    return Plan(epoch="000001", bounds=bounds, capabilities=CAN, dangling=())
 
 
 def sampled(keys: set[str]) -> Sampler:

@@ -32,6 +32,17 @@ def test_the_latest_mark_counts() -> None:
     assert tally.result().marks == {"lastLegacyWrite": NEW}
 
 
+def test_samples_that_stand_last_make_room_for_all_others() -> None:
+    tally = Tally()
+    for number in range(SAMPLES):
+        tally.sample(f"k{number}", "notKept", "tags", last=True)
+    tally.sample("bad", "conflict", "other content")
+    tally.sample("worse", "failed", "no")
+    found = tally.result().samples
+    assert [sample.key for sample in found[:3]] == ["bad", "worse", "k0"]
+    assert len(found) == SAMPLES
+
+
 def test_only_the_first_samples_are_kept_and_faults_come_before_them() -> None:
     tally = Tally()
     for number in range(SAMPLES + 5):

@@ -17,7 +17,14 @@ from bucketops_api.v1alpha1.migration import Database, MigrationSpec, Reference
 Phase = Literal["preflight", "copy", "sweep", "delete", "audit"]
 
 _INSPECT = ("s3:GetBucketVersioning", "s3:GetLifecycleConfiguration")
-_WRITE = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging")
+_WRITE = (
+    "s3:AbortMultipartUpload",
+    "s3:GetObject",
+    "s3:ListMultipartUploadParts",
+    "s3:PutObject",
+    "s3:PutObjectTagging",
+)
+_PROBE = ("s3:AbortMultipartUpload", "s3:GetObjectTagging", "s3:PutObjectTagging")
 
 __all__ = ["destination_statements", "parts", "policy", "records_statements", "source_statements", "sql_grants"]
 
@@ -53,14 +60,18 @@ def _source_deletion(spec: MigrationSpec, phase: Phase | None) -> tuple[Statemen
 
 
 def destination_statements(spec: MigrationSpec) -> tuple[Statement, ...]:
-    """Of the destination's identity. It signs copies on the server, so it reads the source too; it deletes nothing."""
+    """Of the destination's identity; it deletes nothing.
+
+    It signs copies on the server, so it reads the source too; where it may not, objects pass through the workers. The
+    rights of tagging are needed for objects that have tags.
+    """
     ref, source = spec.destination, spec.source
     return (
         s3.listing("DestinationList", ref, [ref.prefix, RECORDS_FOLDER]),
         s3.on_bucket("DestinationInspect", ref, _INSPECT),
         s3.on_keys("DestinationWrite", ref, [ref.prefix], _WRITE),
         s3.records("DestinationRecords", ref),
-        s3.on_keys("DestinationProbe", ref, [RECORDS_FOLDER], ["s3:GetObjectTagging", "s3:PutObjectTagging"]),
+        s3.on_keys("DestinationProbe", ref, [RECORDS_FOLDER], _PROBE),
         s3.on_keys("DestinationCopyFrom", source, [source.prefix], ["s3:GetObject", "s3:GetObjectTagging"]),
         *s3.encryption("DestinationKey", ref),
     )

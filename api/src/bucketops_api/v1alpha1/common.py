@@ -116,7 +116,7 @@ class BucketRef(Model):
     ca_bundle: CaBundle | None = None
     request_payer: bool = Field(default=False, description="The requester pays for calls to this bucket.")
     storage_class: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
-        None, description="Of written objects. Absent: the server's default."
+        None, description="Of written objects. Absent: a copy keeps its original's, others get the server's default."
     )
     encryption: Encryption = Field(default_factory=Encryption)
 

@@ -247,6 +247,7 @@ class MigrationStatus(Status):
     row_outcomes: RowOutcomes = Field(default_factory=RowOutcomes)
     last_legacy_write: datetime | None = Field(None, description="The newest sign that somebody writes legacy paths.")
     delete_after: datetime | None = None
+    not_kept: Count = Field(0, description="Moved objects whose copies lack a property; see samples and the records.")
     audit: Audit = Field(default_factory=Audit)
     plan: PlanRef | None = None
 

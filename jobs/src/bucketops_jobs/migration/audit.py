@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from bucketops_jobs.migration import claim, plans
+from bucketops_jobs.migration import claim, parts, plans
 from bucketops_jobs.migration.census import count, dangling
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.copy import count_given_up, count_settled, decided
 from bucketops_jobs.migration.journal import Reader
-from bucketops_jobs.migration.merge import Item, Row, deletable, gave_up
+from bucketops_jobs.migration.merge import Item, Outcome, Row, deletable, gave_up
 from bucketops_jobs.migration.walk import walk
 
 DANGLING = "audit/dangling"
@@ -37,6 +37,7 @@ def run(context: Context) -> None:
     for suspect in suspects:
         _look_again(context, suspect)
     if context.shard == 0:
+        parts.abort_all(context)
         claim.release(context)
 
 
@@ -57,6 +58,10 @@ def _finished(context: Context, item: Item) -> bool:
         return False
     if gave_up(item, decision):
         count_given_up(context, item, decision)
+        return True
+    if not decision.works and _undeleted(context, item) and item.entry is not None and item.entry.undeletable:
+        decision = replace(decision, outcome=Outcome.FAILED, message=item.entry.undeletable)
+        count_settled(context, item, decision)
         return True
     count_settled(context, item, decision)
     return not decision.works and not _undeleted(context, item)

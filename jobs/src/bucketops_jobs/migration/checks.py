@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from botocore import exceptions
 
 from bucketops_api.names import RECORDS_FOLDER
 from bucketops_api.reasons import Reason
-from bucketops_jobs.errors import DeniedError, ItemError, UnreachableError, UserError
+from bucketops_jobs.errors import DeniedError, ItemError, NotSupportedError, UnreachableError, UserError
 from bucketops_jobs.migration import rights
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.database import queries as sql
 from bucketops_jobs.migration.journal import Range
 from bucketops_jobs.migration.rows import Rows
 from bucketops_jobs.migration.tables import Table, value_range
-from bucketops_jobs.s3.capabilities import Capabilities, probe
+from bucketops_jobs.s3.capabilities import Capabilities, probe, probe_source
 from bucketops_jobs.s3.client import S3Store
 
 SCRATCH = f"{RECORDS_FOLDER}scratch/"
@@ -29,27 +30,54 @@ OLDEST_SERVER = 130000
 """pg_current_snapshot() came with PostgreSQL 13."""
 
 
-def stores(context: Context) -> Capabilities:
+@dataclass(frozen=True)
+class Found:
+    """What the servers can do, and what this migration may."""
+
+    capabilities: Capabilities
+    why_streamed: str
+    """Why objects pass through the workers; empty where the destination's server copies by itself."""
+    tags_denied: tuple[str, ...]
+    """Rights of tagging that are missing."""
+    encryption: str
+    """Of what is written to the source."""
+
+
+def stores(context: Context) -> Found:
     """Both buckets are there, may be read and written, and are two places."""
     for store, prefix in (
         (context.source, context.spec.source.prefix),
         (context.destination, context.spec.destination.prefix),
     ):
         _look(store, prefix)
-    rights.require(context)
+    tags_denied = rights.require(context)
     _two_places(context)
     try:
         found = probe(context.destination, SCRATCH)
+        legacy = probe_source(context.source, SCRATCH)
     except DeniedError as error:
         raise UserError(
-            Reason.ACCESS_DENIED, f"{error}: allow s3:PutObject and s3:DeleteObject on .bucketops/*"
+            Reason.ACCESS_DENIED, f"{error}: allow all that `bucketops policy` names on .bucketops/*"
         ) from error
     if context.spec.guard == "Strict" and not (found.copy_if_absent or found.put_if_absent):
         raise UserError(
             Reason.INVALID_SPEC,
             "the destination's server honours no condition on writes: choose guard: Check, which looks and then copies",
         )
-    return found
+    found = replace(
+        found,
+        delete_if_match=legacy.if_match,
+        others=dict(found.others) | {"bulkDelete": legacy.bulk},
+    )
+    return Found(found, _why_streamed(context), tags_denied, legacy.encryption)
+
+
+def _why_streamed(context: Context) -> str:
+    if not context.same_server:
+        return "both places have endpoints of their own"
+    if rights.may_copy(context):
+        return ""
+    return "the destination's identity may not read the source (s3:GetObject)"
 
 
 def _look(store: S3Store, prefix: str) -> None:
@@ -189,15 +217,20 @@ def warnings(context: Context, newest: datetime | None) -> Iterator[str]:
 
 def _versioned(context: Context) -> Iterator[str]:
     store = context.source
-    look = store.control.get_bucket_versioning
-    found = store.call("look at the versioning", lambda: look(Bucket=store.bucket))
-    if context.spec.cleanup.policy == "Delete" and found.get("Status") == "Enabled":
+    try:
+        versioning = store.versioning()
+    except NotSupportedError:
+        return
+    if context.spec.cleanup.policy == "Delete" and versioning != "Off":
         yield f"{store.bucket} is versioned: a deletion leaves a delete marker, and the versions beneath stay"
 
 
 def _unfinished(store: S3Store, prefix: str) -> Iterator[str]:
     look = store.control.list_multipart_uploads
-    found = store.call("list the uploads", lambda: look(Bucket=store.bucket, Prefix=prefix, MaxUploads=1))
+    try:
+        found = store.call("list the uploads", lambda: look(Bucket=store.bucket, Prefix=prefix, MaxUploads=1))
+    except NotSupportedError:
+        return
     if found.get("Uploads"):
         yield f"{store.bucket}/{prefix} has unfinished multipart uploads: what they complete to is found by the sweeps"
 

@@ -17,16 +17,19 @@ from bucketops_jobs.errors import (
     PreconditionFailedError,
     StoppedError,
 )
-from bucketops_jobs.migration import claim
+from bucketops_jobs.migration import claim, content
+from bucketops_jobs.migration.content import Copied, DifferentError
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.journal import Writer
 from bucketops_jobs.migration.lookup import lookup
 from bucketops_jobs.migration.merge import Decision, Entry, Item, Outcome, RowOutcome, settled_rows
+from bucketops_jobs.migration.plans import Plan
 from bucketops_jobs.migration.rewrite import Rewrite, Verdict
 from bucketops_jobs.migration.transfer import Answer, transfer
-from bucketops_jobs.s3.capabilities import Capabilities
 from bucketops_jobs.s3.store import Object
 
+NOT_KEPT = "notKept"
+"""The outcome of samples that tell what a copy lacks; the object itself has been moved."""
 MESSAGE = 300
 """Characters of a failure's message in the journal."""
 
@@ -53,14 +56,16 @@ class Settled:
     rewrite: bool = False
     """Whether rows may name the destination now."""
     failure: str = ""
+    not_kept: str = ""
+    """Properties of the original that the copy lacks."""
 
 
 class Chunks:
     """Processes chunks of works for one shard."""
 
-    def __init__(self, context: Context, capabilities: Capabilities, journal: Writer) -> None:
+    def __init__(self, context: Context, plan: Plan, journal: Writer) -> None:
         self._context = context
-        self._capabilities = capabilities
+        self._plan = plan
         self._journal = journal
 
     def process(self, works: Sequence[Work]) -> None:
@@ -80,26 +85,62 @@ class Chunks:
             for work in works
             if work.decision.copy is not None and work.item.source is not None
         }
-        return dict(zip(wanted, transfer(self._context, self._capabilities, list(wanted.values())), strict=True))
+        return dict(zip(wanted, transfer(self._context, self._plan, list(wanted.values())), strict=True))
 
     def _look_again(self, works: Sequence[Work], answers: Mapping[str, Answer]) -> list[Settled]:
         sources, destinations = self._now(works)
+        looked = {key: self._listed(key, answer, destinations) for key, answer in answers.items()}
+        checked = self._verified(works, looked, destinations)
         return [
-            settle(
-                work,
-                self._listed(work.item.key, answers.get(work.item.key), destinations),
-                sources.get(work.item.key),
-                destinations.get(work.item.key),
+            replace(
+                settle(work, _etag_or_error(checked.get(key)), sources.get(key), destinations.get(key)),
+                not_kept=self._not_kept(work, checked.get(key), destinations.get(key)),
             )
             for work in works
+            for key in [work.item.key]
         ]
 
-    def _listed(self, key: str, answer: Answer | None, destinations: Mapping[str, Object]) -> Answer | None:
+    def _verified(
+        self, works: Sequence[Work], answers: Mapping[str, Answer], destinations: Mapping[str, Object]
+    ) -> Mapping[str, Answer]:
+        """The same once the copies were compared with their originals, where nobody has written there since."""
+        pairs: dict[str, tuple[Object, Object]] = {}
+        for work in works:
+            key, source = work.item.key, work.item.source
+            answer, copy = answers.get(key), destinations.get(key)
+            if isinstance(answer, Copied) and source and copy and copy.etag == answer.etag:
+                known = answer.verified or content.equal_etags(source, copy)
+                if not known or self._context.spec.verify == "Content":
+                    pairs[key] = source, copy
+        found = self._context.engine.map(lambda key: self._compared(*pairs[key]), list(pairs))
+        wrong = {key: answer for key, answer in zip(pairs, found, strict=True) if answer is not None}
+        return {**answers, **wrong}
+
+    def _compared(self, source: Object, copy: Object) -> DifferentError | None:
+        if self._context.same(source, copy):
+            return None
+        return DifferentError(
+            f"the copy {copy.key!r} holds other bytes than its original (verify: {self._context.spec.verify}): it is "
+            "copied again; if that goes on, a disk or the network damages what it carries",
+            copy.etag,
+        )
+
+    def _not_kept(self, work: Work, answer: Answer | None, copy: Object | None) -> str:
+        """What the copy lacks; of its storage class the listing tells."""
+        source = work.item.source
+        if not isinstance(answer, Copied) or source is None or copy is None:
+            return ""
+        lost = [*answer.not_kept]
+        if self._context.spec.destination.storage_class is None and copy.storage_class != source.storage_class:
+            lost.append(f"storage class {source.storage_class} (now {copy.storage_class})")
+        return ", ".join(lost)[:MESSAGE]
+
+    def _listed(self, key: str, answer: Answer, destinations: Mapping[str, Object]) -> Answer:
         """A copy that the server answers for and does not list has been stored under another key.
 
         versitygw stores a//b as a/b.
         """
-        if not isinstance(answer, str) or key in destinations:
+        if not isinstance(answer, Copied) or key in destinations:
             return answer
         written = self._context.destination_key(key)
         if self._context.destination.head(written) is None:
@@ -146,6 +187,9 @@ class Chunks:
             tally.add(counts.OBJECTS + one.work.decision.outcome)
             tally.add(counts.DONE)
             tally.add(counts.BYTES, item.source.size if item.source else 0)
+        if one.not_kept:
+            tally.add(counts.NOT_KEPT)
+            tally.sample(item.key, NOT_KEPT, one.not_kept, last=True)
         self._count_rows(one, verdicts)
 
     def _count_rows(self, one: Settled, verdicts: Mapping[str, Verdict]) -> None:
@@ -202,9 +246,13 @@ def _before(item: Item, decision: Decision) -> str | None:
     return item.destination.etag if item.destination else None
 
 
+def _etag_or_error(answer: Answer | None) -> str | Exception | None:
+    return answer.etag if isinstance(answer, Copied) else answer
+
+
 def settle(
     work: Work,
-    answer: Answer | None,
+    answer: str | Exception | None,
     source: Object | None,
     destination: Object | None,
 ) -> Settled:
@@ -212,7 +260,7 @@ def settle(
     if isinstance(answer, PreconditionFailedError | NotFoundError | StoppedError):
         return Settled(work)  # changed under our hands, or not begun: the next walk decides anew
     if isinstance(answer, Exception):
-        return Settled(work, failure=str(answer))
+        return Settled(work, after=answer.etag if isinstance(answer, DifferentError) else None, failure=str(answer))
     if destination is None:
         return Settled(work)
     seen = work.item.destination
@@ -254,7 +302,8 @@ def outcome(one: Settled, verdicts: Mapping[str, Verdict]) -> Entry:
     if one.failure:
         refused = dict.fromkeys((row.id for row in one.work.item.legacy), RowOutcome.FAILED)
         rows = tuple((settled_rows(one.work.item) | refused).items())
-        return replace(intent(one.work), outcome=Outcome.FAILED, rows=rows, message=one.failure[:MESSAGE])
+        failed = replace(intent(one.work), outcome=Outcome.FAILED, rows=rows, message=one.failure[:MESSAGE])
+        return replace(failed, after=one.after)
     why = "; ".join(dict.fromkeys(v for v in map(verdicts.get, _ids(one)) if v and not isinstance(v, RowOutcome)))
     return replace(
         intent(one.work),
@@ -263,7 +312,14 @@ def outcome(one: Settled, verdicts: Mapping[str, Verdict]) -> Entry:
         outcome=one.work.decision.outcome,
         rows=tuple(rows_after(one, verdicts).items()),
         message=why[:MESSAGE],
+        not_kept=one.not_kept or _still_not_kept(one.work),
     )
+
+
+def _still_not_kept(work: Work) -> str:
+    """What an earlier copy lacked, and lacks still."""
+    entry = work.item.entry
+    return entry.not_kept if entry is not None and work.decision.copy is None else ""
 
 
 def _ids(one: Settled) -> list[str]:

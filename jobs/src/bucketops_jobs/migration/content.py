@@ -5,55 +5,131 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from typing import BinaryIO
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import BinaryIO, NamedTuple
 
-from bucketops_jobs.errors import PreconditionFailedError
-from bucketops_jobs.s3.store import Expect, Object, Store
+from bucketops_jobs.errors import DeniedError, ItemError, PreconditionFailedError
+from bucketops_jobs.s3.store import TAGGING, Expect, Object, Store
 
-_BLOCK = 1 << 20  # bytes
-_IN_MEMORY = 4 << 20  # bytes; larger objects go through a file
-_PLAIN_MD5 = re.compile(r"^[0-9a-f]{32}$")
+BLOCK = 1 << 20  # bytes
+_IN_MEMORY = 8 << 20  # bytes; larger objects go through a file
+_MD5 = re.compile(r"[0-9a-f]{32}(-[0-9]+)?")
+NAMES = {TAGGING: "tags", "x-amz-meta-probe": "user metadata"}
+"""What people call a header."""
+
+
+class Copied(NamedTuple):
+    """An object that has been copied."""
+
+    etag: str
+    """Of the copy."""
+    verified: bool = False
+    """Whether its bytes are known to be the original's."""
+    not_kept: tuple[str, ...] = ()
+    """Properties of the original that it lacks."""
+
+
+class DifferentError(ItemError):
+    """A copy of ours holds other bytes than its original; `etag` is the copy's."""
+
+    def __init__(self, message: str, etag: str) -> None:
+        super().__init__(message)
+        self.etag = etag
 
 
 def same(source_store: Store, source: Object, store: Store, destination: Object, *, by_bytes: bool) -> bool:
-    """Equal sizes and equal plain ETags, or equal bytes where the ETags cannot be compared.
+    """Equal sizes and equal ETags made of MD5s, or equal checksums, or equal bytes where neither can be compared.
 
     An ETag of 32 hexadecimal digits may still be no MD5 (SSE-KMS, SSE-C): equal ones mean equal content, different
-    ones are looked at byte by byte. https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+    ones are looked at more closely. So are those of multipart uploads (`…-N`), which depend on the parts.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
     """
     if source.size != destination.size:
         return False
-    if source.etag == destination.etag and _PLAIN_MD5.match(source.etag) and not by_bytes:
-        return True
+    if not by_bytes:
+        if equal_etags(source, destination):
+            return True
+        equal = _by_checksum(
+            source_store.checksums(source.key, source.etag), store.checksums(destination.key, destination.etag)
+        )
+        if equal is not None:
+            return equal
     return digest(source_store, source) == digest(store, destination)
+
+
+def equal_etags(source: Object, destination: Object) -> bool:
+    """Whether sizes and ETags alone show that both have the same content."""
+    return (source.etag, source.size) == (destination.etag, destination.size) and bool(_MD5.fullmatch(source.etag))
+
+
+def _by_checksum(one: Mapping[str, str], other: Mapping[str, str]) -> bool | None:
+    """None where no checksum of the whole content is known of both."""
+    common = one.keys() & other.keys()
+    return all(one[name] == other[name] for name in common) if common else None
 
 
 def digest(store: Store, entry: Object) -> str:
     """SHA-256 of an object's bytes as they are at this ETag."""
     hasher = hashlib.sha256()
     with store.get(entry.key, etag=entry.etag).body as body:
-        while block := body.read(_BLOCK):
+        while block := body.read(BLOCK):
             hasher.update(block)
     return hasher.hexdigest()
 
 
-def carry(source_store: Store, source: Object, store: Store, key: str, expect: Expect) -> str:
-    """GET and a conditional PUT: closes the race that a server leaves open whose CopyObject ignores conditions."""
+def kept(headers: Mapping[str, str], lost: Collection[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """What can be sent along, and the names of what the destination does not keep."""
+    gone = {name for name in headers if name in lost or (name.startswith("x-amz-meta-") and "x-amz-meta-probe" in lost)}
+    sent = {name: value for name, value in headers.items() if name not in gone}
+    return sent, tuple(NAMES.get(name, name) for name in sorted(gone))
+
+
+def carry(
+    source_store: Store,
+    source: Object,
+    store: Store,
+    key: str,
+    expect: Expect,
+    *,
+    lost: Collection[str] = (),
+    extra: Mapping[str, str] | None = None,
+) -> Copied:
+    """GET and a conditional PUT: closes the race that a server leaves open whose CopyObject ignores conditions.
+
+    `lost`: properties that the destination does not keep; `extra`: headers beside the object's own.
+    """
     content = source_store.get(source.key, etag=source.etag)
-    with content.body as body, tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
-        md5 = _fill(body, spool)
+    headers, not_kept = kept(content.headers, lost)
+    with content.body as body, _held(body, content.size) as (held, md5):
         try:
-            return store.put(key, spool, content.headers, expect)  # type: ignore[arg-type]
+            etag = store.put(key, held, headers | dict(extra or {}), expect)
+        except DeniedError as error:
+            raise denied(error, headers) from error
         except PreconditionFailedError:
-            return _our_own(store, key, md5, source.size)
+            etag = _our_own(store, key, md5, source.size)
+    return Copied(etag, verified=md5 == source.etag, not_kept=not_kept)
 
 
-def _fill(body: BinaryIO, spool: tempfile.SpooledTemporaryFile[bytes]) -> str:
+def denied(error: DeniedError, headers: Mapping[str, str]) -> DeniedError:
+    """The same with the right that is perhaps missing."""
+    return DeniedError(f"{error}: it has tags: allow s3:PutObjectTagging") if TAGGING in headers else error
+
+
+@contextmanager
+def _held(body: BinaryIO, size: int) -> Iterator[tuple[BinaryIO | bytes, str]]:
+    """All of a body, in memory or, if it is large, in a file; and its MD5."""
     hasher = hashlib.md5(usedforsecurity=False)
-    while block := body.read(_BLOCK):
-        hasher.update(block)
-        spool.write(block)
-    return hasher.hexdigest()
+    if size <= _IN_MEMORY:
+        data = body.read()
+        hasher.update(data)
+        yield data, hasher.hexdigest()
+        return
+    with tempfile.TemporaryFile() as file:
+        while block := body.read(BLOCK):
+            hasher.update(block)
+            file.write(block)
+        yield file, hasher.hexdigest()
 
 
 def _our_own(store: Store, key: str, md5: str, size: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bucketops_api.contract import RunSpec
@@ -19,6 +19,7 @@ from bucketops_jobs.migration.report import Report
 from bucketops_jobs.migration.rows import Rows
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.records import Records
+from bucketops_jobs.room import Room
 from bucketops_jobs.s3.client import S3Store
 from bucketops_jobs.s3.connect import connect
 from bucketops_jobs.s3.filters import matcher
@@ -43,6 +44,8 @@ class Context:
     recall: Recall = onward
     report: Report | None = None
     """Of the phases that say how each key ends."""
+    room: Room = field(default_factory=Room)
+    """For the bodies that pass through this worker."""
 
     @property
     def pace(self) -> Pace:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from bucketops_api import counts
 from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError
 from bucketops_jobs.migration import plans, replicas
-from bucketops_jobs.migration.chunk import Chunks, Work
+from bucketops_jobs.migration.chunk import NOT_KEPT, Chunks, Work
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.journal import Reader, Writer
 from bucketops_jobs.migration.merge import Decision, Item, Outcome, RowOutcome, decide, settled_rows
@@ -24,7 +24,7 @@ def run(context: Context) -> None:
     reader = Reader(context.records)
     journal = Writer(context.records, plan.epoch, context.shard, reader.next_segment(plan.epoch, context.shard))
     items = scoped(context, walk(context, within, reader.histories(plan.epoch, context.shard, within)))
-    chunks = Chunks(context, plan.capabilities, journal)
+    chunks = Chunks(context, plan, journal)
     size = context.spec.database.batch_size if context.spec.database else 1000
     for works in context.engine.chunks(_works(context, items), size):
         replicas.wait(context)
@@ -81,5 +81,8 @@ def count_settled(context: Context, item: Item, decision: Decision) -> None:
         tally.add(counts.ROWS + outcome)
     if context.report is not None:
         context.report.add(item, decision.outcome, rows, decision.message)
+    if item.entry is not None and item.entry.not_kept and decision.copy is None:
+        tally.add(counts.NOT_KEPT)
+        tally.sample(item.key, NOT_KEPT, item.entry.not_kept, last=True)
     if decision.message:
         tally.sample(item.key, decision.outcome or decision.row_outcome or "", decision.message)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from bucketops_api import counts
@@ -14,13 +14,15 @@ from bucketops_jobs.errors import PreconditionFailedError, StoppedError, Transie
 from bucketops_jobs.migration import claim, plans, replicas
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.copy import LAST_LEGACY_WRITE, decided
-from bucketops_jobs.migration.journal import Reader
+from bucketops_jobs.migration.journal import Reader, Writer
 from bucketops_jobs.migration.lookup import lookup
 from bucketops_jobs.migration.merge import Item, deletable, gave_up
 from bucketops_jobs.migration.walk import scoped, walk
 from bucketops_jobs.s3.store import Object
 
 BATCH = 1000
+MESSAGE = 300
+"""Characters of the store's words in the journal."""
 FRESH_SECONDS = 10.0
 """A check older than this is no evidence any more."""
 
@@ -39,11 +41,13 @@ def run(context: Context) -> None:
     _require_time(context)
     plan = plans.of(context)
     within = plan.ranges()[context.shard]
-    histories = Reader(context.records).histories(plan.epoch, context.shard, within)
+    reader = Reader(context.records)
+    histories = reader.histories(plan.epoch, context.shard, within)
+    journal = Writer(context.records, plan.epoch, context.shard, reader.next_segment(plan.epoch, context.shard))
     candidates = _candidates(context, scoped(context, walk(context, within, histories)))
     for chunk in context.engine.chunks(candidates, BATCH):
         replicas.wait(context)
-        _process(context, chunk, conditional=plan.capabilities.delete_if_match)
+        _note(journal, _process(context, chunk, conditional=plan.capabilities.delete_if_match))
 
 
 def _require_time(context: Context) -> None:
@@ -73,7 +77,21 @@ def _unsettled(context: Context, item: Item) -> bool:
     return decision is None or (decision.works and not gave_up(item, decision))
 
 
-def _process(context: Context, chunk: Sequence[Candidate], *, conditional: bool) -> None:
+def _note(journal: Writer, refused: Mapping[str, tuple[Candidate, Exception]]) -> None:
+    """The audit names these objects, with the store's words."""
+    entries = [
+        (key, replace(candidate.item.entry, undeletable=f"moved, but the original stays: {error}"[:MESSAGE]))
+        for key, (candidate, error) in refused.items()
+        if candidate.item.entry is not None
+    ]
+    if entries:
+        journal.note(entries)
+
+
+def _process(
+    context: Context, chunk: Sequence[Candidate], *, conditional: bool
+) -> Mapping[str, tuple[Candidate, Exception]]:
+    """Delete what may go; the answer has what the store refused to delete."""
     keys = [candidate.item.key for candidate in chunk]
     if context.rows is not None:
         context.rows.fence(context.engine.require_going)
@@ -84,7 +102,10 @@ def _process(context: Context, chunk: Sequence[Candidate], *, conditional: bool)
     sources = lookup(context.engine, context.source, context.spec.source.prefix, keys, span=span)
     copies = lookup(context.engine, context.destination, context.spec.destination.prefix, keys, span=span)
     ready = [c for c in chunk if _may_go(context, c, named, sources, copies)]
-    _delete(context, ready, checked, conditional=conditional)
+    answers = _delete(context, ready, checked, conditional=conditional)
+    for candidate, error in answers:
+        _count(context, candidate, error)
+    return {c.item.key: (c, error) for c, error in answers if error is not None and not _again(error)}
 
 
 def _may_go(
@@ -120,21 +141,17 @@ def _postpone(context: Context, key: str, reason: str) -> None:
     context.tally.sample(key, "kept", reason)
 
 
-def _delete(context: Context, ready: Sequence[Candidate], checked: float, *, conditional: bool) -> None:
-    if not ready:
-        return
+def _delete(
+    context: Context, ready: Sequence[Candidate], checked: float, *, conditional: bool
+) -> list[tuple[Candidate, Exception | None]]:
+    """Each candidate with why it stays, or None once it is gone."""
     if conditional:
         answers = context.engine.map(lambda c: _delete_one(context, c, checked), ready)
-        for candidate, answer in zip(ready, answers, strict=True):
-            _count(context, candidate, answer)
-        return
+        return list(zip(ready, answers, strict=True))
     if time.monotonic() - checked > FRESH_SECONDS:
-        for candidate in ready:
-            _count(context, candidate, TransientError("the check took too long: it is made anew"))
-        return
-    remaining = context.source.delete([candidate.source for candidate in ready], conditional=False)
-    for candidate in ready:
-        _count(context, candidate, remaining.get(candidate.source.key))
+        return [(candidate, TransientError("the check took too long: it is made anew")) for candidate in ready]
+    remaining = context.source.delete([candidate.source for candidate in ready], conditional=False) if ready else {}
+    return [(candidate, remaining.get(candidate.source.key)) for candidate in ready]
 
 
 def _delete_one(context: Context, candidate: Candidate, checked: float) -> Exception | None:
@@ -151,6 +168,10 @@ def _count(context: Context, candidate: Candidate, error: Exception | None) -> N
     elif isinstance(error, StoppedError):
         context.tally.add(counts.PENDING)
     else:
-        again = isinstance(error, TransientError | PreconditionFailedError)
-        context.tally.add(counts.PENDING, int(again))  # what is refused stays, and the audit names it
+        context.tally.add(counts.PENDING, int(_again(error)))  # what is refused stays, and the audit names it
         context.tally.sample(candidate.item.key, "kept", str(error))
+
+
+def _again(error: Exception) -> bool:
+    """Whether the same may succeed later."""
+    return isinstance(error, TransientError | PreconditionFailedError | StoppedError)

@@ -55,6 +55,11 @@ class Writer:
         """Say what came of it; ends the chunk."""
         self._write("done", entries)
 
+    def note(self, entries: Iterable[tuple[str, Entry]]) -> None:
+        """Say what has become known of keys whose copies were committed before; a chunk of its own."""
+        self._chunk += 1
+        self._write("done", entries)
+
     def _write(self, suffix: str, entries: Iterable[tuple[str, Entry]]) -> None:
         self._records.write_lines(f"{self._folder}{self._chunk:06d}.{suffix}", (_encode(k, e) for k, e in entries))
 
@@ -130,7 +135,10 @@ def _part(key: str, name: str) -> _Part:
 def _encode(key: str, entry: Entry) -> list[object]:
     head = [key, entry.source_etag, entry.source_size, entry.copied, entry.before, entry.rows]
     ended = entry.committed or entry.outcome is not None
-    return [*head, entry.after, entry.outcome, entry.committed, entry.message] if ended else head
+    if not ended:
+        return head
+    beside = [entry.not_kept, entry.undeletable] if entry.not_kept or entry.undeletable else []
+    return [*head, entry.after, entry.outcome, entry.committed, entry.message, *beside]
 
 
 def _decode(line: list[Any]) -> tuple[str, Entry]:
@@ -138,7 +146,9 @@ def _decode(line: list[Any]) -> tuple[str, Entry]:
     known = tuple((row, RowOutcome(outcome)) for row, outcome in rows)
     entry = Entry(source_etag, size, copied, before, rows=known)
     if end:
-        after, outcome, committed, message = end
+        after, outcome, committed, message, *beside = end
         known_as = Outcome(outcome) if outcome else None
         entry = replace(entry, committed=committed, after=after, outcome=known_as, message=message)
+        not_kept, undeletable = beside or ("", "")
+        entry = replace(entry, not_kept=not_kept, undeletable=undeletable)
     return key, entry

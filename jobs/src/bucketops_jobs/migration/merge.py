@@ -64,7 +64,10 @@ class Entry:
     """ETag of the destination before our copy; None: absent."""
     committed: bool = False
     after: str | None = None
-    """ETag of the destination as we left it; None: other content that the user told us to keep."""
+    """ETag of the destination as we left it; None: other content that the user told us to keep.
+
+    With the outcome `failed`: of a copy of ours that holds other bytes than its original.
+    """
     outcome: Outcome | None = None
     """What the object became; `failed` with an open intent: the copy was refused."""
     message: str = ""
@@ -75,6 +78,10 @@ class Entry:
     """Of a rollback: both places as the migration left them, which is rolled back. Never written."""
     keep: bool = False
     """Of a rollback: the object stood there before the migration, and is not deleted. Never written."""
+    not_kept: str = ""
+    """Properties of the original that the copy lacks."""
+    undeletable: str = ""
+    """Why the store refused to delete the original."""
 
     @property
     def became(self) -> Outcome:
@@ -153,6 +160,8 @@ def decide(item: Item, policy: Policy, same: Same) -> Decision:
         return _source_gone(item)
     if item.destination is None:
         return _destination_absent(item, policy)
+    if item.entry is not None and _broken(item.entry, item.destination):
+        return _copy(Expect(etag=item.destination.etag))
     if item.entry is not None and _ours(item.entry, item.source, item.destination, same):
         return _as_journalled(item, item.source, item.destination, item.entry)
     return _not_as_journalled(item, item.source, item.destination, policy, same)
@@ -186,6 +195,11 @@ def _destination_absent(item: Item, policy: Policy) -> Decision:
     if policy.orphans == "Ignore" and not item.rows:
         return Decision(Outcome.IGNORED)
     return _copy(ABSENT)
+
+
+def _broken(entry: Entry, destination: Object) -> bool:
+    """Whether it is a copy of ours that was found to differ from its original: nobody has seen it, we write it anew."""
+    return entry.outcome is Outcome.FAILED and not entry.committed and destination.etag == entry.after
 
 
 def _ours(entry: Entry, source: Object, destination: Object, same: Same) -> bool:

@@ -27,9 +27,13 @@ class Plan(BaseModel):
     epoch: str
     bounds: tuple[str, ...]
     """The last key of each shard but the last."""
-    copy_if_absent: bool
-    put_if_absent: bool
-    delete_if_match: bool
+    capabilities: Capabilities
+    server_copy: bool = True
+    """Whether the destination's server can read the source by itself …"""
+    why_streamed: str = ""
+    """… and why it cannot."""
+    classes: tuple[str, ...] = ()
+    """Storage classes of originals that the destination takes."""
     dangling: tuple[str, ...]
     """Rows that named a missing object before we began, as `<row id> <relative key>`."""
 
@@ -37,10 +41,6 @@ class Plan(BaseModel):
         """One range of keys per shard; together they cover every key once."""
         edges = ["", *self.bounds]
         return [Range(after, until) for after, until in itertools.zip_longest(edges, self.bounds)]
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return Capabilities(self.copy_if_absent, self.put_if_absent, self.delete_if_match)
 
 
 def of(context: Context) -> Plan:

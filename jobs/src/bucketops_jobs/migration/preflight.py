@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from bucketops_api.contract import Artifact
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import UserError
-from bucketops_jobs.migration import census, checks, claim
+from bucketops_jobs.migration import census, checks, claim, properties
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.copy import LAST_LEGACY_WRITE
 from bucketops_jobs.migration.history import History
 from bucketops_jobs.migration.journal import Range, Reader
 from bucketops_jobs.migration.plans import Plan, Sampler, shard_count
-from bucketops_jobs.migration.transfer import mode
+from bucketops_jobs.migration.transfer import large_mode, mode
 from bucketops_jobs.migration.walk import walk
 from bucketops_jobs.s3 import ranges
-from bucketops_jobs.s3.capabilities import Capabilities
+from bucketops_jobs.s3.capabilities import classes_taken
 
 TOTAL = "total"
 MOST_DANGLING = 100_000
@@ -25,19 +26,21 @@ MOST_DANGLING = 100_000
 
 def run(context: Context) -> tuple[Artifact, str]:
     """The plan that later phases work by, and the warnings."""
-    capabilities = checks.stores(context)
+    found = checks.stores(context)
     checks.rows(context)
     _require_a_journal(context, Reader(context.records))
     if context.spec.mode == "Apply":
         claim.take(context)
     reader = Reader(context.records)  # after the claim: nobody else writes it any more
     epoch = reader.next_epoch(back=context.goes_back)
-    sampler, dangling = _survey(context, reader.histories(epoch, 0, Range()))
-    where = f"s3://{context.records.store.bucket}/{context.records.folder}"
-    context.tally.facts = capabilities.facts() | {"copy": mode(context, capabilities), "records": where}
+    seen = _survey(context, reader.histories(epoch, 0, Range()))
+    plan = _plan(context, epoch, found, seen)
+    context.tally.facts = _facts(context, plan)
+    name = f"plans/{epoch}-{secrets.token_hex(4)}.json"  # never the name of a plan that somebody works by
+    artifact = context.records.write_json(name, plan.model_dump(mode="json"))
     newest = context.tally.marks.get(LAST_LEGACY_WRITE)
-    plan = _plan(context, epoch, capabilities, sampler, dangling)
-    return plan, "; ".join(checks.warnings(context, newest))
+    losses = properties.warnings(context, plan, found, seen.properties)
+    return artifact, "; ".join([*losses, *checks.warnings(context, newest)])
 
 
 def _require_a_journal(context: Context, reader: Reader) -> None:
@@ -51,9 +54,29 @@ def _require_a_journal(context: Context, reader: Reader) -> None:
         )
 
 
-def _survey(context: Context, histories: Iterable[tuple[str, History]]) -> tuple[Sampler, list[str]]:
+def _facts(context: Context, plan: Plan) -> dict[str, str]:
+    strict = context.spec.guard == "Strict"
+    return plan.capabilities.facts() | {
+        "copy": mode(plan, strict=strict),
+        "largeObjects": large_mode(plan, strict=strict),
+        "records": f"s3://{context.records.store.bucket}/{context.records.folder}",
+        "shards": str(len(plan.bounds) + 1),
+    }
+
+
+@dataclass
+class Survey:
+    """What one walk over everything has shown."""
+
+    sampler: Sampler = field(default_factory=lambda: Sampler([]))
+    dangling: list[str] = field(default_factory=list)
+    properties: properties.Seen = field(default_factory=properties.Seen)
+
+
+def _survey(context: Context, histories: Iterable[tuple[str, History]]) -> Survey:
     """One walk over everything: the world before, the boundaries of the shards, rows that dangle already."""
-    sampler, dangling = Sampler([]), list[str]()
+    survey = Survey()
+    sampler, dangling = survey.sampler, survey.dangling
     cuts = context.rows.boundaries() if context.rows is not None else []
     for item in walk(context, Range(), histories, streams=ranges.MOST_STREAMS, cuts=cuts):
         census.count(context, item)
@@ -63,20 +86,19 @@ def _survey(context: Context, histories: Iterable[tuple[str, History]]) -> tuple
             context.tally.add(TOTAL, int(item.counted))
             if item.source is not None:
                 context.tally.mark(LAST_LEGACY_WRITE, item.source.modified)
-    return sampler, dangling
+                survey.properties.add(item.key, item.source, context.spec.destination.prefix)
+    return survey
 
 
-def _plan(context: Context, epoch: str, capabilities: Capabilities, sampler: Sampler, dangling: list[str]) -> Artifact:
-    worker = context.spec.worker
-    bounds = sampler.bounds(shard_count(worker.shards, worker.parallelism, sampler.seen))
-    context.tally.facts["shards"] = str(len(bounds) + 1)
-    plan = Plan(
+def _plan(context: Context, epoch: str, found: checks.Found, seen: Survey) -> Plan:
+    worker, sampler = context.spec.worker, seen.sampler
+    named = context.spec.destination.storage_class
+    return Plan(
         epoch=epoch,
-        bounds=bounds,
-        copy_if_absent=capabilities.copy_if_absent,
-        put_if_absent=capabilities.put_if_absent,
-        delete_if_match=capabilities.delete_if_match,
-        dangling=tuple(dangling),
+        bounds=sampler.bounds(shard_count(worker.shards, worker.parallelism, sampler.seen)),
+        capabilities=found.capabilities,
+        server_copy=not found.why_streamed,
+        why_streamed=found.why_streamed,
+        classes=() if named else classes_taken(context.destination, checks.SCRATCH, seen.properties.copyable_classes),
+        dangling=tuple(seen.dangling),
     )
-    name = f"plans/{epoch}-{secrets.token_hex(4)}.json"  # never the name of a plan that somebody works by
-    return context.records.write_json(name, plan.model_dump(mode="json"))

@@ -30,16 +30,28 @@ class Right(NamedTuple):
     where: str
     call: Callable[[], Any]
 
+    def __str__(self) -> str:
+        return f"s3:{self.action} on {self.where}"
 
-def require(context: Context) -> None:
-    """UserError names every right that is missing."""
-    missing = [f"s3:{right.action} on {right.where}" for right in _rights(context) if _refused(right)]
+
+def require(context: Context) -> tuple[str, ...]:
+    """UserError names every right that is missing; those of tags are only returned, for few objects have any."""
+    refused = [right for right in _rights(context) if _refused(right)]
+    named = {str(right): right.action.endswith("Tagging") for right in refused}
+    missing = [name for name, tags in named.items() if not tags]
     if missing:
         raise UserError(
             Reason.ACCESS_DENIED,
-            f"not allowed: {', '.join(dict.fromkeys(missing))}; allow it: `bucketops policy S3Migration -f FILE` "
+            f"not allowed: {', '.join(missing)}; allow it: `bucketops policy S3Migration -f FILE` "
             "prints all that each identity needs",
         )
+    return tuple(named)
+
+
+def may_copy(context: Context) -> bool:
+    """Whether the destination's identity, which signs copies that the server makes, may read the source."""
+    readings = _reading(context.source, context.source.bucket, context.spec.source, context.destination, tags=False)
+    return not any(_refused(right) for right in readings)
 
 
 def _refused(right: Right) -> bool:
@@ -65,6 +77,7 @@ def _rights(context: Context) -> Iterator[Right]:
     yield from _writing(destination, context.spec.destination)
     yield from _reading(destination, destination.bucket, context.spec.destination, tags=False)
     yield from _copying(context)
+    yield from _scratch_upload(destination)
 
 
 def _folder(store: S3Store, folder: str, *, tags: bool = False) -> Iterator[Right]:
@@ -118,9 +131,21 @@ def _read(s3: Any, key: dict[str, str], **more: str) -> None:  # noqa: ANN401 - 
 
 
 def _copying(context: Context) -> Iterator[Right]:
-    """The destination's identity signs copies that the server makes, and so reads the source."""
-    if context.same_server:
-        yield from _reading(context.source, context.source.bucket, context.spec.source, context.destination)
+    """The destination's identity reads the source's tags too, for copies that the server makes."""
+    if context.same_server and may_copy(context):
+        for right in _reading(context.source, context.source.bucket, context.spec.source, context.destination):
+            if right.action.endswith("Tagging"):
+                yield right
+
+
+def _scratch_upload(store: S3Store) -> Iterator[Right]:
+    s3 = store.control
+    key = {"Bucket": store.bucket, "Key": f"{RECORDS_FOLDER}scratch/scratch-{secrets.token_hex(8)}"}
+
+    def begin_and_abort() -> None:
+        s3.abort_multipart_upload(**key, UploadId=s3.create_multipart_upload(**key)["UploadId"])
+
+    yield Right(store, "AbortMultipartUpload", f"{store.bucket}/{RECORDS_FOLDER}*", begin_and_abort)
 
 
 def _writing(store: S3Store, ref: BucketRef) -> Iterator[Right]:
@@ -142,5 +167,6 @@ def _writing(store: S3Store, ref: BucketRef) -> Iterator[Right]:
 
     yield Right(store, "PutObject", where, begin)
     if begun:
+        yield Right(store, "ListMultipartUploadParts", where, lambda: s3.list_parts(**key, **begun))
         yield Right(store, "AbortMultipartUpload", where, lambda: s3.abort_multipart_upload(**key, **begun))
     yield Right(store, "PutObjectTagging", where, tag)

@@ -1,56 +1,144 @@
-"""A chunk's objects from the source to the destination, by the safest way that the server honours."""
+"""A chunk's objects from the source to the destination, each by the safest way that the server honours."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
 
 from bucketops_jobs.errors import ItemError, StoppedError, TransientError, WorkerError
-from bucketops_jobs.migration import content
+from bucketops_jobs.migration import content, parts
+from bucketops_jobs.migration.content import Copied
 from bucketops_jobs.migration.context import Context
-from bucketops_jobs.s3.capabilities import Capabilities
-from bucketops_jobs.s3.store import ANYTHING, Copy, Expect, Object
+from bucketops_jobs.migration.plans import Plan
+from bucketops_jobs.s3.crt import WHOLE
+from bucketops_jobs.s3.store import ANYTHING, STORAGE_CLASS, Copy, Expect, Object
 
+MOST_AT_ONCE = 5 << 30
+"""Bytes of one CopyObject or PutObject: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html."""
+ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Nobody can read such an object before it is restored."""
+STANDARD = "STANDARD"
+HELD = 3
+"""Times that a small body is in memory at once, at most: as it came, as a whole, and as it is sent."""
 Wanted = tuple[Object, str, Expect]
 """A source object, the destination's key, and what is expected there."""
-Answer = str | ItemError | TransientError | StoppedError
-"""The destination's ETag; PreconditionFailedError when either side is no longer as seen."""
+Answer = Copied | ItemError | TransientError | StoppedError
+"""PreconditionFailedError when either side is no longer as seen."""
 
 
-def transfer(context: Context, capabilities: Capabilities, wanted: Sequence[Wanted]) -> list[Answer]:
+class Way(StrEnum):
+    """How an object gets there."""
+
+    COPY = "CopyObject"
+    COPY_PARTS = "UploadPartCopy"
+    CARRY = "GET and PUT"
+    CARRY_PARTS = "GET and UploadPart"
+
+
+def transfer(context: Context, plan: Plan, wanted: Sequence[Wanted]) -> list[Answer]:
     """Copy all; the answers are in the same order."""
-    if not _on_the_server(context, capabilities):
-        answers = context.engine.map(lambda one: _carry(context, *one), wanted)
-        return [_required(answer) for answer in answers]
-    given = {
-        copy.key: _required(answer)
-        for copy, answer in context.destination.copies(_copies(context, capabilities, wanted))
+    strict = context.spec.guard == "Strict"
+    ways = {key: way(plan, source, strict=strict) for source, key, _ in wanted}
+    for source, key, _ in _with_more_than_copies_keep(
+        context, plan, [one for one in wanted if ways[one[1]] is Way.COPY]
+    ):
+        ways[key] = way(plan.model_copy(update={"server_copy": False}), source, strict=strict)
+    flying = [one for one in wanted if ways[one[1]] is Way.COPY]
+    given: dict[str, Answer] = {
+        copy.key: _required(answer) for copy, answer in context.destination.copies(_copies(context, plan, flying))
     }
+    others = [one for one in wanted if ways[one[1]] is not Way.COPY]
+    answers = context.engine.map(lambda one: _moved(context, plan, ways[one[1]], one), others)
+    given |= {key: answer for (_, key, _), answer in zip(others, answers, strict=True)}
     return [given[key] for _, key, _ in wanted]
 
 
-def _on_the_server(context: Context, capabilities: Capabilities) -> bool:
-    return context.same_server and (capabilities.copy_if_absent or context.spec.guard != "Strict")
+def _with_more_than_copies_keep(context: Context, plan: Plan, wanted: Sequence[Wanted]) -> list[Wanted]:
+    """Objects with a property that a copy by this server would lose: they pass through here and keep it."""
+    lost = plan.capabilities.lost_by_copy
+    if not lost:
+        return []
+
+    def loses(source: Object) -> bool:
+        return bool(content.kept(context.source.properties(source.key, source.etag), lost)[1])
+
+    answers = context.engine.map(loses, [source for source, _, _ in wanted])
+    return [one for one, answer in zip(wanted, answers, strict=True) if answer is not False]
 
 
-def _copies(context: Context, capabilities: Capabilities, wanted: Iterable[Wanted]) -> Iterator[Copy]:
+def way(plan: Plan, source: Object, *, strict: bool) -> Way:
+    """The server copies where it does so safely, in parts where one request cannot or would hide what was copied.
+
+    The copy of an object that was uploaded in parts has another ETag, unless it is made of the same parts.
+    """
+    can, large, in_parts = plan.capabilities, source.size > WHOLE, "-" in source.etag
+    whole = plan.server_copy and (can.copy_if_absent or not strict)
+    safe_parts = can.complete_if_absent or (can.multipart and not strict)
+    if plan.server_copy and can.part_copy and safe_parts and large and (in_parts or source.size > MOST_AT_ONCE):
+        return Way.COPY_PARTS
+    if whole and source.size <= MOST_AT_ONCE:
+        return Way.COPY
+    return Way.CARRY_PARTS if large and safe_parts else Way.CARRY
+
+
+def _copies(context: Context, plan: Plan, wanted: Sequence[Wanted]) -> Iterator[Copy]:
     for source, key, expect in wanted:
-        yield Copy(context.source.bucket, source, key, expect if capabilities.copy_if_absent else ANYTHING)
+        guarded = expect if plan.capabilities.copy_if_absent else ANYTHING
+        yield Copy(context.source.bucket, source, key, guarded, storage_class(context, plan, source))
 
 
-def _carry(context: Context, source: Object, key: str, expect: Expect) -> str:
-    return content.carry(context.source, source, context.destination, key, expect)
+def storage_class(context: Context, plan: Plan, source: Object) -> str | None:
+    """The class to ask for: the original's, if the user names none and the destination has it."""
+    if context.spec.destination.storage_class or source.storage_class == STANDARD or source.storage_class in ARCHIVED:
+        return None
+    return source.storage_class if source.storage_class in plan.classes else None
+
+
+def _moved(context: Context, plan: Plan, how: Way, wanted: Wanted) -> Copied:
+    can, (source, key, expect) = plan.capabilities, wanted
+    kept = storage_class(context, plan, source)
+    extra = {STORAGE_CLASS: kept} if kept else {}
+    if how in {Way.COPY_PARTS, Way.CARRY_PARTS}:
+        guarded = expect if can.complete_if_absent else ANYTHING
+        job = parts.Job(context, source, key, guarded, how is Way.COPY_PARTS, can.lost, extra)
+        return parts.copy(job)
+    if source.size > MOST_AT_ONCE:
+        remedy = "choose guard: Check, or copy" if can.multipart else "copy"
+        raise ItemError(
+            f"{source.key!r} has more than 5 GiB, and the destination's server takes no multipart uploads that spare "
+            f"what is there: {remedy} it yourself"
+        )
+    guarded = expect if can.put_if_absent else ANYTHING
+    with context.room.taken(HELD * min(source.size, WHOLE)):
+        return content.carry(context.source, source, context.destination, key, guarded, lost=can.lost, extra=extra)
 
 
 def _required(answer: str | WorkerError) -> Answer:
-    if isinstance(answer, str | ItemError | TransientError | StoppedError):
+    if isinstance(answer, str):
+        return Copied(answer)
+    if isinstance(answer, ItemError | TransientError | StoppedError):
         return answer
     raise answer
 
 
-def mode(context: Context, capabilities: Capabilities) -> str:
-    """The way that `transfer` takes, for status.capabilities."""
-    if context.same_server and capabilities.copy_if_absent:
+def mode(plan: Plan, *, strict: bool) -> str:
+    """The way that small objects take, for status.capabilities."""
+    can = plan.capabilities
+    if plan.server_copy and can.copy_if_absent:
         return "conditional CopyObject"
-    if context.spec.guard == "Strict" or not context.same_server:
-        return "GET and conditional PUT"
-    return "look, then CopyObject: an object written in between is overwritten"
+    if plan.server_copy and not strict:
+        return "look, then CopyObject: an object written in between is overwritten"
+    way = (
+        "GET and conditional PUT" if can.put_if_absent else "look, then GET and PUT: what is written in between is lost"
+    )
+    return way if plan.server_copy else f"{way}: {plan.why_streamed}"
+
+
+def large_mode(plan: Plan, *, strict: bool) -> str:
+    """The way of objects above 5 GiB, for status.capabilities."""
+    can = plan.capabilities
+    if not (can.complete_if_absent or (can.multipart and not strict)):
+        return "objects above 5 GiB cannot be moved: no multipart upload spares what is there"
+    guard = "conditional completion" if can.complete_if_absent else "look before completion"
+    how = Way.COPY_PARTS if plan.server_copy and can.part_copy else Way.CARRY_PARTS
+    return f"{how} with {guard}"

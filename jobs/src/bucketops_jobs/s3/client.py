@@ -17,6 +17,7 @@ from bucketops_jobs.errors import (
     ItemError,
     NotFoundError,
     NotSupportedError,
+    PreconditionFailedError,
     TooLargeError,
     TransientError,
     UserError,
@@ -53,6 +54,7 @@ class S3Store:
         self._wire = http
         self._control = control
         self._pace = pace
+        self._paid = large.parameters(calls.payer)
         self.bulk = True
 
     @property
@@ -121,6 +123,40 @@ class S3Store:
             self._require_absent(key)
             return None
 
+    def checksums(self, key: str, etag: str) -> Mapping[str, str]:
+        return wire.whole_checksums(self._ask(self._calls.head(key, etag), f"checksums of {key!r}"))
+
+    def properties(self, key: str, etag: str) -> dict[str, str]:
+        """What must travel with an object's bytes; PreconditionFailedError when its ETag is no longer `etag`."""
+        answer = self._ask(self._calls.head(key, etag), f"head {key!r}")
+        return self._tagged(key, wire.content_headers(answer))
+
+    def encryption(self, key: str) -> str:
+        """How an object is encrypted at rest, as far as the server tells: `AES256`, `aws:kms`, or `none`."""
+        return self._ask(self._calls.head(key), f"head {key!r}").header(wire.ENCRYPTION) or "none"
+
+    def first_part(self, key: str, etag: str) -> int:
+        """Bytes of the first part of the upload that made an object; 0 where the server does not tell."""
+        try:
+            answer = self._ask(self._calls.head(key, etag, part=1), f"head {key!r}")
+        except ItemError:
+            return 0
+        return int(answer.header("content-length") or 0)
+
+    def read_part(self, entry: Object, first: int, size: int, in_memory: int) -> tuple[BinaryIO, str]:
+        """Some bytes of an object, in memory or in a file, at their beginning; and their MD5 in base64."""
+
+        def read() -> tuple[BinaryIO, str]:
+            wanted = {"Range": f"bytes={first}-{first + size - 1}", "IfMatch": f'"{entry.etag}"'}
+            answer = self.control.get_object(Bucket=self.bucket, Key=entry.key, **self._paid, **wanted)
+            return large.read(answer["Body"], size, in_memory)
+
+        return self.call(f"get part of {entry.key!r}", read)
+
+    def parameters(self, headers: Mapping[str, str], expect: Expect = ANYTHING) -> dict[str, Any]:
+        """What a PUT says beside its body, as boto3's arguments."""
+        return large.parameters(self._calls.put_headers(headers, expect))
+
     def _require_absent(self, key: str) -> None:
         """AWS answers 403 for an absent key where s3:ListBucket holds for some prefixes only: the listing decides.
 
@@ -135,16 +171,23 @@ class S3Store:
             content = _content(self._ask(request, f"get {key!r}"))
         except TooLargeError:
             content = self.call(f"get {key!r}", lambda: large.get(self.control, self.bucket, request, key))
-        return self._with_tags(key, content)
+        if etag is not None and content.etag != etag:  # a server that ignores the condition
+            content.body.close()
+            raise PreconditionFailedError(f"get {key!r} ({self.bucket}): its ETag is {content.etag}, not {etag}")
+        return replace(content, headers=self._tagged(key, content.headers))
 
-    def _with_tags(self, key: str, content: Content) -> Content:
-        headers = dict(content.headers)
+    def _tagged(self, key: str, found: Mapping[str, str]) -> dict[str, str]:
+        headers = dict(found)
         if int(headers.pop(wire.TAG_COUNT, "0")):
             headers[TAGGING] = self._tags(key)
-        return replace(content, headers=headers)
+        return headers
 
     def _tags(self, key: str) -> str:
-        answer = self.call(f"tags of {key!r}", lambda: self.control.get_object_tagging(Bucket=self.bucket, Key=key))
+        ask = self.control.get_object_tagging
+        try:
+            answer = self.call(f"tags of {key!r} ({self.bucket})", lambda: ask(Bucket=self.bucket, Key=key))
+        except DeniedError as error:
+            raise DeniedError(f"{error}: allow s3:GetObjectTagging") from error
         return urlencode([(tag["Key"], tag["Value"]) for tag in answer["TagSet"]])
 
     def put(self, key: str, body: BinaryIO | bytes, headers: Mapping[str, str], expect: Expect = ANYTHING) -> str:
@@ -190,7 +233,7 @@ class S3Store:
         for deletion, answer in self._pace.flow(deletions, self._start_deletion, cost=lambda _: 0, operation="delete"):
             if isinstance(answer, dict):
                 remaining |= answer
-            elif isinstance(answer, NotSupportedError) and len(deletion.keys) > 1:
+            elif isinstance(answer, NotSupportedError) and deletion.request.operation == "DeleteObjects":
                 self.bulk = False
                 remaining |= self._deleted(self._batches(iter(deletion.keys)))
             elif isinstance(answer, ItemError):

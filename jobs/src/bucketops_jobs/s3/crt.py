@@ -35,6 +35,8 @@ from bucketops_jobs.s3.wire import Place, Request, Response
 Done = Callable[[Response | WorkerError], None]
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 60
+SLOWEST = 10 << 20
+"""Bytes a second that a server copies at least: its answer to a large copy may take that much longer."""
 _HEADED = frozenset({"GetObject", "HeadObject", "PutObject"})
 """Calls whose answer is (partly) in its headers; they are not fetched from awscrt for the others."""
 _GBPS_PER_CONNECTION = 1.0
@@ -74,7 +76,7 @@ class Wire:
     def send(self, request: Request, what: str, done: Done) -> Callable[[], None]:
         """Begin; `done` is called once, on awscrt's thread. The answer cancels the request, which then is done too."""
         most = WHOLE if request.operation == "GetObject" else math.inf
-        flight = _Flight(what, done, time.monotonic() + ANSWER_SECONDS, most)
+        flight = _Flight(what, done, time.monotonic() + ANSWER_SECONDS + request.moves / SLOWEST, most)
         headers = [self._host, ("content-length", str(len(request.body))), *request.headers]
         body = io.BytesIO(request.body) if request.body else None
         self._flights[id(flight)] = flight
@@ -109,7 +111,7 @@ class Wire:
         if error is None:
             flight.done(Response(flight.status, flight.headers, b"".join(flight.body)))
         elif flight.late:
-            flight.done(TransientError(f"{flight.what}: no answer within {ANSWER_SECONDS} s", throttled=True))
+            flight.done(TransientError(f"{flight.what}: no answer in time", throttled=True))
         else:
             flight.done(failures.from_crt(error, flight.what, self._host[1]))
 

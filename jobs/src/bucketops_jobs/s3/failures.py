@@ -34,6 +34,10 @@ _CREDENTIALS = {
     "AuthorizationHeaderMalformed",
 }
 _HTTP_NOT_FOUND, _HTTP_PRECONDITION, _HTTP_FORBIDDEN, _HTTP_SERVER, _HTTP_NOT_IMPLEMENTED = 404, 412, 403, 500, 501
+_HTTP_UNKNOWN = {405, _HTTP_NOT_IMPLEMENTED}
+_UNKNOWN = {"NotImplemented", "MethodNotAllowed"}
+_ARCHIVED = {"InvalidObjectState", "ObjectNotInActiveTierError"}
+"""https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html."""
 _HTTP_THROTTLED = {429, 503}
 _KINDS = {_HTTP_NOT_FOUND: NotFoundError, _HTTP_PRECONDITION: PreconditionFailedError, _HTTP_FORBIDDEN: DeniedError}
 _NOBODY = (
@@ -101,12 +105,18 @@ def from_answer(status: int, code: str, message: str, what: str) -> WorkerError:
         return UserError(Reason.BUCKET_NOT_FOUND, f"{text}: create the bucket or mend its name")
     if code in _CREDENTIALS:
         return UserError(Reason.ACCESS_DENIED, f"{text}: mend the credentials' Secret")
-    if code == "NotImplemented" or status == _HTTP_NOT_IMPLEMENTED:
+    if code in _UNKNOWN or status in _HTTP_UNKNOWN:
         return NotSupportedError(text)
     if code in _THROTTLED or status in _HTTP_THROTTLED:
         return TransientError(text, throttled=True)
     if code in _TRANSIENT or status >= _HTTP_SERVER:
         return TransientError(text)
+    return _of_one_object(status, code, text)
+
+
+def _of_one_object(status: int, code: str, text: str) -> ItemError:
+    if code in _ARCHIVED:
+        return ItemError(f"{text}: it is archived: restore it, then set a new trigger")
     return DeniedError(text) if code == "AccessDenied" else _KINDS.get(status, ItemError)(text)
 
 

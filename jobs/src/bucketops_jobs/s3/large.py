@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
-from typing import Any, BinaryIO
+import tempfile
+from typing import Any, BinaryIO, cast
 
+from bucketops_jobs.errors import TransientError
 from bucketops_jobs.s3 import wire
 from bucketops_jobs.s3.store import Content
 
+_BLOCK = 1 << 20
+"""Bytes."""
 _PARAMETERS = {
     "cache-control": "CacheControl",
     "content-disposition": "ContentDisposition",
@@ -38,6 +44,19 @@ def put(control: Any, bucket: str, key: str, body: BinaryIO, headers: wire.Heade
     """PUT from a file that can seek; the answer is the ETag."""
     body.seek(0)
     return wire.bare(control.put_object(Bucket=bucket, Key=key, Body=body, **parameters(headers))["ETag"])
+
+
+def read(body: Any, size: int, in_memory: int) -> tuple[BinaryIO, str]:  # noqa: ANN401 - botocore's stream
+    """All bytes of an answer, in a file if they are many; and their MD5 as Content-MD5 has it."""
+    spool, hasher = tempfile.SpooledTemporaryFile(max_size=in_memory), hashlib.md5(usedforsecurity=False)  # noqa: SIM115
+    with body:
+        while block := body.read(_BLOCK):
+            hasher.update(block)
+            spool.write(block)
+    if spool.tell() != size:
+        raise TransientError(f"{spool.tell()} bytes came of {size}")
+    spool.seek(0)
+    return cast("BinaryIO", spool), base64.b64encode(hasher.digest()).decode()
 
 
 def parameters(headers: wire.Headers) -> dict[str, Any]:

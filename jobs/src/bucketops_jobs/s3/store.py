@@ -53,6 +53,8 @@ class Expect:
 
 TAGGING = "x-amz-tagging"
 """The header of a PUT that holds tags as a query string; a `Content` has them under the same name."""
+STORAGE_CLASS = "x-amz-storage-class"
+"""The header of a PUT that names the storage class."""
 ANYTHING = Expect()
 ABSENT = Expect(absent=True)
 
@@ -65,6 +67,8 @@ class Copy:
     source: Object
     key: str
     expect: Expect = ANYTHING
+    storage_class: str | None = None
+    """Of the copy, where the destination's own settings name none."""
 
 
 class Store(Protocol):
@@ -92,11 +96,14 @@ class Store(Protocol):
     def get(self, key: str, *, etag: str | None = None) -> Content:
         """Its content; PreconditionFailedError when its ETag is no longer `etag`."""
 
+    def checksums(self, key: str, etag: str) -> Mapping[str, str]:
+        """Checksums of the whole content by algorithm, as far as the server has any; PreconditionFailedError as get."""
+
     def put(self, key: str, body: BinaryIO | bytes, headers: Mapping[str, str], expect: Expect = ANYTHING) -> str:
         """Write and return the ETag; PreconditionFailedError when the key is not as expected."""
 
     def copy(self, source_bucket: str, source: Object, key: str, expect: Expect = ANYTHING) -> str:
-        """Copy on the server if the source's ETag still holds, and return the new ETag."""
+        """Copy on the server if the source's ETag still holds, and return the new ETag; 5 GiB at most."""
 
     def copies(self, wanted: Iterable[Copy]) -> Iterator[tuple[Copy, str | WorkerError]]:
         """Copy many, as many at once as the pace allows: the new ETags, or what went wrong, as they arrive."""

@@ -15,16 +15,19 @@ from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from bucketops_api.v1alpha1.common import BucketRef
-from bucketops_jobs.s3.store import Copy, Expect, Object
+from bucketops_jobs.s3.store import STORAGE_CLASS, Copy, Expect, Object
 
 Headers = Sequence[tuple[str, str]]
 METADATA = "x-amz-meta-"
 TAG_COUNT = "x-amz-tagging-count"
+ENCRYPTION = "x-amz-server-side-encryption"
 TRAVEL = frozenset(
     {"cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires"}
 )
 """Headers of an object that belong to its content."""
 _ENCRYPTION = {"SSE-S3": "AES256", "SSE-KMS": "aws:kms"}
+_CHECKSUM = "x-amz-checksum-"
+_CHECKSUMS = {"crc32", "crc32c", "crc64nvme", "sha1", "sha256"}
 _DNS_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 """Without dots: they break the wildcard certificate of a virtual host."""
 _ETAG = re.compile(rb"<ETag>(.*?)</ETag>", re.DOTALL)
@@ -44,6 +47,8 @@ class Request:
     path: str
     headers: Headers = ()
     body: bytes = b""
+    moves: int = 0
+    """Bytes that the server moves by itself before it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +93,23 @@ class Calls:
     def __init__(self, ref: BucketRef, where: Place) -> None:
         self._base = where.base
         self._bucket = where.base.rstrip("/") or "/"
-        self._payer: list[tuple[str, str]] = [("x-amz-request-payer", "requester")] if ref.request_payer else []
-        self._written = self._payer + list(_written(ref))
+        self.payer: list[tuple[str, str]] = [("x-amz-request-payer", "requester")] if ref.request_payer else []
+        self._written = self.payer + list(_written(ref))
 
     def page(self, prefix: str, *, after: str, token: str | None, limit: int) -> Request:
         where = {"continuation-token": token} if token else {"start-after": after} if after else {}
         query = {"list-type": "2", "encoding-type": "url", "max-keys": str(limit), "prefix": prefix, **where}
-        return Request("ListObjectsV2", "GET", f"{self._bucket}?{urlencode(query, quote_via=quote)}", self._payer)
+        return Request("ListObjectsV2", "GET", f"{self._bucket}?{urlencode(query, quote_via=quote)}", self.payer)
 
-    def head(self, key: str) -> Request:
-        return Request("HeadObject", "HEAD", self._path(key), self._payer)
+    def head(self, key: str, etag: str | None = None, *, part: int | None = None) -> Request:
+        """With the checksums that the server has; of one part of the upload that made the object, if so asked."""
+        condition = [("if-match", f'"{etag}"'), ("x-amz-checksum-mode", "ENABLED")] if etag else []
+        query = f"?partNumber={part}" if part else ""
+        return Request("HeadObject", "HEAD", self._path(key) + query, condition + self.payer)
 
     def get(self, key: str, etag: str | None) -> Request:
         condition = [("if-match", f'"{etag}"')] if etag else []
-        return Request("GetObject", "GET", self._path(key), condition + self._payer)
+        return Request("GetObject", "GET", self._path(key), condition + self.payer)
 
     def put(self, key: str, body: bytes, headers: Mapping[str, str], expect: Expect) -> Request:
         """With the body's MD5, so that a byte changed on the way is refused: the checksum that every server knows."""
@@ -116,22 +124,19 @@ class Calls:
         """The server copies while the source's ETag holds and the key is as expected."""
         source = ("x-amz-copy-source", f"/{wanted.source_bucket}/{quote(wanted.source.key)}")
         unchanged = ("x-amz-copy-source-if-match", f'"{wanted.source.etag}"')
-        return Request(
-            "CopyObject",
-            "PUT",
-            self._path(wanted.key),
-            [source, unchanged, *_condition(wanted.expect), *self._written],
-        )
+        kept = [(STORAGE_CLASS, wanted.storage_class)] if wanted.storage_class else []
+        headers = [source, unchanged, *kept, *_condition(wanted.expect), *self._written]
+        return Request("CopyObject", "PUT", self._path(wanted.key), headers, moves=wanted.source.size)
 
     def delete(self, key: str, etag: str | None = None) -> Request:
         condition = [("if-match", f'"{etag}"')] if etag else []
-        return Request("DeleteObject", "DELETE", self._path(key), condition + self._payer)
+        return Request("DeleteObject", "DELETE", self._path(key), condition + self.payer)
 
     def delete_many(self, keys: Iterable[str]) -> Request:
         """At most 1,000 keys that XML can hold; answers name the keys that remain."""
         rows = "".join(f"<Object><Key>{escape(key, {chr(13): '&#13;'})}</Key></Object>" for key in keys)
         body = f"<Delete>{rows}<Quiet>true</Quiet></Delete>".encode()
-        sent = [("content-md5", md5(body)), ("content-type", "application/xml"), *self._payer]
+        sent = [("content-md5", md5(body)), ("content-type", "application/xml"), *self.payer]
         return Request("DeleteObjects", "POST", f"{self._bucket}?delete=", sent, body)
 
     def _path(self, key: str) -> str:
@@ -141,7 +146,7 @@ class Calls:
 def _written(ref: BucketRef) -> Iterator[tuple[str, str]]:
     """What the destination's BucketRef asks of written objects."""
     if ref.storage_class:
-        yield "x-amz-storage-class", ref.storage_class
+        yield STORAGE_CLASS, ref.storage_class
     if ref.encryption.type in _ENCRYPTION:
         yield "x-amz-server-side-encryption", _ENCRYPTION[ref.encryption.type]
     if ref.encryption.kms_key_id:
@@ -198,6 +203,17 @@ def headed(key: str, answer: Response) -> Object:
         http_date(answer.header("last-modified")),
         answer.header("x-amz-storage-class") or "STANDARD",
     )
+
+
+def whole_checksums(answer: Response) -> dict[str, str]:
+    """Checksums of the whole content by algorithm; those of parts, combined, compare nothing but equal parts.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
+    """
+    if answer.header(f"{_CHECKSUM}type") == "COMPOSITE":
+        return {}
+    found = ((name.lower().removeprefix(_CHECKSUM), value) for name, value in answer.headers)
+    return {name: value for name, value in found if name in _CHECKSUMS and "-" not in value}
 
 
 def http_date(text: str) -> datetime:

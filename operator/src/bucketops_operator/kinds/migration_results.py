@@ -88,6 +88,8 @@ def verdict(status: MigrationStatus, last: Run, *, back: bool = False) -> Conclu
     moved = "copied back" if back else "moved"
     message = f"{outcomes.moved} objects {moved}, {outcomes.already} were there already"
     message += f", {rows.rewritten} rows rewritten"
+    if status.not_kept:
+        message += f"; {status.not_kept} copies lack a property of their originals: see status.samples and the records"
     return conclusion(Reason.SUCCEEDED, message)
 
 
@@ -118,6 +120,7 @@ def _exact(result: RunResult) -> dict[str, object]:
         "outcomes": _model(Outcomes, result.counts, counts.OBJECTS),
         "row_outcomes": _model(RowOutcomes, result.counts, counts.ROWS),
         "samples": list(result.samples[:SAMPLES]),
+        "not_kept": result.counts.get(counts.NOT_KEPT, 0),
     }
 
 

@@ -1,0 +1,78 @@
+"""What objects have beside their bytes, and what of it the destination cannot keep: said before anything is copied."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from bucketops_jobs.migration.checks import Found
+from bucketops_jobs.migration.content import NAMES
+from bucketops_jobs.migration.context import Context
+from bucketops_jobs.migration.plans import Plan
+from bucketops_jobs.migration.transfer import ARCHIVED, STANDARD
+from bucketops_jobs.s3.store import Object
+
+LONGEST_KEY = 1024
+"""Bytes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""
+_LONGEST_CHARACTER = 4
+"""Bytes of UTF-8."""
+
+
+@dataclass
+class Seen:
+    """Of all legacy objects that are to be moved."""
+
+    classes: Counter[str] = field(default_factory=Counter)
+    too_long: int = 0
+    """Keys that would be longer than a key may be."""
+
+    def add(self, key: str, source: Object, prefix: str) -> None:
+        """Take notice of one; `key` is relative, `prefix` the destination's."""
+        self.classes[source.storage_class] += 1
+        if _LONGEST_CHARACTER * (len(prefix) + len(key)) > LONGEST_KEY:
+            self.too_long += int(len(f"{prefix}{key}".encode()) > LONGEST_KEY)
+
+    @property
+    def copyable_classes(self) -> set[str]:
+        """Those that a copy may have too."""
+        return set(self.classes) - ARCHIVED - {STANDARD}
+
+
+def warnings(context: Context, plan: Plan, found: Found, seen: Seen) -> Iterator[str]:
+    """What some objects will lose, or why they will not move."""
+    yield from _archived(seen)
+    if seen.too_long:
+        yield f"{seen.too_long} keys would be longer than {LONGEST_KEY} bytes and cannot move: choose a shorter prefix"
+    if not context.spec.destination.storage_class:
+        yield from _classes(plan, seen)
+    yield from _lost(context, plan)
+    copies = plan.capabilities.others.get("encryption", "none")
+    if found.encryption not in {"none", copies}:
+        yield (
+            f"{context.source.bucket} encrypts what is written to it ({found.encryption}), copies are encrypted "
+            f"otherwise ({copies}): set destination.encryption if that is not meant"
+        )
+    if found.tags_denied:
+        yield (
+            f"tags: not allowed: {', '.join(found.tags_denied)}: objects with tags fail, or lose them where the server "
+            "hides them from who may not read them: allow it"
+        )
+
+
+def _archived(seen: Seen) -> Iterator[str]:
+    if count := sum(seen.classes[name] for name in ARCHIVED):
+        names = ", ".join(sorted(ARCHIVED & set(seen.classes)))
+        yield f"{count} objects are archived ({names}) and cannot be copied before they are restored"
+
+
+def _classes(plan: Plan, seen: Seen) -> Iterator[str]:
+    if foreign := sorted(seen.copyable_classes - set(plan.classes)):
+        count = sum(seen.classes[name] for name in foreign)
+        yield f"{count} objects lose their storage class ({', '.join(foreign)}), which the destination does not have"
+
+
+def _lost(context: Context, plan: Plan) -> Iterator[str]:
+    if plan.capabilities.lost:
+        names = ", ".join(NAMES.get(name, name) for name in plan.capabilities.lost)
+        yield f"{context.destination.bucket} does not keep {names}: objects that have them lose them"
