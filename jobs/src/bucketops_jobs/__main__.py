@@ -27,6 +27,8 @@ from bucketops_jobs.errors import DeniedError, ShardError, StoppedError, UserErr
 from bucketops_jobs.migration import context as migration_context
 from bucketops_jobs.migration import phases as migration_phases
 from bucketops_jobs.pace import Pace
+from bucketops_jobs.pipeline import context as pipeline_context
+from bucketops_jobs.pipeline import phases as pipeline_phases
 from bucketops_jobs.retention import context as retention_context
 from bucketops_jobs.retention import retain
 from bucketops_jobs.tally import Tally
@@ -55,7 +57,17 @@ def _access(run: RunSpec, _shard: int, root: Path, engine: Engine, tally: Tally)
     return access_phases.PHASES[run.phase](access_context.build(run, root, engine.pace, tally))
 
 
-JOBS: Mapping[str, Job] = {"S3Migration": _migration, "S3Retention": _retention, "S3Access": _access}
+def _pipeline(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tally) -> RunResult:
+    with closing(pipeline_context.build(run, shard, root, engine, tally)) as context:
+        return pipeline_phases.PHASES[run.phase](context)
+
+
+JOBS: Mapping[str, Job] = {
+    "S3Migration": _migration,
+    "S3Retention": _retention,
+    "S3Access": _access,
+    "ExifPipeline": _pipeline,
+}
 
 
 def main() -> int:

@@ -9,13 +9,14 @@ from bucketops_api.contract import Artifact
 from bucketops_jobs.migration import census, checks, claim
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.copy import LAST_LEGACY_WRITE
-from bucketops_jobs.migration.journal import Range, Reader
+from bucketops_jobs.migration.journal import Reader
 from bucketops_jobs.migration.merge import Entry
-from bucketops_jobs.migration.plans import Plan, Sampler, shard_count
+from bucketops_jobs.migration.plans import Plan
 from bucketops_jobs.migration.transfer import mode
 from bucketops_jobs.migration.walk import walk
 from bucketops_jobs.s3 import ranges
 from bucketops_jobs.s3.capabilities import Capabilities
+from bucketops_jobs.shards import Range, Sampler, shard_count
 
 TOTAL = "total"
 MOST_DANGLING = 100_000

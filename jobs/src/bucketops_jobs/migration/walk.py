@@ -9,25 +9,12 @@ from operator import itemgetter
 from typing import Any
 
 from bucketops_jobs.migration.context import Context
-from bucketops_jobs.migration.journal import Range
 from bucketops_jobs.migration.merge import Entry, Item, Row
-from bucketops_jobs.s3 import ranges
-from bucketops_jobs.s3.store import Object, Store
+from bucketops_jobs.s3.within import listing
+from bucketops_jobs.shards import Range
 
 _SOURCE, _DESTINATION, _ENTRY, _ROW = range(4)
 Tagged = tuple[str, int, Any]
-
-
-def listing(store: Store, prefix: str, within: Range, *, streams: int = 1) -> Iterator[tuple[str, Object]]:
-    """(relative key, object) of a range of keys, by up to so many streams of pages at once."""
-    after = prefix + within.after if within.after else ""
-    until = prefix + within.until if within.until is not None else None
-    if streams > 1:
-        found = ranges.in_order(store, prefix, after=after, until=until, most=streams)
-    else:
-        found = store.list_objects(prefix, after=after, until=until)
-    for entry in found:
-        yield entry.key.removeprefix(prefix), entry
 
 
 def walk(context: Context, within: Range, entries: Iterable[tuple[str, Entry]], *, streams: int = 1) -> Iterator[Item]:
