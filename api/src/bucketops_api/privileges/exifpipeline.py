@@ -78,10 +78,9 @@ def queue_statements(spec: PipelineSpec) -> tuple[Statement, ...]:
 
 
 def statements(spec: PipelineSpec) -> tuple[Statement, ...]:
-    """Of one identity that plays all parts."""
+    """Of one identity that plays all parts on the store."""
     return (
         *source_statements(spec),
-        *queue_statements(spec),
         *destination_statements(spec),
         *quarantine_statements(spec),
     )
@@ -90,7 +89,7 @@ def statements(spec: PipelineSpec) -> tuple[Statement, ...]:
 def parts(spec: PipelineSpec, _owner: Owner) -> tuple[Part, ...]:
     """Everything that a pipeline needs; whose identities are one gives it the whole document."""
     found = (
-        Part("pipeline", "one identity for all parts", "policy", policy(*statements(spec))),
+        Part("pipeline", "one identity for all parts", "policy", policy(*statements(spec), *queue_statements(spec))),
         Part(
             "source",
             "the identity of spec.source",

@@ -187,7 +187,6 @@ _LOOP = (
 )
 _QUARANTINE = "onNotJpeg: Quarantine needs a place: write quarantine with a bucket, or onNotJpeg: Skip"
 _QUARANTINE_PLACE = "quarantine overlaps the source or the destination: choose another bucket or prefix"
-_DELETION = "onSourceDelete: Delete is done by scheduled sweeps: write sweep.schedule"
 _RECORDS = "a prefix lies under .bucketops/, which holds the records: choose another"
 
 
@@ -201,11 +200,6 @@ class PipelineSpec(Model):
     RULES = (
         Rule(f"!({_within('source', 'destination')})", _LOOP),
         Rule("(has(self.onNotJpeg) && self.onNotJpeg == 'Skip') || has(self.quarantine)", _QUARANTINE),
-        Rule(
-            "!has(self.onSourceDelete) || self.onSourceDelete == 'Keep' || !has(self.sweep) || "
-            "!has(self.sweep.schedule) || self.sweep.schedule != ''",
-            _DELETION,
-        ),
         Rule(f"{_separate('source')} && {_separate('destination')}", _QUARANTINE_PLACE),
     )
     source: BucketRef
@@ -243,8 +237,6 @@ class PipelineSpec(Model):
             raise ValueError(_QUARANTINE)
         if self.quarantine and (overlap(self.quarantine, self.source) or overlap(self.quarantine, self.destination)):
             raise ValueError(_QUARANTINE_PLACE)
-        if self.on_source_delete == "Delete" and not self.sweep.schedule:
-            raise ValueError(_DELETION)
         if any(f"/{ref.prefix}".find("/.bucketops/") >= 0 for ref in (self.source, self.destination)):
             raise ValueError(_RECORDS)
         return self
@@ -320,6 +312,8 @@ class PipelineStatus(Status):
     counted: Annotated[list[CountedReplica], Field(max_length=MOST_REPLICAS)] = Field(
         default_factory=list, description="The operator's memory: pods count anew when they begin anew."
     )
+    heard_at: datetime | None = Field(None, description="When the pods that hear events were last asked.")
+    on_not_jpeg: Annotated[str, Field(max_length=16)] = Field("", description="As in the spec that was last seen.")
     first_run: Count = Field(0, description="Number of the first run of the work that is open; 0: none is.")
     scheduled: ScheduleStatus | None = Field(None, description="Present while the spec has a schedule.")
 

@@ -1,23 +1,32 @@
 """MinIO's ListenBucketNotification: one long answer with an event per line.
 
 It keeps nothing: what happens while nobody listens, or faster than the listener reads, is the sweep's.
-https://docs.min.io/community/minio-object-store/developers/python/API.html#listen_bucket_notification
+
+MinIO's last releases never flush that answer (the handler's writer hides that it can be flushed), so that an event
+waits until later ones fill a buffer of two kilobytes. The end of an answer is always sent: there, a stream is told
+twice a second that nothing more is asked, says what it holds and ends, after the next one has begun to listen. To tell
+it so, the TCP connection is shut down for writing: https://pkg.go.dev/net/http#Request.Context. An event that both
+streams tell of is done once.
 """
 
 from __future__ import annotations
 
+import http.client
 import logging
+import socket
+import ssl
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from urllib.parse import urlencode
+from contextlib import suppress
+from urllib.parse import urlencode, urlsplit
 
-import urllib3
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
-from bucketops_jobs.errors import StoppedError, TransientError, UserError, WorkerError
+from bucketops_jobs.errors import TransientError, UserError, WorkerError
 from bucketops_jobs.pipeline.desk import Desk
 from bucketops_jobs.pipeline.notices import NoticeError, read
 from bucketops_jobs.s3 import failures, identity
@@ -27,8 +36,11 @@ from bucketops_jobs.s3.wire import error_of
 log = logging.getLogger(__name__)
 
 EVENTS = ("s3:ObjectCreated:*",)
-CONNECT_SECONDS, SILENCE_SECONDS = 5.0, 15.0
-"""The server says something at least every half second: after so much silence it is gone."""
+SILENCE_SECONDS = 15.0
+"""A server that flushes says something at least every half second; one that does not ends a stream when told to."""
+FLUSH_SECONDS = 1.5
+"""A server that has not begun its answer by then does not flush."""
+TURN_SECONDS, OVERLAP_SECONDS = 0.4, 0.1
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 _OK = 200
 _BLOCK = 1 << 16
@@ -39,48 +51,113 @@ _LONGEST_LINE = 4 << 20
 def hear(desk: Desk) -> None:
     """Until told to stop; whenever the connection ends it is made again."""
     stop, pause = desk.context.engine.stop, FIRST_PAUSE
-    ref = desk.context.spec.source
-    bundle = str(ca_file(ref.ca_bundle, desk.context.root)) if ref.ca_bundle else None
-    with urllib3.PoolManager(ca_certs=bundle, retries=False) as pool:
-        while not stop.is_set():
-            began = time.monotonic()
-            try:
-                _listen(desk, pool)
-            except (urllib3.exceptions.HTTPError, OSError, TransientError) as error:
-                log.warning("the stream of events ended", extra={"why": str(error)})
-            desk.listening = False
-            pause = FIRST_PAUSE if time.monotonic() - began > LONGEST_PAUSE else min(LONGEST_PAUSE, pause * 2)
-            stop.wait(pause)
+    while not stop.is_set():
+        began = time.monotonic()
+        try:
+            _follow(desk)
+        except (http.client.HTTPException, OSError, TransientError) as error:
+            log.warning("the stream of events ended", extra={"why": str(error)})
+        desk.listening = False
+        pause = FIRST_PAUSE if time.monotonic() - began > LONGEST_PAUSE else min(LONGEST_PAUSE, pause * 2)
+        stop.wait(pause)
 
 
-def _listen(desk: Desk, pool: urllib3.PoolManager) -> None:
-    url, headers = _signed(desk)
-    timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=SILENCE_SECONDS)
-    answer = pool.request("GET", url, headers=dict(headers), preload_content=False, timeout=timeout)
+def _follow(desk: Desk) -> None:
+    """One stream as long as it goes, or one after the other."""
+    stop, stream = desk.context.engine.stop, _Stream(desk)
     try:
-        if answer.status != _OK:
-            raise _refused(answer.status, answer.read(_BLOCK), desk.context.spec.source)
+        flushed = stream.began.wait(FLUSH_SECONDS)
+        stream.require()
         desk.listening = True
-        log.info("listening", extra={"bucket": desk.context.source.bucket})
-        for line in _lines(desk, answer):
-            _told(desk, line)
-    except StoppedError:
-        return
+        log.info("listening", extra={"bucket": desk.context.source.bucket, "flushed": flushed})
+        while not stop.wait(TURN_SECONDS):
+            if flushed:
+                stream.require()
+            else:
+                stream = _relieved(desk, stream)
     finally:
-        answer.close()
+        stream.close()
 
 
-def _lines(desk: Desk, answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+def _relieved(desk: Desk, stream: _Stream) -> _Stream:
+    """The next one listens before this one is told to end."""
+    following = _Stream(desk)
+    desk.context.engine.stop.wait(OVERLAP_SECONDS)
+    stream.finish()
+    following.require()
+    return following
+
+
+class _Stream:
+    """One answer, read by a thread of its own. OSError when nobody is there."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._error: Exception | None = None
+        self._finishing = False
+        self._ended = False
+        self.began = threading.Event()
+        """The answer has, or there will be none."""
+        url, headers = _signed(desk)
+        self._connection = _connection(desk, url)
+        parts = urlsplit(url)
+        self._connection.request("GET", f"{parts.path}?{parts.query}", headers=dict(headers))
+        self._socket: socket.socket = self._connection.sock
+        threading.Thread(target=self._run, name="events", daemon=True).start()
+
+    def require(self) -> None:
+        """Raise what ended it."""
+        if self._error is not None:
+            raise self._error
+        if self._ended and not self._finishing:
+            raise TransientError("the server ended the stream of events")
+
+    def finish(self) -> None:
+        """Ask for no more: what the server holds still comes."""
+        self._finishing = True
+        with suppress(OSError):  # a TLS connection too: its own shutdown would forget how to read
+            socket.socket.shutdown(self._socket, socket.SHUT_WR)
+
+    def close(self) -> None:
+        """End it at once."""
+        self._finishing = True
+        with suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def _run(self) -> None:
+        try:
+            answer = self._connection.getresponse()
+            if answer.status != _OK:
+                raise _refused(answer.status, answer.read(_BLOCK), self._desk.context.spec.source)  # noqa: TRY301
+            self.began.set()
+            for line in _lines(answer):
+                _told(self._desk, line)
+        except Exception as error:  # noqa: BLE001 - raised where the stream is followed
+            self._error = None if self._finishing and not isinstance(error, UserError) else error
+        finally:
+            self._ended = True
+            self.began.set()
+            self._socket.close()
+            self._connection.close()
+
+
+def _lines(answer: http.client.HTTPResponse) -> Iterator[bytes]:
     """Whole lines; blanks keep the connection alive."""
     rest = b""
-    for block in answer.stream(_BLOCK):
-        if desk.context.engine.stop.is_set():
-            raise StoppedError("told to stop")
+    while block := answer.read1(_BLOCK):
         *lines, rest = (rest + block).split(b"\n")
         yield from (line for line in lines if line.strip())
         rest = rest.lstrip()
         if len(rest) > _LONGEST_LINE:
             raise TransientError("an event without an end")
+
+
+def _connection(desk: Desk, url: str) -> http.client.HTTPConnection:
+    host, ref = urlsplit(url).netloc, desk.context.spec.source
+    if not url.startswith("https:"):
+        return http.client.HTTPConnection(host, timeout=SILENCE_SECONDS)
+    bundle = str(ca_file(ref.ca_bundle, desk.context.root)) if ref.ca_bundle else None
+    return http.client.HTTPSConnection(host, timeout=SILENCE_SECONDS, context=ssl.create_default_context(cafile=bundle))
 
 
 def _told(desk: Desk, line: bytes) -> None:
