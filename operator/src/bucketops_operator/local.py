@@ -146,12 +146,14 @@ class Local:
 
     def close(self) -> None:
         """Stop every process that is still at work."""
-        for each in (*self._jobs.values(), *self._sets.values()):
-            each.kill()
+        for job in self._jobs.values():
+            job.kill()
+        for listeners in self._sets.values():
+            listeners.kill()
 
     def busy(self) -> bool:
         """Whether any worker is still at work."""
-        return any(each.busy() for each in (*self._jobs.values(), *self._sets.values()))
+        return any(job.busy() for job in self._jobs.values()) or any(each.busy() for each in self._sets.values())
 
     def processes(self, run: str) -> Sequence[int]:
         """Process ids of a run's workers, for tests that kill them."""

@@ -33,7 +33,7 @@ def folded(
     refused = "quarantined" if quarantines else "skipped"
     added = {name: getattr(done, name) + fresh.get(name, 0) for name in ("processed", "failed", "conflicts")}
     added[refused] = getattr(done, refused) + fresh.get("refused", 0)
-    changes = {"progress": done.model_copy(update=added | _now(replicas)), "counted": kept, "heard_at": now}
+    changes = {"progress": done.model_copy(update={**added, **_now(replicas)}), "counted": kept, "heard_at": now}
     return status.model_copy(update=changes)
 
 
