@@ -165,6 +165,10 @@ class Local:
             self._sets[name] = LocalSet(owner.uid, self._mounts(owner, name), self._start)
         self._sets[name].scale(replicas)
 
+    def listeners(self, name: str) -> Sequence[int]:
+        """Process ids of the workers that hear events, for tests that kill them."""
+        return self._sets[name].processes()
+
     def _start(self, root: Path, index: int, stem: Path) -> Attempt:
         if self._run_worker is not None:
             return ThreadAttempt(root, index, self._run_worker)

@@ -59,6 +59,10 @@ class LocalSet:
         """Whether any is still at work."""
         return any(attempt.ended() is None for _, attempt in self._attempts.values())
 
+    def processes(self) -> Sequence[int]:
+        """The ids of those that are processes."""
+        return [attempt.pid for _, attempt in self._attempts.values() if attempt.pid]
+
     def _observed(self, ordinal: int) -> ObservedReplica:
         number, attempt = self._attempts.get(ordinal, (0, None))
         counts = attempt.live() if attempt else {}
