@@ -85,11 +85,11 @@ class _Handler(BaseHTTPRequestHandler):
             if name.lower() not in HOP_BY_HOP:
                 upstream.putheader(name, value)
         upstream.endheaders(body)
-        if "events=" in self.path:
-            self._stream(upstream)
-        else:
-            self._pass(upstream.getresponse())
-        upstream.close()
+        with contextlib.closing(upstream):
+            if "events=" in self.path:
+                self._stream(upstream)
+            else:
+                self._pass(upstream.getresponse())
 
     def _pass(self, answer: http.client.HTTPResponse) -> None:
         data = answer.read()
@@ -109,9 +109,11 @@ class _Handler(BaseHTTPRequestHandler):
         chaos.open.add(self.connection)
         threading.Thread(target=_until_shut, args=(self.connection, own), daemon=True).start()
         try:
-            self._relay(upstream.getresponse())
+            with upstream.getresponse() as answer:
+                self._relay(answer)
         finally:
             chaos.open.discard(self.connection)
+            own.close()
 
     def _relay(self, answer: http.client.HTTPResponse) -> None:
         chaos = self.server.chaos

@@ -126,12 +126,12 @@ class _Stream:
 
     def _run(self) -> None:
         try:
-            answer = self._connection.getresponse()
-            if answer.status != _OK:
-                raise _refused(answer.status, answer.read(_BLOCK), self._desk.context.spec.source)  # noqa: TRY301
-            self.began.set()
-            for line in _lines(answer):
-                _told(self._desk, line)
+            with self._connection.getresponse() as answer:
+                if answer.status != _OK:
+                    raise _refused(answer.status, answer.read(_BLOCK), self._desk.context.spec.source)  # noqa: TRY301
+                self.began.set()
+                for line in _lines(answer):
+                    _told(self._desk, line)
         except Exception as error:  # noqa: BLE001 - raised where the stream is followed
             self._error = None if self._finishing and not isinstance(error, UserError) else error
         finally:
