@@ -14,8 +14,9 @@ import urllib3
 from minio import MinioAdmin
 from minio.credentials import StaticProvider
 
-from bucketops_api.privileges import migration, retention, s3
+from bucketops_api.privileges import exifpipeline, migration, retention, s3
 from bucketops_api.v1alpha1.common import BucketRef
+from bucketops_api.v1alpha1.exifpipeline import PipelineSpec
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from bucketops_api.v1alpha1.retention import RetentionSpec
 from support.avatars import s3_client
@@ -100,3 +101,8 @@ def migration_user(endpoint: str, admin: Identity, spec: MigrationSpec) -> Ident
 def retention_user(endpoint: str, admin: Identity, spec: RetentionSpec) -> Identity:
     """The one identity of a retention."""
     return store_user(endpoint, admin, retention.policy(*retention.statements(spec)))
+
+
+def pipeline_user(endpoint: str, admin: Identity, spec: PipelineSpec) -> Identity:
+    """The one identity of a pipeline."""
+    return store_user(endpoint, admin, exifpipeline.policy(*exifpipeline.statements(spec)))

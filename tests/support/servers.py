@@ -58,9 +58,9 @@ def start(
     return server
 
 
-def start_minio(folder: Path, *, certificates: Path | None = None, **environment: str) -> Server:
+def start_minio(folder: Path, *, certificates: Path | None = None, port: int = 0, **environment: str) -> Server:
     """MinIO on one folder; with TLS where it is given certificates."""
-    port = free_port()
+    port = port or free_port()
     options = ["--address", f"127.0.0.1:{port}", "--quiet"]
     if certificates:
         options += ["--certs-dir", str(certificates)]

@@ -1,9 +1,12 @@
 """Counts by name, and the Prometheus metrics that carry them from a worker to the operator.
 
-A count is `objects/<outcome>`, `rows/<outcome>` or a plain name such as `bytes`; counts of shards add up.
+A count is `objects/<outcome>`, `rows/<outcome>`, `now/<what>` (which may fall) or a plain name such as `bytes`; counts
+of shards add up.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from bucketops_api.names import WORKER_METRICS
 
@@ -17,7 +20,22 @@ CHANGED = "changed"
 PENDING = "pending"
 ROWS_UPDATED = "rowsUpdated"
 
-_FAMILIES = {OBJECTS: f"{WORKER_METRICS}objects_total", ROWS: f"{WORKER_METRICS}rows_total"}
+NOW = "now/"
+LISTENING = f"{NOW}listening"
+EVENTS_PENDING = f"{NOW}pending"
+OLDEST_PENDING = f"{NOW}oldestPendingSeconds"
+LATENCY = f"{NOW}latency/"
+"""Followed by the bound in milliseconds: how many events of the last minutes took at most so long, and more than the
+bound before."""
+LATENCY_BOUNDS_MS = tuple(round(10 * 1.25**step) for step in range(62))
+"""From 10 ms to over two hours, each a quarter more than the one before."""
+
+_FAMILIES = {
+    OBJECTS: f"{WORKER_METRICS}objects_total",
+    ROWS: f"{WORKER_METRICS}rows_total",
+    NOW: f"{WORKER_METRICS}now",
+}
+_LABEL = {NOW: "what"}
 _PLAIN = f"{WORKER_METRICS}count_total"
 
 
@@ -25,7 +43,7 @@ def to_metric(count: str) -> tuple[str, dict[str, str]]:
     """The metric's name and labels for a count."""
     for prefix, family in _FAMILIES.items():
         if count.startswith(prefix):
-            return family, {"outcome": count.removeprefix(prefix)}
+            return family, {_LABEL.get(prefix, "outcome"): count.removeprefix(prefix)}
     return _PLAIN, {"count": count}
 
 
@@ -33,10 +51,21 @@ def from_metric(name: str, labels: dict[str, str]) -> str | None:
     """The count that a metric carries, or None for a metric of another meaning."""
     for prefix, family in _FAMILIES.items():
         if name == family:
-            return prefix + labels["outcome"]
+            return prefix + labels[_LABEL.get(prefix, "outcome")]
     return labels["count"] if name == _PLAIN else None
 
 
 def add(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:
     """The sum of two sets of counts."""
     return {name: counts.get(name, 0) + more.get(name, 0) for name in counts | more}
+
+
+def quantile(counts: Mapping[str, int], share: float) -> int:
+    """The bound in milliseconds that this share of the events kept to; 0 when there were none."""
+    found = {bound: counts.get(f"{LATENCY}{bound}", 0) for bound in LATENCY_BOUNDS_MS}
+    left = share * sum(found.values())
+    for bound, amount in found.items():
+        left -= amount
+        if amount and left <= 0:
+            return bound
+    return 0

@@ -40,6 +40,9 @@ ENV_INDEX = "JOB_COMPLETION_INDEX"
 
 WORKER_CONTAINER = "worker"
 METRICS_PORT = 9090
+ENV_WEBHOOK_PORT = "BUCKETOPS_WEBHOOK_PORT"
+WEBHOOK_PORT = 8080
+"""Where events are posted to, in a pod and at its Service."""
 WORKER_METRICS = "bucketops_worker_"
 """What a worker has counted is in counts.py; these are about its requests to the store."""
 METRIC_REQUEST_SECONDS = f"{WORKER_METRICS}request_duration_seconds"
@@ -66,8 +69,9 @@ ACCESS_KEY, SECRET_KEY, SESSION_TOKEN = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_
 _NAME_MAX = 52
 """A Job's pods are named <job>-<index>-<5 characters>; 63 is the limit of a label and of a host name."""
 _CRONJOB_MAX = 43
-"""Its Jobs have a dash and 8 digits more: the minutes since 1970."""
+"""Its Jobs have a dash and 8 digits more: the minutes since 1970. A StatefulSet's revisions need as many."""
 _SCHEDULED = "-scheduled"
+_LISTENER = "-events"
 
 
 def run_name(resource: str, number: int, phase: str) -> str:
@@ -78,6 +82,11 @@ def run_name(resource: str, number: int, phase: str) -> str:
 def schedule_name(resource: str) -> str:
     """The name of a resource's CronJob; its Jobs bear the minute of their schedule behind it."""
     return _shortened(resource, _SCHEDULED, _CRONJOB_MAX)
+
+
+def listener_name(resource: str) -> str:
+    """The name of the StatefulSet that hears a resource's events, of its RunSpec and of its Service."""
+    return _shortened(resource, _LISTENER, _CRONJOB_MAX)
 
 
 def schedule_spec_name(resource: str, generation: int) -> str:

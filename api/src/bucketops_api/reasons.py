@@ -36,6 +36,7 @@ class Reason(StrEnum):
     IN_PROGRESS = "InProgress"
     HEALTHY = "Healthy"
     SCHEDULED = "Scheduled"
+    RUNNING = "Running"
     APPLICATION_STILL_WRITES = "ApplicationStillWrites"
     PREFLIGHT_WARNING = "PreflightWarning"
     GRANTING = "Granting"

@@ -39,6 +39,7 @@ KINDS: Mapping[str, str] = {
     "S3Migration": "bucketops_jobs.migration.job",
     "S3Retention": "bucketops_jobs.retention.job",
     "S3Access": "bucketops_jobs.access.job",
+    "ExifPipeline": "bucketops_jobs.pipeline.job",
 }
 """A worker imports the libraries of its own kind alone: half of its start is imports."""
 

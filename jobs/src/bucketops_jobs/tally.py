@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from bucketops_api import counts
@@ -25,6 +25,8 @@ class Tally(Collector):
         self.marks: dict[str, datetime] = {}
         self.samples: list[Sample] = []
         self.facts: dict[str, str] = {}
+        self.now: Callable[[], Mapping[str, int]] = dict
+        """What is so at this moment, by names that begin with counts.NOW; no part of the result."""
         self.beside: list[Collector] = []
         """Whose metrics are shown with the counts."""
         self._lock = threading.Lock()
@@ -66,13 +68,12 @@ class Tally(Collector):
     def collect(self) -> Iterator[Metric]:
         """The counts as Prometheus metrics (see bucketops_api.counts)."""
         with self._lock:
-            now = dict(self.counts)
-        families: dict[str, CounterMetricFamily] = {}
-        for name, amount in sorted(now.items()):
+            counted = dict(self.counts)
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        for name, amount in sorted((counted | dict(self.now())).items()):
             family, labels = counts.to_metric(name)
-            metric = families.setdefault(
-                family, CounterMetricFamily(family, "What this worker has counted.", labels=list(labels))
-            )
+            make = GaugeMetricFamily if name.startswith(counts.NOW) else CounterMetricFamily
+            metric = families.setdefault(family, make(family, "What this worker has counted.", labels=list(labels)))
             metric.add_metric(list(labels.values()), amount)
         yield from families.values()
         for other in self.beside:

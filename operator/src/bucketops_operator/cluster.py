@@ -19,7 +19,15 @@ from bucketops_api.v1alpha1.common import Status
 from bucketops_operator import podstate
 from bucketops_operator.errors import ApiError, StalledError, WaitingError, refusal
 from bucketops_operator.events import event_manifest
-from bucketops_operator.executor import Event, Manifest, ObjectName, ObservedRun, Resource, SecretChange
+from bucketops_operator.executor import (
+    Event,
+    Manifest,
+    ObjectName,
+    ObservedReplica,
+    ObservedRun,
+    Resource,
+    SecretChange,
+)
 from bucketops_operator.hindrance import without_pods
 from bucketops_operator.keysecrets import KeySecrets
 from bucketops_operator.objects import job_changes, limits_name
@@ -31,8 +39,16 @@ Json = dict[str, Any]
 
 _NOT_FOUND = 404
 _ENDING = timedelta(seconds=2)
-_PLURALS = {"Job": "jobs", "CronJob": "cronjobs", "ConfigMap": "configmaps"}
-_API_VERSIONS = {"CronJob": "batch/v1", "ConfigMap": "v1"}
+_PLURALS = {
+    "Job": "jobs",
+    "CronJob": "cronjobs",
+    "ConfigMap": "configmaps",
+    "StatefulSet": "statefulsets",
+    "Service": "services",
+}
+_API_VERSIONS = {"CronJob": "batch/v1", "ConfigMap": "v1", "StatefulSet": "apps/v1", "Service": "v1"}
+_AS_IT_SHOULD_BE = frozenset({"CronJob", "Service", "StatefulSet"})
+"""Kinds that are applied whole, each time."""
 _AS_MANAGER = {"fieldManager": names.MANAGER}
 _BY_FORCE = {"fieldManager": names.MANAGER, "force": "true"}
 _LOG = logging.getLogger(__name__)
@@ -79,13 +95,19 @@ class Cluster:
         found = [self._observe_run(owner, job, pods[job["metadata"]["name"]]) for job in jobs]
         return sorted(found, key=lambda run: names.run_number(run.run))
 
+    def replicas(self, owner: Resource) -> Sequence[ObservedReplica]:
+        """List the pods that belong to no run; of those that answer, what they have counted."""
+        selector = {"labelSelector": f"{names.LABEL_OWNER}={owner.uid},!{names.LABEL_RUN}"}
+        pods = list(self._api.pages(path("v1", "pods", owner.namespace), selector))
+        return [_replica(pod) for pod in pods if not podstate.deleted(pod)]
+
     def apply(self, owner: Resource, objects: Iterable[Manifest]) -> None:
         """Create what is absent; a refusal becomes the error that says whether the user must act."""
         existing = [(manifest, self._current(owner, manifest)) for manifest in objects]
         started = any(manifest["kind"] == "Job" and current for manifest, current in existing)
         for manifest, current in existing:
             try:
-                if manifest["kind"] == "CronJob":
+                if manifest["kind"] in _AS_IT_SHOULD_BE:
                     self._apply(owner, manifest)
                 elif current is None:
                     self._create(owner, manifest)
@@ -240,6 +262,18 @@ class Cluster:
             target = path("v1", "configmaps", owner.namespace, manifest["metadata"]["name"])
             self._api.delete(target, uid=current["metadata"]["uid"])
             self._create(owner, manifest)
+
+
+def _replica(pod: Json) -> ObservedReplica:
+    status = pod.get("status", {})
+    running = podstate.phase(pod) == "Running" and status.get("podIP")
+    restarts, why = podstate.restarts(pod)
+    return ObservedReplica(
+        name=pod["metadata"]["name"],
+        incarnation=f"{pod['metadata']['uid']}/{restarts}",
+        counts=live_counts([status["podIP"]]) if running else {},
+        why=why,
+    )
 
 
 def _names(owner: Resource, run: str = "") -> Json:

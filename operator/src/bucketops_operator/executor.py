@@ -15,6 +15,17 @@ Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
+class ObservedReplica:
+    """A pod that hears events, as it is now. `incarnation` changes whenever its counts begin anew."""
+
+    name: str
+    incarnation: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    why: str = ""
+    """For people: how it ended the last time, if that was not well."""
+
+
+@dataclass(frozen=True)
 class Resource:
     """A bucketops resource as it stands in the API server (or in a file)."""
 
@@ -34,6 +45,8 @@ class Resource:
     """Our finalizer stands on it."""
     origin: Origin | None = None
     """The resource that `spec.rollbackOf` names, if there is one."""
+    replicas: Sequence[ObservedReplica] = ()
+    """The pods that hear its events, of a kind that has them."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +93,7 @@ class ObservedRun:
 class ObjectName(NamedTuple):
     """An object in the resource's namespace."""
 
-    kind: Literal["CronJob", "ConfigMap"]
+    kind: Literal["CronJob", "ConfigMap", "StatefulSet", "Service"]
     name: str
 
 
@@ -115,8 +128,13 @@ class Executor(Protocol):
     def observe(self, owner: Resource) -> Sequence[ObservedRun]:
         """The runs of a resource that exist now, in the order of their numbers."""
 
+    def replicas(self, owner: Resource) -> Sequence[ObservedReplica]:
+        """The pods that hear a resource's events, with what each of them has counted."""
+
     def apply(self, owner: Resource, objects: Iterable[Manifest]) -> None:
-        """Create what is absent; of what exists change CronJobs, mutable ConfigMaps, a Job's suspend and parallelism.
+        """Create what is absent; of what exists change mutable ConfigMaps, a Job's suspend and parallelism.
+
+        CronJobs, StatefulSets and Services are changed to what they should be.
 
         A Job without a template only changes one that exists.
         """

@@ -13,9 +13,18 @@ from pathlib import Path
 from bucketops_api import names
 from bucketops_api.contract import RunSpec
 from bucketops_api.v1alpha1.common import Status
-from bucketops_operator.executor import Event, Manifest, ObjectName, ObservedRun, Resource, SecretChange
+from bucketops_operator.executor import (
+    Event,
+    Manifest,
+    ObjectName,
+    ObservedReplica,
+    ObservedRun,
+    Resource,
+    SecretChange,
+)
 from bucketops_operator.keysecrets import new_pair, owner_mark
 from bucketops_operator.local_job import LocalJob
+from bucketops_operator.local_set import LocalSet
 from bucketops_operator.local_worker import Attempt, ProcessAttempt, RunWorker, ThreadAttempt
 from bucketops_operator.objects import limits_name
 from bucketops_operator.pods import config_map_names, mounted_secrets
@@ -50,6 +59,7 @@ class Local:
         self._secrets, self._config_maps = dict(secrets), config_maps or {}
         self._backoff = backoff_seconds
         self._jobs: dict[str, LocalJob] = {}
+        self._sets: dict[str, LocalSet] = {}
         self.statuses: dict[str, Mapping[str, object]] = {}
         self.events: list[tuple[str, Event]] = []
         self.released: set[str] = set()
@@ -72,12 +82,20 @@ class Local:
             found.append(replace(run, staged=names.staged_secret(name) in self._secrets))
         return found
 
+    def replicas(self, owner: Resource) -> Sequence[ObservedReplica]:
+        """The workers that hear events, started again when they have ended."""
+        return [replica for found in self._sets.values() if found.owner == owner.uid for replica in found.step()]
+
     def apply(self, owner: Resource, objects: Iterable[Manifest]) -> None:
-        """Write the files, start the Jobs."""
+        """Write the files, start the Jobs and the workers that hear events; nothing here runs by a schedule."""
         for manifest in objects:
             name = str(manifest["metadata"]["name"])
             if manifest["kind"] == "ConfigMap":
                 self._write(owner, name, manifest)
+            elif manifest["kind"] == "StatefulSet":
+                self._scale(owner, name, int(manifest["spec"]["replicas"]))
+            elif manifest["kind"] != "Job":
+                continue
             elif name in self._jobs:
                 self._jobs[name].patch(manifest)
             else:
@@ -142,14 +160,26 @@ class Local:
         """Stop every process that is still at work."""
         for job in self._jobs.values():
             job.kill()
+        for listeners in self._sets.values():
+            listeners.kill()
 
     def busy(self) -> bool:
         """Whether any worker is still at work."""
-        return any(job.busy() for job in self._jobs.values())
+        return any(job.busy() for job in self._jobs.values()) or any(each.busy() for each in self._sets.values())
 
     def processes(self, run: str) -> Sequence[int]:
         """Process ids of a run's workers, for tests that kill them."""
         return self._jobs[run].processes()
+
+    def _scale(self, owner: Resource, name: str, replicas: int) -> None:
+        if name not in self._sets:
+            self._mount(owner, name)
+            self._sets[name] = LocalSet(owner.uid, self._mounts(owner, name), self._start)
+        self._sets[name].scale(replicas)
+
+    def listeners(self, name: str) -> Sequence[int]:
+        """Process ids of the workers that hear events, for tests that kill them."""
+        return self._sets[name].processes()
 
     def _start(self, root: Path, index: int, stem: Path) -> Attempt:
         if self._run_worker is not None:
@@ -164,8 +194,8 @@ class Local:
 
     def _write(self, owner: Resource, name: str, manifest: Manifest) -> None:
         """A ConfigMap as the folder that the pod would see; written beside and renamed, as the kubelet does."""
-        run = str(manifest["metadata"]["labels"][names.LABEL_RUN])
-        folder = "limits" if name == limits_name(run) else "run"
+        run = name.removesuffix(limits_name(""))
+        folder = "run" if run == name else "limits"
         target = self._mounts(owner, run) / folder
         target.mkdir(parents=True, exist_ok=True)
         for key, text in manifest["data"].items():

@@ -30,6 +30,10 @@ class Counted(Protocol):
     def counts(self) -> Mapping[str, int]:
         """So far."""
 
+    @property
+    def now(self) -> Callable[[], Mapping[str, int]]:
+        """What is so at this moment."""
+
 
 RunWorker = Callable[[Path, int, threading.Event, Callable[[Counted], None]], tuple[int, RunResult]]
 """Runs the shard of this number from the files below a folder until told to stop; answers exit code and result.
@@ -153,7 +157,7 @@ class ThreadAttempt:
         return self._answer[1]
 
     def live(self) -> Mapping[str, int]:
-        return dict(self._counted.counts) if self._counted else {}
+        return {**self._counted.counts, **self._counted.now()} if self._counted else {}
 
     def stop(self) -> None:
         self._stop.set()

@@ -47,8 +47,8 @@ def run_objects(
     labels = run_labels(resource, run)
     run_json, limits_json = _json(run), limits.model_dump_json(by_alias=True, exclude_none=True)
     return (
-        _config_map(_metadata(resource, run.run, labels), {RUN_KEY: run_json}) | {"immutable": True},
-        _config_map(_metadata(resource, limits_name(run.run), labels), {LIMITS_KEY: limits_json}),
+        _config_map(object_metadata(resource, run.run, labels), {RUN_KEY: run_json}) | {"immutable": True},
+        _config_map(object_metadata(resource, limits_name(run.run), labels), {LIMITS_KEY: limits_json}),
         _job(resource, run, labels, parallelism, suspend=suspend, settings=settings, api_token=api_token),
     )
 
@@ -68,7 +68,7 @@ def schedule_objects(
     cron_job = {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
-        "metadata": _metadata(resource, names.schedule_name(resource.name), labels),
+        "metadata": object_metadata(resource, names.schedule_name(resource.name), labels),
         "spec": {
             "schedule": spec.schedule,
             "timeZone": spec.time_zone,
@@ -81,8 +81,8 @@ def schedule_objects(
         },
     }
     return (
-        _config_map(_metadata(resource, run.run, labels), {RUN_KEY: run_json}) | {"immutable": True},
-        _config_map(_metadata(resource, limits_name(run.run), labels), {LIMITS_KEY: limits_json}),
+        _config_map(object_metadata(resource, run.run, labels), {RUN_KEY: run_json}) | {"immutable": True},
+        _config_map(object_metadata(resource, limits_name(run.run), labels), {LIMITS_KEY: limits_json}),
         cron_job,
     )
 
@@ -137,7 +137,7 @@ def _job(
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": _metadata(resource, run.run, labels | queue),
+        "metadata": object_metadata(resource, run.run, labels | queue),
         "spec": {
             "completionMode": "Indexed",
             "completions": run.shards,
@@ -175,7 +175,8 @@ def _config_map(metadata: Manifest, data: Mapping[str, str]) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
-def _metadata(resource: Resource, name: str, labels: Mapping[str, str]) -> Manifest:
+def object_metadata(resource: Resource, name: str, labels: Mapping[str, str]) -> Manifest:
+    """Name, labels, and whose it is."""
     return {
         "name": name,
         "namespace": resource.namespace,

@@ -102,6 +102,25 @@ def ended(pod: Manifest) -> Mapping[str, Any]:
     return {}
 
 
+def restarts(pod: Manifest) -> tuple[int, str]:
+    """Read how often the worker container was started again, and why it ended the last time, if not well."""
+    for container in pod.get("status", {}).get("containerStatuses") or ():
+        if container["name"] == names.WORKER_CONTAINER:
+            state = container.get("state", {})
+            end = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
+            waits = "waiting" in state or "terminated" in state
+            return int(container.get("restartCount", 0)), _told(end) if waits and end.get("exitCode") else ""
+    return 0, ""
+
+
+def _told(end: Mapping[str, Any]) -> str:
+    try:
+        found = RunResult.model_validate_json(end.get("message", ""))
+    except ValidationError:
+        return f"exit code {end['exitCode']}; see its log"
+    return f"{found.reason}: {found.message}" if found.reason else found.message
+
+
 def finished(pod: Manifest) -> datetime:
     """Read when the worker container ended."""
     return moment(ended(pod).get("finishedAt"))

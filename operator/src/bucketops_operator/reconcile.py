@@ -13,21 +13,26 @@ from bucketops_api.reasons import Reason
 from bucketops_operator.desired import Desired
 from bucketops_operator.errors import NamespaceEndsError
 from bucketops_operator.executor import Event, Executor, ObservedRun, Origin, Resource
-from bucketops_operator.kinds import access, migration, retention
+from bucketops_operator.kinds import access, exifpipeline, migration, retention
 from bucketops_operator.settings import Settings
 
 Machine = Callable[[Resource, Sequence[ObservedRun], datetime, Settings], Desired]
 
 MACHINES: Mapping[str, Machine] = {
+    "ExifPipeline": exifpipeline.desired,
     "S3Access": access.desired,
     "S3Migration": migration.desired,
     "S3Retention": retention.desired,
 }
+LISTENING = frozenset({"ExifPipeline"})
+"""Kinds with pods that hear events."""
 
 
 def reconcile(resource: Resource, executor: Executor, now: datetime, settings: Settings) -> Desired:
     """Bring one resource a step nearer to what its spec says; `now` is timezone-aware."""
     resource, observed = _with_origin(resource, executor), executor.observe(resource)
+    if resource.kind in LISTENING:
+        resource = replace(resource, replicas=executor.replicas(resource))
     desired = MACHINES[resource.kind](resource, observed, now, settings)
     executor.remove(resource, {run.run for run in observed} - desired.keep)
     if desired.held and not resource.held:

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bucketops_jobs.migration import journal
-from bucketops_jobs.migration.journal import Range, Reader, Writer
+from bucketops_jobs.migration.journal import Reader, Writer
 from bucketops_jobs.migration.merge import Entry, Outcome, RowOutcome
 from bucketops_jobs.records import Records
 from bucketops_jobs.s3.fake import FakeServer
+from bucketops_jobs.shards import Range
 
 KEY = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 INTENTS = st.builds(

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bucketops_jobs.migration import plans
-from bucketops_jobs.migration.plans import MOST_SHARDS, Plan, Sampler, shard_count
+from bucketops_jobs.migration.plans import Plan
 from bucketops_jobs.s3.capabilities import Capabilities
+from bucketops_jobs.shards import MOST_SHARDS, Sampler, shard_count
 
 CAN = Capabilities(copy_if_absent=True, put_if_absent=True, delete_if_match=True, lost=("expires",))
 KEYS = st.sets(st.text(max_size=4), max_size=60)

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bucketops_jobs.migration.database import queries
-from bucketops_jobs.migration.journal import Range
 from bucketops_jobs.migration.paths import Format
 from bucketops_jobs.migration.tables import value_range
+from bucketops_jobs.shards import Range
 
 # What PostgreSQL holds in a text, but for the last code point, which stands for the end.
 KEY = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\U0010ffff"), max_size=8)

@@ -27,6 +27,7 @@ _ON_OBJECTS = {
     "ReadWrite": ("s3:DeleteObject", "s3:GetObject", *_UPLOAD),
     "WriteOnly": _UPLOAD,
 }
+_FURTHER_ON_BUCKET = frozenset({"s3:GetBucketVersioning", "s3:ListenBucketNotification"})
 NOT_GRANTED: Final = f"not-granted/{RECORDS_FOLDER}"
 """A prefix that nobody is granted by name."""
 _POLICY_NAME_MAX = 128
@@ -68,6 +69,13 @@ def _grant(spec: AccessSpec, number: int, grant: Grant) -> Iterable[Statement]:
         yield s3.listing(f"List{number}", ref, [grant.prefix])
         yield s3.on_bucket(f"Inspect{number}", ref, _on_bucket(grant))
     yield s3.on_keys(f"Objects{number}", ref, [grant.prefix], _ON_OBJECTS[grant.access])
+    on_bucket, on_objects = (
+        [action for action in grant.also if (action in _FURTHER_ON_BUCKET) is bucket] for bucket in (True, False)
+    )
+    if on_bucket:
+        yield s3.on_bucket(f"Further{number}", ref, on_bucket)
+    if on_objects:
+        yield s3.on_keys(f"FurtherObjects{number}", ref, [grant.prefix], on_objects)
 
 
 def _on_bucket(grant: Grant) -> tuple[str, ...]:

@@ -25,7 +25,8 @@ def rules(*, cluster: bool = True) -> tuple[PolicyRule, ...]:
         _rule([GROUP], _plurals("/status"), ("get", "patch", "update")),
         _rule([GROUP], [S3ACCESS.plural], ("patch",)),
         _rule(["batch"], ["cronjobs", "jobs"], (*READ, "create", "patch", "delete")),
-        _rule([""], ["configmaps"], ("get", "create", "patch", "delete")),
+        _rule(["apps"], ["statefulsets"], ("get", "create", "patch", "delete")),
+        _rule([""], ["configmaps", "services"], ("get", "create", "patch", "delete")),
         _rule([""], ["secrets"], ("create", "delete")),
         _rule([""], ["pods"], READ),
         # Why no pod was created (a quota, pod security) stands in Events alone.

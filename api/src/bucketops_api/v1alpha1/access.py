@@ -61,12 +61,20 @@ class Admin(Model):
         )
 
 
+FurtherAction = Literal[
+    "s3:GetBucketVersioning", "s3:GetObjectTagging", "s3:ListenBucketNotification", "s3:PutObjectTagging"
+]
+
+
 class Grant(Model):
     """What the user may do below a prefix of a bucket."""
 
     bucket: BucketName
     prefix: LiteralPrefix = Field("", description="Only keys below it; taken as it is written, so end it with '/'.")
     access: Access = Field(description="ReadWrite: list, get, put, delete. ReadOnly: list, get. WriteOnly: put.")
+    also: Annotated[list[FurtherAction], Field(max_length=8)] = Field(
+        default_factory=list, description="Further actions, for programs that need them: an ExifPipeline does."
+    )
 
 
 _MINIO_ADMIN = "MinIO needs admin.endpoint and admin.credentials: name the server and who may create users"

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from botocore import exceptions
 
-from bucketops_api.names import RECORDS_FOLDER
 from bucketops_api.reasons import Reason
-from bucketops_jobs.errors import DeniedError, ItemError, NotSupportedError, UnreachableError, UserError
+from bucketops_jobs.errors import DeniedError, ItemError, NotSupportedError, UserError
 from bucketops_jobs.migration import rights
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.database import queries as sql
-from bucketops_jobs.migration.journal import Range
 from bucketops_jobs.migration.rows import Rows
 from bucketops_jobs.migration.tables import Table, value_range
 from bucketops_jobs.s3.capabilities import Capabilities, probe, probe_source
 from bucketops_jobs.s3.client import S3Store
+from bucketops_jobs.s3.places import SCRATCH, require_apart, require_listed
+from bucketops_jobs.shards import Range
 
-SCRATCH = f"{RECORDS_FOLDER}scratch/"
-"""In the bucket itself, wherever the records lie."""
 SCAN_ROWS = 1_000_000
 """Above this many rows a scan per shard is too dear: an index must serve the ranges."""
 YOUNG = timedelta(hours=1)
@@ -49,9 +46,9 @@ def stores(context: Context) -> Found:
         (context.source, context.spec.source.prefix),
         (context.destination, context.spec.destination.prefix),
     ):
-        _look(store, prefix)
+        require_listed(store, prefix)
     tags_denied = rights.require(context)
-    _two_places(context)
+    require_apart(context.source, context.spec.source.prefix, context.destination, context.spec.destination.prefix)
     try:
         found = probe(context.destination, SCRATCH)
         legacy = probe_source(context.source, SCRATCH)
@@ -78,34 +75,6 @@ def _why_streamed(context: Context) -> str:
     if rights.may_copy(context):
         return ""
     return "the destination's identity may not read the source (s3:GetObject)"
-
-
-def _look(store: S3Store, prefix: str) -> None:
-    try:
-        next(store.list_objects(prefix), None)
-    except UnreachableError as error:
-        raise UserError(Reason.ENDPOINT_UNREACHABLE, f"{error}: mend the endpoint, or start the server") from error
-
-
-def _two_places(context: Context) -> None:
-    """The same bucket under two endpoint names: a key written to the one appears in the other."""
-    key = f"{SCRATCH}scratch-{secrets.token_hex(8)}"
-    try:
-        context.destination.put(key, b"bucketops looks whether both buckets are one", {})
-        one = context.source.bucket == context.destination.bucket and context.source.head(key) is not None
-    except DeniedError as error:
-        raise UserError(
-            Reason.ACCESS_DENIED, f"{error}: allow s3:GetObject and s3:PutObject on .bucketops/*"
-        ) from error
-    finally:
-        context.destination.remove([key])
-    source, destination = context.spec.source.prefix, context.spec.destination.prefix
-    if one and (source.startswith(destination) or destination.startswith(source)):
-        raise UserError(
-            Reason.OVERLAP,
-            f"{context.source.bucket} is the same bucket under both endpoints, and the prefixes overlap: "
-            "choose another destination",
-        )
 
 
 def rows(context: Context) -> None:

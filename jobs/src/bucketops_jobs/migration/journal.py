@@ -20,22 +20,11 @@ from typing import Any
 from bucketops_jobs.migration.history import History, Version
 from bucketops_jobs.migration.merge import Entry, Outcome, RowOutcome
 from bucketops_jobs.records import Records
+from bucketops_jobs.shards import Range
 
 ROOT = "journal/"
 BACK = "-back"
 """Ends the name of a rollback's epoch."""
-
-
-@dataclass(frozen=True)
-class Range:
-    """Keys after `after` (exclusive) up to `until` (inclusive); None: to the end."""
-
-    after: str = ""
-    until: str | None = None
-
-    def __contains__(self, key: str) -> bool:
-        """The first range holds the empty key too: the object whose key is the prefix itself."""
-        return (key > self.after or not self.after) and (self.until is None or key <= self.until)
 
 
 class Writer:

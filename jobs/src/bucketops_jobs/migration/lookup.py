@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.errors import ItemError, StoppedError, TransientError
-from bucketops_jobs.migration.journal import Range
-from bucketops_jobs.migration.walk import listing
 from bucketops_jobs.s3.store import Object, Store
+from bucketops_jobs.s3.within import listing
+from bucketops_jobs.shards import Range
 
 DENSE = 3
 """A listing may show this many keys for each one that is asked for."""

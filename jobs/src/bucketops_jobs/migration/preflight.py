@@ -13,12 +13,14 @@ from bucketops_jobs.migration import census, checks, claim, properties
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.copy import LAST_LEGACY_WRITE
 from bucketops_jobs.migration.history import History
-from bucketops_jobs.migration.journal import Range, Reader
-from bucketops_jobs.migration.plans import Plan, Sampler, shard_count
+from bucketops_jobs.migration.journal import Reader
+from bucketops_jobs.migration.plans import Plan
 from bucketops_jobs.migration.transfer import large_mode, mode
 from bucketops_jobs.migration.walk import walk
 from bucketops_jobs.s3 import ranges
 from bucketops_jobs.s3.capabilities import classes_taken
+from bucketops_jobs.s3.places import SCRATCH
+from bucketops_jobs.shards import Range, Sampler, shard_count
 
 TOTAL = "total"
 MOST_DANGLING = 100_000
@@ -99,6 +101,6 @@ def _plan(context: Context, epoch: str, found: checks.Found, seen: Survey) -> Pl
         capabilities=found.capabilities,
         server_copy=not found.why_streamed,
         why_streamed=found.why_streamed,
-        classes=() if named else classes_taken(context.destination, checks.SCRATCH, seen.properties.copyable_classes),
+        classes=() if named else classes_taken(context.destination, SCRATCH, seen.properties.copyable_classes),
         dangling=tuple(seen.dangling),
     )

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from bucketops_api.v1alpha1 import migration as api
 from bucketops_jobs.migration.database import Session, Stream, queries
-from bucketops_jobs.migration.journal import Range
 from bucketops_jobs.migration.merge import Row
 from bucketops_jobs.migration.rewrite import Rewrite, Verdict, rewrite
 from bucketops_jobs.migration.tables import Table, describe, value_range
+from bucketops_jobs.shards import Range
 from bucketops_jobs.spool import Spool
 
 ROWS_OF_A_RANGE = 10_000

@@ -10,8 +10,8 @@ from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1 import migration as api
 from bucketops_jobs.errors import UserError
 from bucketops_jobs.migration.database import Session, queries
-from bucketops_jobs.migration.journal import Range
 from bucketops_jobs.migration.paths import Format
+from bucketops_jobs.shards import Range
 
 HIGHEST = "\U0010ffff"
 """Sorts after every character in the C collation of a UTF8 database."""

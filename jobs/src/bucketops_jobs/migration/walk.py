@@ -10,29 +10,12 @@ from typing import Any
 
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.history import History, Recall
-from bucketops_jobs.migration.journal import Range
 from bucketops_jobs.migration.merge import Item, Row
-from bucketops_jobs.s3 import ranges
-from bucketops_jobs.s3.store import Object, Store
+from bucketops_jobs.s3.within import listing
+from bucketops_jobs.shards import Range
 
 _SOURCE, _DESTINATION, _HISTORY, _ROW = range(4)
 Tagged = tuple[str, int, Any]
-
-
-def listing(
-    store: Store, prefix: str, within: Range, *, streams: int = 1, cuts: Iterable[str] = ()
-) -> Iterator[tuple[str, Object]]:
-    """(relative key, object) of a range of keys, by up to so many streams of pages, which may begin at `cuts`."""
-    after = prefix + within.after if within.after else ""
-    until = prefix + within.until if within.until is not None else None
-    if streams > 1:
-        found = ranges.in_order(
-            store, prefix, after=after, until=until, most=streams, bounds=[prefix + cut for cut in cuts]
-        )
-    else:
-        found = store.list_objects(prefix, after=after, until=until)
-    for entry in found:
-        yield entry.key.removeprefix(prefix), entry
 
 
 def walk(

@@ -26,7 +26,7 @@ from bucketops_jobs.errors import (
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.s3 import failures, large, listing, pages, wire
 from bucketops_jobs.s3.crt import WHOLE, Wire
-from bucketops_jobs.s3.store import ANYTHING, TAGGING, Content, Copy, Expect, Object, Page
+from bucketops_jobs.s3.store import ANYTHING, TAGGING, Content, Copy, Described, Expect, Object, Page
 
 T = TypeVar("T")
 DELETE_BATCH = 1000
@@ -115,8 +115,13 @@ class S3Store:
             self._ask(self._calls.delete(key), f"delete {key!r}")
 
     def head(self, key: str) -> Object | None:
+        described = self.describe(key)
+        return described.object if described else None
+
+    def describe(self, key: str) -> Described | None:
         try:
-            return wire.headed(key, self._ask(self._calls.head(key), f"head {key!r}"))
+            answer = self._ask(self._calls.head(key), f"head {key!r}")
+            return Described(wire.headed(key, answer), wire.content_headers(answer))
         except NotFoundError:
             return None
         except DeniedError:

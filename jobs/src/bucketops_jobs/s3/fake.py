@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError, WorkerError
 from bucketops_jobs.s3 import listing
-from bucketops_jobs.s3.store import ANYTHING, Content, Copy, Expect, Object, Page
+from bucketops_jobs.s3.store import ANYTHING, Content, Copy, Described, Expect, Object, Page
 
 LONGEST_KEY = 1024
 """Bytes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""
@@ -79,6 +79,10 @@ class FakeStore:
     def head(self, key: str) -> Object | None:
         kept = self._objects.get(key)
         return kept.entry if kept else None
+
+    def describe(self, key: str) -> Described | None:
+        kept = self._objects.get(key)
+        return Described(kept.entry, kept.headers) if kept else None
 
     def get(self, key: str, *, etag: str | None = None) -> Content:
         kept = self._required(key)

@@ -43,6 +43,13 @@ class Content:
     """As HTTP has them, in lower case: content-type, cache-control, …, x-amz-meta-*, x-amz-tagging."""
 
 
+class Described(NamedTuple):
+    """An object without its bytes: what HEAD shows. `headers` as in Content, without tags."""
+
+    object: Object
+    headers: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Expect:
     """What a write expects to find at its key: nothing (`absent`), one ETag, or anything (neither)."""
@@ -92,6 +99,9 @@ class Store(Protocol):
 
     def head(self, key: str) -> Object | None:
         """The object as it is now, or None."""
+
+    def describe(self, key: str) -> Described | None:
+        """The same with its headers."""
 
     def get(self, key: str, *, etag: str | None = None) -> Content:
         """Its content; PreconditionFailedError when its ETag is no longer `etag`."""

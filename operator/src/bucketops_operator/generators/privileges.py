@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from bucketops_api.privileges import access, migration, operator, retention
+from bucketops_api.privileges import access, exifpipeline, migration, operator, retention
 from bucketops_api.privileges.parts import Owner, Part
 from bucketops_api.privileges.s3 import Statement
 from bucketops_api.v1alpha1.access import AccessSpec
+from bucketops_api.v1alpha1.exifpipeline import PipelineSpec
 from bucketops_api.v1alpha1.migration import Database, MigrationSpec
 from bucketops_api.v1alpha1.retention import RetentionSpec
 from bucketops_operator.generators import NOTICE, Files
@@ -39,6 +40,23 @@ RETENTION = RetentionSpec.model_validate(
         "bucket": {"bucket": "deployments"},
         "keep": {"referencedBy": ["latest.json"]},
         "versions": "All",
+    }
+)
+PIPELINE = PipelineSpec.model_validate(
+    {
+        "source": {"bucket": "bucket-a"},
+        "destination": {"bucket": "bucket-b"},
+        "quarantine": {"bucket": "bucket-q", "prefix": "pictures/"},
+        "events": {"minio": {}},
+        "onSourceDelete": "Delete",
+    }
+)
+QUEUE = PipelineSpec.model_validate(
+    {
+        "source": {"bucket": "bucket-a", "region": "eu-west-1"},
+        "destination": {"bucket": "bucket-b"},
+        "onNotJpeg": "Skip",
+        "events": {"sqs": {"queueUrl": "https://sqs.eu-west-1.amazonaws.com/123456789012/pictures"}},
     }
 )
 ACCESS = tuple(
@@ -82,6 +100,8 @@ def page() -> str:
         destination=_json(migration.destination_statements(EXAMPLE)),
         grants=_grants(database) if database else "",
         retention=_json(retention.statements(RETENTION)),
+        pipeline=_json(exifpipeline.statements(PIPELINE)),
+        queue=_json(exifpipeline.queue_statements(QUEUE)),
         access="\n\n".join(map(_access, ACCESS)),
     )
 
@@ -200,6 +220,22 @@ What lies above the depth cannot be deleted with these rights: its keys have too
 
 ```json
 {retention}
+```
+
+## ExifPipeline
+
+One identity that plays all parts, with `events.minio` and `onSourceDelete: Delete`; without these the statements
+`SourceListen` and `DestinationDelete` go. It can neither write nor delete in the source. Nobody else needs to write to
+the destination.
+
+```json
+{pipeline}
+```
+
+With `events.sqs` the source's identity also needs:
+
+```json
+{queue}
 ```
 
 ## S3Access

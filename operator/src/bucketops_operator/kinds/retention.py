@@ -89,6 +89,14 @@ class Retention:
         """A plan above a guard stays above it until somebody looks."""
         return reason == Reason.GUARD_EXCEEDED
 
+    def begins(self, _spec: RetentionSpec) -> bool:
+        """A schedule says when."""
+        return False
+
+    def pods(self, _spec: RetentionSpec) -> tuple[int, int]:
+        """One."""
+        return 1, 1
+
 
 def _same_run(known: RetentionProgress, total: int, done: int) -> RetentionProgress:
     """A run that began anew starts from nothing; one that goes on keeps its percent."""

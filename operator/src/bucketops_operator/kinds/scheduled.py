@@ -60,6 +60,12 @@ class Work(Protocol):
     def final(self, reason: Reason) -> bool:
         """Whether a refusal ends the work: another try would be refused as well."""
 
+    def begins(self, spec: Spec) -> bool:
+        """Whether a new spec asks for a run of its own though there is a schedule."""
+
+    def pods(self, spec: Spec) -> tuple[int, int]:
+        """How many shards a run of its own has, and how many pods at once; a scheduled one has one."""
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -89,10 +95,11 @@ class Machine:
         status, spec = case.status, case.spec
         if runs.current(status.runs):
             return case
-        wanted = "" if spec.schedule else runs.digest(resolved(spec), LIVE)
+        scheduled = bool(spec.schedule) and not self.work.begins(spec)
+        wanted = "" if scheduled else runs.digest(resolved(spec), LIVE)
         asked = {"spec_digest": wanted, "last_trigger": spec.trigger}
         triggered = spec.trigger not in {"", status.last_trigger}
-        if not triggered and (spec.schedule or status.spec_digest == wanted):
+        if not triggered and (scheduled or status.spec_digest == wanted):
             return case if _open(case) else case.noted(**asked)
         begun = case.noted(first_run=runs.next_number(status.runs), shards=Shard(), **asked)
         return begun.judged(conditions.working(self.work.doing(spec)[1], "begins"), phase="Pending")
@@ -201,20 +208,23 @@ class Machine:
         return (*wanted, *pauses)
 
     def _run_objects(self, case: Case, run: Run) -> Sequence[Manifest]:
+        shards, parallelism = self.work.pods(case.spec)
         spec = RunSpec(
             kind=case.resource.kind,
             phase=run.phase,
             namespace=case.resource.namespace,
             name=case.resource.name,
             run=run.id,
+            shards=shards,
             spec=resolved(case.spec),
         )
+        seen = runs.observed(run, case.history)
         return run_objects(
             case.resource,
             spec,
-            parallelism=1,
+            parallelism=parallelism,
             suspend=case.spec.suspend,
-            limits=runs.limits(case.spec.worker, 1, None),
+            limits=runs.limits(case.spec.worker, shards, seen),
             settings=case.settings,
         )
 

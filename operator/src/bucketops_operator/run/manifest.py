@@ -111,12 +111,14 @@ def _resource(file: Path, document: dict[str, Any]) -> Resource:
     except ValidationError as error:
         raise ManifestError(f"{file}:\n" + "\n".join(_sentences(error))) from error
     uid = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}/{namespace}/{name}"))
-    return Resource(kind, namespace, name, uid, 1, _now(document["spec"]), labels=metadata.get("labels") or {})
+    return Resource(kind, namespace, name, uid, 1, _now(kind, document["spec"]), labels=metadata.get("labels") or {})
 
 
-def _now(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+def _now(kind: str, spec: Mapping[str, Any]) -> Mapping[str, Any]:
     """Without its schedule: that is for a cluster, and on this machine it is one run now."""
-    return {field: value for field, value in spec.items() if field != "schedule"}
+    now = {field: value for field, value in spec.items() if field != "schedule"}
+    swept = "sweep" in KINDS[kind].spec.model_fields
+    return now | {"sweep": {**(now.get("sweep") or {}), "schedule": ""}} if swept else now
 
 
 def _sentences(error: ValidationError) -> Iterable[str]:

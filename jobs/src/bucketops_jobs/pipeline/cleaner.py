@@ -1,0 +1,153 @@
+"""One picture: look at it as it is now, strip it, write it on condition, look again.
+
+A crash after any line leaves either nothing or a picture whose mark says from which source it was made; the next event
+or sweep compares that with the source and goes on. An older event never wins: what is read is bound to the ETag that
+was seen, and what is written to what stood in its place then.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import BinaryIO, cast
+
+from botocore import exceptions
+
+from bucketops_api.v1alpha1.scalars import parse_quantity
+from bucketops_jobs.errors import NotFoundError, PreconditionFailedError, TransientError
+from bucketops_jobs.exif.strip import strip
+from bucketops_jobs.exif.verdict import Choice, Options, Refusal, Verdict
+from bucketops_jobs.pipeline import marks
+from bucketops_jobs.pipeline.context import Context
+from bucketops_jobs.pipeline.decide import Act, Decision, Marked, Seen, decide
+from bucketops_jobs.pipeline.marks import Mark
+from bucketops_jobs.s3 import failures
+from bucketops_jobs.s3.store import Content, Object
+
+LOOKS = 10
+"""How often a picture that changes all the time is looked at before it is put back."""
+_IN_MEMORY = 1 << 20
+
+
+class Outcome(StrEnum):
+    """What became of a picture."""
+
+    PROCESSED = "processed"
+    CURRENT = "current"
+    REFUSED = "refused"
+    """Found out now: there is no clean picture of it, and a note says why."""
+    STILL_REFUSED = "stillRefused"
+    CONFLICT = "conflicts"
+    GONE = "gone"
+
+
+_SETTLED = {
+    Act.NOTHING: Outcome.CURRENT,
+    Act.REFUSED: Outcome.STILL_REFUSED,
+    Act.CONFLICT: Outcome.CONFLICT,
+    Act.GONE: Outcome.GONE,
+}
+
+
+class Cleaner:
+    """Brings the destination's picture to what the source's is now. Safe for threads."""
+
+    def __init__(self, context: Context) -> None:
+        self._context, self._rules = context, context.rules
+        spec = context.spec
+        self._limit = parse_quantity(spec.limits.max_object_bytes)
+        self._options = Options(
+            orientation=Choice(spec.strip.orientation),
+            icc_profile=Choice(spec.strip.icc_profile),
+            max_bytes=self._limit,
+        )
+
+    def look(self, key: str) -> Seen:
+        """The three places as they are now; refusals only where they matter."""
+        source = self._context.source.head(self._context.source_key(key))
+        found = self._context.destination.describe(self._context.destination_key(key))
+        there = Marked(found.object, marks.read(found.headers)) if found else None
+        seen = Seen(source, there)
+        if decide(seen, self._rules).act is not Act.CLEAN:
+            return seen
+        return Seen(source, there, self._context.notes.look(key))
+
+    def settle(self, key: str, seen: Seen | None = None) -> Outcome:
+        """Until it is done: whatever changes meanwhile is looked at again. `seen`: what a listing has just shown.
+
+        TransientError: not now; ItemError: this one cannot be read or written.
+        """
+        for _ in range(LOOKS):
+            seen = seen or self.look(key)
+            decision = decide(seen, self._rules)
+            if decision.act is not Act.CLEAN:
+                return _SETTLED[decision.act]
+            try:
+                outcome = self._clean(key, seen, decision)
+            except (NotFoundError, PreconditionFailedError):
+                outcome = None
+            if outcome is not None:
+                return outcome
+            seen = None
+        raise TransientError(f"{key!r} changes faster than it can be made clean")
+
+    def _clean(self, key: str, seen: Seen, decision: Decision) -> Outcome | None:
+        """None: something has changed on the way."""
+        source = seen.source
+        if source is None:
+            return Outcome.GONE
+        if source.size > self._limit:
+            message = f"it has {source.size} bytes, limits.maxObjectBytes are {self._limit}"
+            return self._refuse(key, source, Refusal.TOO_LARGE, message)
+        content = self._context.source.get(source.key, etag=source.etag)
+        with content.body, tempfile.SpooledTemporaryFile(_IN_MEMORY) as spooled:
+            sink = cast("BinaryIO", spooled)  # typeshed does not know that it is one
+            if content.etag != source.etag:
+                return None
+            verdict = _stripped(content, sink, self._options, source)
+            if verdict.refusal is not None:
+                return self._refuse(key, source, verdict.refusal, verdict.message)
+            headers = self._headers(content.headers, source)
+            self._context.destination.put(self._context.destination_key(key), sink, headers, decision.expect)
+        self._count(verdict)
+        if seen.note:
+            self._context.notes.remove(key)
+        return Outcome.PROCESSED if self._unchanged(source) else None
+
+    def _refuse(self, key: str, source: Object, reason: Refusal, message: str) -> Outcome | None:
+        mark = Mark(source.etag, self._rules.refusal, self._context.pipeline)
+        self._context.notes.write(key, self._context.source.bucket, source, (reason, message), mark)
+        self._context.tally.sample(key, "refused", f"{reason}: {message}")
+        return Outcome.REFUSED if self._unchanged(source) else None
+
+    def _unchanged(self, source: Object) -> bool:
+        """Whoever wrote meanwhile may have been told of by an event that came before we had written."""
+        now = self._context.source.head(source.key)
+        return now is not None and now.etag == source.etag
+
+    def _headers(self, given: Mapping[str, str], source: Object) -> Mapping[str, str]:
+        """Everything that the uploader said of it, and our mark."""
+        mark = Mark(source.etag, self._rules.strip, self._context.pipeline)
+        return {"content-type": "image/jpeg"} | marks.without(given) | mark.headers()
+
+    def _count(self, verdict: Verdict) -> None:
+        tally = self._context.tally
+        tally.add("bytesRead", verdict.source_bytes)
+        tally.add("bytesWritten", verdict.clean_bytes)
+        for loss in verdict.report.losses:
+            tally.add(f"loss/{loss}")
+
+
+def _stripped(content: Content, sink: BinaryIO, options: Options, source: Object) -> Verdict:
+    """A connection that breaks off is no picture that ends too early."""
+    what = f"get {source.key!r}"
+    try:
+        verdict = strip(content.body, sink, options)
+    except (exceptions.BotoCoreError, exceptions.ClientError) as error:
+        raise failures.translate(error, what) from error
+    except OSError as error:
+        raise TransientError(f"{what}: {error}") from error
+    if verdict.refusal is Refusal.TRUNCATED and verdict.source_bytes < content.size:
+        raise TransientError(f"{what}: {verdict.source_bytes} of {content.size} bytes arrived")
+    return verdict

@@ -1,0 +1,52 @@
+"""What stands in the user metadata of what we wrote: from which content it was made, by which rules, by whom. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bucketops_api.v1alpha1.exifpipeline import PipelineSpec
+from bucketops_api.v1alpha1.scalars import parse_quantity
+from bucketops_jobs.s3.wire import METADATA
+
+STRIPPER = 1
+"""Raise it when the stripper's results change: every picture is made anew then."""
+_SOURCE_ETAG = f"{METADATA}bucketops-source-etag"
+_RULES = f"{METADATA}bucketops-strip"
+_PIPELINE = f"{METADATA}bucketops-pipeline"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """`rules` says how the result was made; the same source by the same rules is the same result."""
+
+    source_etag: str
+    rules: str
+    pipeline: str
+    """`<namespace>/<name>` of the resource."""
+
+    def headers(self) -> dict[str, str]:
+        """As a PUT has them."""
+        return {_SOURCE_ETAG: self.source_etag, _RULES: self.rules, _PIPELINE: self.pipeline}
+
+
+def read(headers: Mapping[str, str]) -> Mark | None:
+    """The mark of an object; None on one that no pipeline made."""
+    if _SOURCE_ETAG not in headers or _RULES not in headers:
+        return None
+    return Mark(headers[_SOURCE_ETAG], headers[_RULES], headers.get(_PIPELINE, ""))
+
+
+def without(headers: Mapping[str, str]) -> dict[str, str]:
+    """The user's own headers: a picture may have been taken from a destination and uploaded again."""
+    return {name: value for name, value in headers.items() if name not in {_SOURCE_ETAG, _RULES, _PIPELINE}}
+
+
+def strip_rules(spec: PipelineSpec) -> str:
+    """Of clean pictures."""
+    return f"{STRIPPER}-orientation.{spec.strip.orientation}-icc.{spec.strip.icc_profile}".lower()
+
+
+def refusal_rules(spec: PipelineSpec) -> str:
+    """Of refusals: a picture that was too large is tried again when the limit changes."""
+    return f"{strip_rules(spec)}-max.{parse_quantity(spec.limits.max_object_bytes)}"

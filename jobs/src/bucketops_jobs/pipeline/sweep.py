@@ -1,0 +1,173 @@
+"""Both listings merged in key order: whatever events missed is done, and refusals of what is gone are forgotten."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from operator import itemgetter
+from typing import Any
+
+from bucketops_api import counts, names
+from bucketops_api.contract import RunResult
+from bucketops_api.v1alpha1.scalars import parse_duration
+from bucketops_jobs.errors import NotFoundError, StoppedError
+from bucketops_jobs.pipeline import checks, plan
+from bucketops_jobs.pipeline.cleaner import Cleaner, Outcome
+from bucketops_jobs.pipeline.context import Context
+from bucketops_jobs.pipeline.decide import Seen
+from bucketops_jobs.pipeline.removal import Removal
+from bucketops_jobs.s3.store import Object
+from bucketops_jobs.s3.within import listing
+from bucketops_jobs.shards import Range
+
+CHUNK = 500
+MARGIN = timedelta(hours=1)
+"""So much earlier than the last sweep began, what has changed since is looked into again: clocks differ."""
+_SWEPT = "swept.json"
+_SOURCE, _DESTINATION, _NOTE = range(3)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What the listings show of one key."""
+
+    key: str
+    source: Object | None
+    destination: Object | None
+    note: Object | None
+
+
+@dataclass(frozen=True)
+class Swept:
+    """The last sweep that came to its end: when it began, and when the last one began that looked into all."""
+
+    began: datetime
+    verified: datetime
+    rules: str
+
+
+def run(context: Context) -> RunResult:
+    """One shard of a sweep; a scheduled sweep has one alone."""
+    began = datetime.now(UTC)
+    checks.require(context)
+    found = checks.capabilities(context)
+    whole = context.run.shards == 1
+    within = Range()
+    if not whole:
+        agreed = plan.agreed(context)
+        within = agreed.within(context.shard)
+        context.tally.add("total", agreed.total if context.shard == 0 else 0)
+    cleaner = Cleaner(context)
+    removal = Removal(context, cleaner, conditional=found.delete_if_match)
+    known = _last(context) if whole else None
+    _Sweep(context, cleaner, removal, _since(context, known, began)).run(within)
+    if whole and context.spec.on_source_delete == "Delete":
+        removal.run()
+    if whole and not context.tally.counts["failed"]:
+        _remember(context, known, began)
+    return context.tally.result()
+
+
+class _Sweep:
+    """The walk of one shard."""
+
+    def __init__(self, context: Context, cleaner: Cleaner, removal: Removal, since: datetime | None) -> None:
+        self._context, self._cleaner, self._removal, self._since = context, cleaner, removal, since
+
+    def run(self, within: Range) -> None:
+        pairs = (pair for pair in walk(self._context, within) if self._context.matches(pair.key))
+        for chunk in self._context.engine.chunks(pairs, CHUNK):
+            doubtful = [pair for pair in chunk if self._doubtful(pair)]
+            answers = self._context.engine.map(self._settle, doubtful)
+            for pair, answer in zip(doubtful, answers, strict=True):
+                self._count(pair, answer)
+            self._count_all(chunk, len(doubtful))
+
+    def _doubtful(self, pair: Pair) -> bool:
+        """Whether a look into it is needed: dates alone never say that a pair was settled, only a former look does."""
+        if pair.source is None:
+            self._orphan(pair)
+            return False
+        if pair.destination is None or pair.note is not None or self._since is None:
+            return True
+        return max(pair.source.modified, pair.destination.modified) >= self._since
+
+    def _orphan(self, pair: Pair) -> None:
+        if pair.destination is not None:
+            self._removal.add(pair.key)
+        if pair.note is not None and self._context.source.head(self._context.source_key(pair.key)) is None:
+            self._context.notes.remove(pair.key)
+
+    def _settle(self, pair: Pair) -> Outcome:
+        """A listing is believed where every write depends on what it showed."""
+        listed = pair.destination is None and pair.note is None
+        return self._cleaner.settle(pair.key, Seen(pair.source) if listed else None)
+
+    def _count(self, pair: Pair, answer: Outcome | Exception) -> None:
+        tally = self._context.tally
+        if isinstance(answer, StoppedError):
+            raise answer
+        if isinstance(answer, Exception):
+            tally.add("failed")
+            tally.sample(pair.key, "failed", str(answer), first=True)
+            return
+        tally.add(answer)
+        if answer is Outcome.CONFLICT:
+            tally.sample(pair.key, "conflict", "the destination holds an object that no pipeline made", first=True)
+
+    def _count_all(self, chunk: Iterable[Pair], doubtful: int) -> None:
+        pictures = sum(pair.source is not None for pair in chunk)
+        self._removal.pictures += sum(pair.destination is not None for pair in chunk)
+        self._context.tally.add(counts.DONE, pictures)
+        self._context.tally.add("pictures", pictures)
+        self._context.tally.add(Outcome.CURRENT, pictures - doubtful)
+        if self._context.run.shards == 1:
+            self._context.tally.add("total", pictures)
+
+
+def walk(context: Context, within: Range) -> Iterator[Pair]:
+    """Every key that the source, the destination or the refusals have, in key order."""
+    streams = (
+        _tagged(_SOURCE, listing(context.source, context.spec.source.prefix, within)),
+        _tagged(_DESTINATION, listing(context.destination, context.spec.destination.prefix, within)),
+        _tagged(_NOTE, context.notes.listed(within)),
+    )
+    merged = heapq.merge(*streams, key=itemgetter(0, 1))
+    for key, parts in itertools.groupby(merged, key=itemgetter(0)):
+        context.engine.require_going()
+        found = {stream: entry for _, stream, entry in parts}
+        yield Pair(key, found.get(_SOURCE), found.get(_DESTINATION), found.get(_NOTE))
+
+
+def _tagged(stream: int, pairs: Iterable[tuple[str, Object]]) -> Iterator[tuple[str, int, Any]]:
+    for key, entry in pairs:
+        yield key, stream, entry
+
+
+def _since(context: Context, known: Swept | None, now: datetime) -> datetime | None:
+    """From when on changes are looked into; None: everything is, as in each run by hand."""
+    scheduled = context.run.run.startswith(names.schedule_name(context.run.name))
+    every = parse_duration(context.spec.sweep.verify_every)
+    if not scheduled or known is None or known.rules != context.rules.strip or now - known.verified >= every:
+        return None
+    return known.began - MARGIN
+
+
+def _last(context: Context) -> Swept | None:
+    try:
+        with context.destination.get(context.records.folder + _SWEPT).body as body:
+            found = json.loads(body.read())
+        return Swept(datetime.fromisoformat(found["began"]), datetime.fromisoformat(found["verified"]), found["rules"])
+    except (NotFoundError, KeyError, ValueError):
+        return None
+
+
+def _remember(context: Context, known: Swept | None, began: datetime) -> None:
+    whole = _since(context, known, began) is None
+    verified = began if whole or known is None else known.verified
+    content = {"began": began.isoformat(), "verified": verified.isoformat(), "rules": context.rules.strip}
+    context.records.write_json(_SWEPT, content)

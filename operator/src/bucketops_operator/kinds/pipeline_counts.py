@@ -1,0 +1,50 @@
+"""What the pods that hear events have counted, folded into a status that outlives them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from bucketops_api import counts
+from bucketops_api.v1alpha1.exifpipeline import CountedReplica, PipelineStatus
+from bucketops_operator.executor import ObservedReplica
+
+_ADDED = ("processed", "failed", "conflicts", "refused")
+"""The counts of a pod that add up."""
+
+
+def folded(
+    status: PipelineStatus, replicas: Sequence[ObservedReplica], now: datetime, *, quarantines: bool
+) -> PipelineStatus:
+    """Each pod's counts since the last look; those of one that began anew, from zero."""
+    known = {one.pod: one for one in status.counted}
+    fresh: dict[str, int] = {}
+    kept = []
+    for pod in replicas:
+        before = known.get(pod.name)
+        if not pod.counts:  # it does not answer now; what is known of it stays
+            kept += [before] if before else []
+            continue
+        seen = {name: pod.counts.get(name, 0) for name in _ADDED}
+        begun = before.counts if before and before.incarnation == pod.incarnation else {}
+        fresh = counts.add(fresh, {name: max(0, seen[name] - begun.get(name, 0)) for name in _ADDED})
+        kept.append(CountedReplica(pod=pod.name, incarnation=pod.incarnation, counts=seen))
+    done = status.progress
+    refused = "quarantined" if quarantines else "skipped"
+    added = {name: getattr(done, name) + fresh.get(name, 0) for name in ("processed", "failed", "conflicts")}
+    added[refused] = getattr(done, refused) + fresh.get("refused", 0)
+    changes = {"progress": done.model_copy(update={**added, **_now(replicas)}), "counted": kept, "heard_at": now}
+    return status.model_copy(update=changes)
+
+
+def _now(replicas: Sequence[ObservedReplica]) -> Mapping[str, int]:
+    """What is so at this moment: the backlog adds up, the oldest is the oldest of all."""
+    whole: dict[str, int] = {}
+    for pod in replicas:
+        whole = counts.add(whole, dict(pod.counts))
+    return {
+        "pending": whole.get(counts.EVENTS_PENDING, 0),
+        "oldest_pending_seconds": max((pod.counts.get(counts.OLDEST_PENDING, 0) for pod in replicas), default=0),
+        "latency_p50_ms": counts.quantile(whole, 0.5),
+        "latency_p99_ms": counts.quantile(whole, 0.99),
+    }

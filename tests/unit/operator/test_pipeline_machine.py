@@ -1,0 +1,248 @@
+"""ExifPipeline's machine: listeners beside sweeps, counts that outlive pods, admission."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from bucketops_api import counts, names
+from bucketops_api.contract import RunResult, RunSpec
+from bucketops_api.v1alpha1.exifpipeline import PipelineSpec
+from bucketops_operator.desired import Desired
+from bucketops_operator.executor import ObservedReplica, ObservedRun, Resource
+from bucketops_operator.kinds.exifpipeline import desired
+from bucketops_operator.settings import Settings
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SETTINGS = Settings(status_seconds=1)
+PLAIN: dict[str, Any] = {
+    "source": {"bucket": "bucket-a"},
+    "destination": {"bucket": "bucket-b"},
+    "quarantine": {"bucket": "bucket-q"},
+    "events": {"minio": {}},
+}
+
+
+class World:
+    """One ExifPipeline and what exists of it."""
+
+    def __init__(self, **spec: Any) -> None:
+        self.resource = Resource("ExifPipeline", "default", "pictures", "uid-1", 1, PLAIN | spec)
+        self.now, self.status = START, {}
+        self.jobs: dict[str, ObservedRun] = {}
+        self.pods: list[ObservedReplica] = []
+        self.answer = self.step()
+
+    def step(self, seconds: float = 1) -> Desired:
+        self.now += timedelta(seconds=seconds)
+        resource = replace(self.resource, status=self.status, replicas=self.pods)
+        self.answer = desired(resource, list(self.jobs.values()), self.now, SETTINGS)
+        for manifest in self.answer.objects:
+            name = manifest["metadata"]["name"]
+            if manifest["kind"] == "Job" and name not in self.jobs:
+                shards = manifest["spec"]["completions"]
+                self.jobs[name] = ObservedRun(name, "sweep", "Running", shards, active=shards, pods=shards)
+        self.status = self.answer.status.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return self.answer
+
+    def change(self, **spec: Any) -> Desired:
+        spec = {name: value for name, value in (dict(self.resource.spec) | spec).items() if value is not None}
+        self.resource = replace(self.resource, spec=spec, generation=self.resource.generation + 1)
+        return self.step()
+
+    def end(self, **found: int) -> Desired:
+        """The sweep under way ends well."""
+        name = next(name for name, job in self.jobs.items() if job.state == "Running")
+        job = self.jobs[name]
+        self.jobs[name] = replace(
+            job, state="Succeeded", active=0, pods=0, succeeded=job.shards, result=RunResult(counts=found)
+        )
+        return self.step()
+
+    def listen(self, *processed: int, incarnation: str = "1", **more: int) -> Desired:
+        self.pods = [
+            ObservedReplica(f"pod-{n}", incarnation, {counts.LISTENING: 1, "processed": amount, **more})
+            for n, amount in enumerate(processed)
+        ]
+        return self.step()
+
+    def find(self, kind: str) -> dict[str, Any]:
+        return next(dict(manifest) for manifest in self.answer.objects if manifest["kind"] == kind)
+
+    def kinds(self) -> set[str]:
+        return {manifest["kind"] for manifest in self.answer.objects}
+
+    def condition(self, type_: str) -> tuple[str, str]:
+        return next((c["status"], c["reason"]) for c in self.status["conditions"] if c["type"] == type_)
+
+
+def test_a_new_pipeline_listens_and_sweeps_in_shards_while_its_schedule_is_held() -> None:
+    world = World(worker={"parallelism": 3})
+    assert world.kinds() == {"ConfigMap", "Service", "StatefulSet", "CronJob", "Job"}
+    job = world.find("Job")["spec"]
+    assert (job["completions"], job["parallelism"]) == (3, 3)
+    assert world.find("CronJob")["spec"]["suspend"] is True
+    assert world.find("CronJob")["spec"]["jobTemplate"]["spec"]["completions"] == 1
+
+
+def test_it_is_ready_when_the_first_sweep_has_ended_and_all_pods_listen() -> None:
+    world = World()
+    world.listen(0)
+    assert world.condition("Ready")[0] == "False"
+    world.end(pictures=3, processed=3, done=3, total=3)
+    assert world.condition("Ready")[0] == "False"
+    world.listen(0, 0)
+    assert (world.condition("Ready"), world.status["phase"]) == (("True", "Running"), "Running")
+    assert world.condition("Complete")[0] == "False"
+    assert world.status["lastSweep"]["repaired"] == 3
+    assert world.find("CronJob")["spec"]["suspend"] is False
+
+
+def test_a_scheduled_sweep_leaves_it_ready() -> None:
+    world = World()
+    world.end(pictures=3)
+    world.listen(0, 0)
+    spec = f"{names.schedule_name('pictures')}-g1"
+    job = ObservedRun(
+        "pictures-scheduled-29000000", "sweep", "Running", 1, active=1, pods=1, run_spec=spec, started=world.now
+    )
+    world.jobs[job.run] = job
+    world.step()
+    assert world.condition("Ready") == ("True", "Running")
+    world.jobs[job.run] = replace(
+        job, state="Succeeded", active=0, pods=0, succeeded=1, ended=world.now,
+        result=RunResult(counts={"processed": 2, "pictures": 5}),
+    )  # fmt: skip
+    world.step()
+    assert world.status["lastSweep"]["repaired"] == 2
+    assert world.condition("Ready") == ("True", "Running")
+
+
+def test_counts_outlive_pods_that_begin_anew() -> None:
+    world = World()
+    world.end(pictures=3, processed=3, refused=1)
+    world.listen(5, 2)
+    world.listen(6, 2)
+    assert world.status["progress"]["processed"] == 3 + 8
+    world.listen(1, 2, incarnation="2")
+    assert world.status["progress"]["processed"] == 3 + 8 + 3
+    world.pods = [ObservedReplica("pod-0", "2", {})]
+    world.step()
+    world.listen(2, 2, incarnation="2", refused=1)
+    assert world.status["progress"]["processed"] == 3 + 8 + 3 + 1 + 2
+    assert world.status["progress"]["quarantined"] == 1 + 2
+
+
+def test_backlog_and_latency_are_those_of_all_pods() -> None:
+    world = World()
+    world.listen(
+        0,
+        0,
+        **{counts.EVENTS_PENDING: 4, counts.OLDEST_PENDING: 7, f"{counts.LATENCY}{counts.LATENCY_BOUNDS_MS[10]}": 50},
+    )
+    found = world.status["progress"]
+    assert (found["pending"], found["oldestPendingSeconds"], found["latencyP50Ms"]) == (8, 7, 93)
+
+
+def test_another_number_of_replicas_rolls_the_pods_and_sweeps_again() -> None:
+    world = World()
+    world.end()
+    world.listen(0, 0)
+    before = world.find("StatefulSet")["spec"]
+    world.change(replicas=3)
+    after = world.find("StatefulSet")["spec"]
+    assert (before["replicas"], after["replicas"]) == (2, 3)
+    assert before["template"]["metadata"]["annotations"] != after["template"]["metadata"]["annotations"]
+    assert "Job" in world.kinds()
+
+
+def test_a_trigger_sweeps_and_leaves_the_listeners_alone() -> None:
+    world = World()
+    world.end()
+    before = world.find("StatefulSet")
+    world.change(trigger="now")
+    assert world.find("StatefulSet") == before
+    assert "Job" in world.kinds()
+
+
+def test_suspended_nobody_listens_and_nothing_is_forgotten() -> None:
+    world = World()
+    world.change(suspend=True)
+    assert world.find("StatefulSet")["spec"]["replicas"] == 0
+    assert world.find("Job")["spec"]["suspend"] is True
+    world.change(suspend=False)
+    assert world.find("StatefulSet")["spec"]["replicas"] == 2
+
+
+def test_a_sweep_that_was_refused_is_said_so() -> None:
+    world = World()
+    name = next(iter(world.jobs))
+    failure = RunResult(reason="GuardExceeded", message="3 of 4")
+    world.jobs[name] = replace(world.jobs[name], state="Failed", active=0, pods=0, failed=1, failure=failure)
+    world.listen(0, 0)
+    assert world.condition("Ready") == ("False", "GuardExceeded")
+    assert world.condition("Stalled")[0] == "True"
+
+
+def test_a_listener_that_cannot_begin_says_why() -> None:
+    world = World()
+    world.end()
+    world.pods = [ObservedReplica("pictures-events-0", why="CredentialsMissing: Secret x does not exist")]
+    world.step()
+    message = next(c["message"] for c in world.status["conditions"] if c["type"] == "Ready")
+    assert message == "0 of 2 pods hear events: pictures-events-0: CredentialsMissing: Secret x does not exist"
+
+
+def test_without_events_nobody_listens_and_what_listened_goes() -> None:
+    world = World()
+    world.listen(0, 0)
+    answer = world.change(events=None)
+    assert "StatefulSet" not in world.kinds()
+    assert {discarded.kind for discarded in answer.discard} == {"StatefulSet", "Service", "ConfigMap"}
+
+
+def test_once_without_events_and_schedule_is_complete() -> None:
+    world = World(events=None, sweep={"schedule": ""}, onNotJpeg="Skip")
+    world.end(pictures=2, processed=2)
+    assert world.condition("Complete")[0] == "True"
+    assert "CronJob" not in world.kinds()
+
+
+def test_the_listeners_run_spec_is_their_share_and_their_labels_are_no_runs() -> None:
+    world = World(replicas=4)
+    name = names.listener_name("pictures")
+    data = next(m for m in world.answer.objects if m["metadata"]["name"] == name and m["kind"] == "ConfigMap")["data"]
+    run = RunSpec.model_validate_json(data["run.json"])
+    assert (run.phase, run.shards) == ("listen", 4)
+    template = world.find("StatefulSet")["spec"]["template"]
+    assert names.LABEL_RUN not in template["metadata"]["labels"]
+    assert template["spec"]["restartPolicy"] == "Always"
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"destination": {"bucket": "bucket-a", "prefix": "clean/"}}, "would be cleaned again"),
+        ({"quarantine": None}, "onNotJpeg: Quarantine needs a place"),
+        ({"quarantine": {"bucket": "bucket-b", "prefix": "q/"}}, "quarantine overlaps"),
+        ({"events": {}}, "name one of minio"),
+        ({"events": {"minio": {}, "sqs": {"queueUrl": "https://sqs.x/1/q"}}}, "name one of minio"),
+        ({"strip": {"orientation": "Rotate"}}, "Rotate is not offered"),
+        ({"strip": {"hdrGainMap": "Keep"}}, "Keep is not offered"),
+        ({"match": {"extensions": ["jpg"]}}, "such as .jpg"),
+        ({"sweep": {"schedule": "now and then"}}, "write a cron expression"),
+        ({"source": {"bucket": "bucket-a", "prefix": ".bucketops/x/"}}, "lies under .bucketops/"),
+    ],
+)
+def test_what_cannot_go_well_is_refused_with_what_to_write_instead(spec: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        PipelineSpec.model_validate(PLAIN | spec)
+
+
+def test_one_bucket_with_separate_prefixes_is_fine() -> None:
+    places = {"source": {"bucket": "x1x", "prefix": "in/"}, "destination": {"bucket": "x1x", "prefix": "out/"}}
+    assert PipelineSpec.model_validate(PLAIN | places)
