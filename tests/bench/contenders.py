@@ -40,11 +40,14 @@ class Contender:
     environment: Callable[[str], Mapping[str, str]] = lambda _: {}
 
 
-def _ours(job: str, *options: str) -> Callable[[Task], Command]:
+def _ours(job: str, *options: str, workers: int = 1) -> Callable[[Task], Command]:
+    """A worker of ours drives one core, the others use all there are; `concurrency` is that of one worker."""
+    shared = ["--workers", str(workers)] if workers > 1 else []
+
     def command(task: Task) -> Command:
         where = ["--endpoint", task.endpoint, "--source", task.source]
         to = ["--destination", task.destination] if task.destination else []
-        at_once = ["--concurrency", str(task.concurrency)] if task.concurrency else []
+        at_once = ["--concurrency", str(task.concurrency)] if task.concurrency else shared
         return [sys.executable, str(HERE / "ours.py"), job, *where, *to, *at_once, *options]
 
     return command
@@ -95,12 +98,13 @@ def _tool(name: str) -> str:
 
 
 OURS = "bucketops"
-ONE_STREAM = "one stream"
+ONE_STREAM, ONE_WORKER = "one stream", "one worker"
 PEERS = ("s5cmd", "mc", "rclone", "boto3")
 CONTENDERS: Mapping[str, Contender] = {
     contender.name: contender
     for contender in (
-        Contender(OURS, _ours("copy"), _ours("delete"), _ours("list")),
+        Contender(OURS, _ours("copy", workers=os.cpu_count() or 1), _ours("delete"), _ours("list")),
+        Contender(ONE_WORKER, _ours("copy"), _ours("delete"), _ours("list")),
         Contender(ONE_STREAM, _ours("copy"), _ours("delete"), _ours("list", "--streams", "1")),
         Contender(
             "s5cmd",

@@ -1,5 +1,6 @@
 """One job of bucketops by itself, through the engine and the store of its workers: copy, delete or list.
 
+With `--workers` so many processes share it, each with a part of the keys, as the pods of an Indexed Job do.
 Run as a process of its own by the benchmarks; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are the credentials. The last
 line on stdout is JSON: what was done, and what of it failed.
 """
@@ -9,12 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from bucketops_api import names
 from bucketops_api.v1alpha1.common import BucketRef
@@ -68,7 +72,14 @@ class Job:
     destination: Store
     places: tuple[Place, Place]
     streams: int
+    part: slice
+    """The keys of this worker."""
     failures: list[str] = field(default_factory=list)
+
+    def entries(self) -> Iterator[Object]:
+        """What the source lists, as far as it is this worker's."""
+        listed = self.source.list_objects(self.places[0].prefix)
+        return islice(listed, self.part.start, None, self.part.step)
 
     def failed(self, answers: Iterable[object]) -> None:
         """Keep the errors of a chunk."""
@@ -83,7 +94,7 @@ def copy(job: Job) -> int:
         return Copy(source.bucket, entry, destination.prefix + entry.key.removeprefix(source.prefix))
 
     done = 0
-    for _, answer in job.destination.copies(map(wanted, job.source.list_objects(source.prefix))):
+    for _, answer in job.destination.copies(map(wanted, job.entries())):
         job.failed([answer])
         done += 1
     return done
@@ -95,7 +106,7 @@ def delete(job: Job) -> int:
 
     def counted() -> Iterator[Object]:
         nonlocal done
-        for entry in job.source.list_objects(job.places[0].prefix):
+        for entry in job.entries():
             done += 1
             yield entry
 
@@ -113,6 +124,27 @@ JOBS: Mapping[str, Callable[[Job], int]] = {"copy": copy, "delete": delete, "lis
 
 def main() -> int:
     arguments = parse()
+    if arguments.workers > 1:
+        return share(arguments.workers)
+    result = work(arguments)
+    print(json.dumps(result))
+    return 1 if result["failed"] else 0
+
+
+def share(workers: int) -> int:
+    """The same command once per worker; what all of them did together."""
+    command = [sys.executable, *sys.argv]
+    begun = [
+        subprocess.Popen([*command, "--workers", "1", "--part", f"{n}/{workers}"], stdout=subprocess.PIPE)
+        for n in range(workers)
+    ]
+    results = [json.loads(process.communicate()[0].splitlines()[-1]) for process in begun]
+    print(json.dumps({name: sum((result[name] for result in results[1:]), results[0][name]) for name in results[0]}))
+    return max(process.returncode for process in begun)
+
+
+def work(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What was done, and what of it failed."""
     places = (Place.parse(arguments.source), Place.parse(arguments.destination or arguments.source))
     pace = Pace(arguments.concurrency, None, threading.Event())
     with tempfile.TemporaryDirectory() as folder, Engine(pace, arguments.concurrency) as engine:
@@ -120,14 +152,12 @@ def main() -> int:
         source, destination = (
             open_store(place, arguments.endpoint, Path(folder), engine, arguments.concurrency) for place in places
         )
-        job = Job(engine, source, destination, places, arguments.streams)
+        number, parts = map(int, arguments.part.split("/"))
+        job = Job(engine, source, destination, places, arguments.streams, slice(number, None, parts))
         done = JOBS[arguments.job](job)
         source.close()
         destination.close()
-    print(
-        json.dumps({"done": done, "failed": len(job.failures), "failures": job.failures[:3], "retries": pace.retries})
-    )
-    return 1 if job.failures else 0
+    return {"done": done, "failed": len(job.failures), "failures": job.failures[:3], "retries": pace.retries}
 
 
 def parse() -> argparse.Namespace:
@@ -138,6 +168,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--destination", metavar="BUCKET/PREFIX")
     parser.add_argument("--concurrency", type=int, default=64, help="requests at once, at most")
     parser.add_argument("--streams", type=int, default=ranges.MOST_STREAMS, help="ranges of a listing, at most")
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the keys")
+    parser.add_argument("--part", default="0/1", metavar="N/OF", help="of the keys")
     return parser.parse_args()
 
 
