@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucketops_jobs.migration import plans
+from bucketops_jobs import shards as sharding
 from bucketops_jobs.migration.plans import Plan
 from bucketops_jobs.s3.capabilities import Capabilities
 from bucketops_jobs.shards import MOST_SHARDS, Sampler, shard_count
@@ -35,7 +35,7 @@ def test_every_key_lies_in_exactly_one_shard(keys: set[str], others: set[str], s
 
 
 def test_shards_are_about_even_however_many_keys_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plans, "_SAMPLES", 200)
+    monkeypatch.setattr(sharding, "_SAMPLES", 200)
     keys = {f"{number:06d}" for number in range(10_000)}
     sampler = sampled(keys)
     assert len(sampler.keys) < 200
