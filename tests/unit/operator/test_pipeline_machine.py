@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import ValidationError
 
 from bucketops_api import counts, names
 from bucketops_api.contract import RunResult, RunSpec
+from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.exifpipeline import PipelineSpec
 from bucketops_operator.desired import Desired
 from bucketops_operator.executor import ObservedReplica, ObservedRun, Resource
@@ -54,12 +55,18 @@ class World:
         self.resource = replace(self.resource, spec=spec, generation=self.resource.generation + 1)
         return self.step()
 
-    def end(self, **found: int) -> Desired:
-        """The sweep under way ends well."""
+    def end(self, state: Literal["Succeeded", "Failed"] = "Succeeded", reason: str = "", **found: int) -> Desired:
+        """The sweep under way ends."""
         name = next(name for name, job in self.jobs.items() if job.state == "Running")
         job = self.jobs[name]
         self.jobs[name] = replace(
-            job, state="Succeeded", active=0, pods=0, succeeded=job.shards, result=RunResult(counts=found)
+            job,
+            state=state,
+            active=0,
+            pods=0,
+            succeeded=job.shards if state == "Succeeded" else 0,
+            result=RunResult(counts=found),
+            failure=RunResult(reason=reason, message="why") if state == "Failed" else None,
         )
         return self.step()
 
@@ -100,6 +107,18 @@ def test_it_is_ready_when_the_first_sweep_has_ended_and_all_pods_listen() -> Non
     assert world.condition("Complete")[0] == "False"
     assert world.status["lastSweep"]["repaired"] == 3
     assert world.find("CronJob")["spec"]["suspend"] is False
+
+
+def test_a_first_sweep_that_was_refused_is_tried_again_and_nobody_calls_it_ready_before() -> None:
+    """The Secret may come later than the pipeline: its schedule would let all that is there wait."""
+    world = World()
+    world.end(state="Failed", reason=Reason.CREDENTIALS_MISSING)
+    world.listen(0, 0)
+    assert (world.condition("Stalled"), world.condition("Ready")[0]) == (("True", "CredentialsMissing"), "False")
+    world.step(60)
+    world.end(pictures=3)
+    assert (world.condition("Stalled")[0], world.condition("Ready")[0]) == ("False", "True")
+    assert len(world.jobs) == 2
 
 
 def test_a_scheduled_sweep_leaves_it_ready() -> None:

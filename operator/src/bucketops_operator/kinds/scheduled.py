@@ -95,7 +95,7 @@ class Machine:
         status, spec = case.status, case.spec
         if runs.current(status.runs):
             return case
-        scheduled = bool(spec.schedule) and not self.work.begins(spec)
+        scheduled = self._waits(case)
         wanted = "" if scheduled else runs.digest(resolved(spec), LIVE)
         asked = {"spec_digest": wanted, "last_trigger": spec.trigger}
         triggered = spec.trigger not in {"", status.last_trigger}
@@ -103,6 +103,10 @@ class Machine:
             return case if _open(case) else case.noted(**asked)
         begun = case.noted(first_run=runs.next_number(status.runs), shards=Shard(), **asked)
         return begun.judged(conditions.working(self.work.doing(spec)[1], "begins"), phase="Pending")
+
+    def _waits(self, case: Case) -> bool:
+        """Whether the next run of the schedule is soon enough, for new work and for what could not be done."""
+        return bool(case.spec.schedule) and not self.work.begins(case.spec)
 
     def _own(self, case: Case) -> Case:
         """Fold what the run that we started shows into the status."""
@@ -160,7 +164,7 @@ class Machine:
         if seen.state == "Succeeded":
             return self._concluded(after, self.work.verdict(case.spec, after.status, result))
         reason, message = runs.reason_of(result.reason), result.message or f"run {seen.run} failed"
-        if case.spec.schedule or seen.run_spec or self.work.final(reason):
+        if self._waits(case) or seen.run_spec or self.work.final(reason):
             return self._concluded(after, conclusion(reason, message, well=False))
         return after.judged(conditions.stalled(reason, message)).told(reason, message, warning=True)
 
