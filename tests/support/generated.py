@@ -15,7 +15,7 @@ from bucketops_api import names
 from bucketops_api.contract import RunSpec
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from bucketops_jobs.engine import Engine
-from bucketops_jobs.migration import copy
+from bucketops_jobs.migration import claim, copy
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.plans import Plan
 from bucketops_jobs.migration.rows import Rows
@@ -24,7 +24,7 @@ from bucketops_jobs.records import Records
 from bucketops_jobs.s3 import listing
 from bucketops_jobs.s3.capabilities import Capabilities
 from bucketops_jobs.s3.fake import FakeServer, FakeStore
-from bucketops_jobs.s3.store import Copy, Object, Page
+from bucketops_jobs.s3.store import Content, Copy, Object, Page
 from bucketops_jobs.tally import Tally
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,6 +56,18 @@ class Generated:
         self._there = bytearray([there]) * len(keys)
         self.counts: Counter[str] = Counter()
         self._lock = threading.Lock()
+        self._claims = FakeStore(FakeServer({bucket: {}}), bucket)
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Of claims: nothing else lies beside the objects."""
+        self._count("LIST")
+        return self._claims.keys(prefix)
+
+    def get(self, key: str) -> Content:
+        return self._claims.get(key)
+
+    def put(self, *claim: Any) -> str:
+        return self._claims.put(*claim)
 
     def _count(self, what: str) -> None:
         with self._lock:
@@ -121,7 +133,9 @@ def run(amount: int, database: dict[str, str], root: Path, concurrency: int = 8)
     stores: Any = (source, destination, records)
     in_scope: Callable[[str], bool] = lambda _: True  # noqa: E731
     with Engine(Pace(concurrency, None, stop), concurrency) as engine:
-        copy.run(Context(order, spec, 0, *stores, rows, engine, tally, in_scope))
+        context = Context(order, spec, 0, *stores, rows, engine, tally, in_scope)
+        claim.take(context)
+        copy.run(context)
     rows.close()
     lists = Counter({"LIST": source.counts["LIST"] + destination.counts["LIST"]})
     copies = Counter({name: destination.counts[name] + source.counts[name] for name in ("COPY", "HEAD")})
