@@ -80,16 +80,18 @@ def test_it_is_refused_while_the_migration_works_and_begins_by_itself_when_it_re
 def test_workers_killed_in_the_middle_of_bringing_back(lab: Any, gate: Gate) -> None:
     """In the copy and in the deletion, a reader beside: the end is the same, and every count adds up."""
     gate.open()
-    moved = threading.Event()  # the migration tries what its own server can do, by deletions too
-    deletes = Hold(lambda r: moved.is_set() and (r.method, r.bucket) == ("POST", lab.world.destination))
+    begun = threading.Event()  # until then both try what their servers can do, by deletions too
+    bulk = f"/{lab.world.destination}?delete"
+    deletes = Hold(lambda r: begun.is_set() and r.method == "POST" and r.path.startswith(bulk))
     with Proxy(lab.endpoint, rule=deletes) as proxy:
         migration = lab.drive(json.loads(json.dumps(spec_of(lab)).replace(lab.endpoint, proxy.url)))
         assert condition(migration.finish(), "Complete")
-        moved.set()
         lab.world.sql(_BACKWARD)
         spec = {"rollbackOf": "avatars", "worker": WORKER, "cleanup": {"policy": "Delete", "grace": "3s"}}
         undo = lab.drive(spec, "undo", processes=True, origin=migration)
         with Reader(lab.world, pause=0.01) as reader:
+            undo.until(lambda s: s["runs"][-1]["phase"] == "copy" if s.get("runs") else False, 100)
+            begun.set()
             status = _killed(lab.world, undo, deletes)
     expect_as_before(lab, status)
     assert reader.wrong == []

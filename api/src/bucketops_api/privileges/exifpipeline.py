@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 _WRITE = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging")
+_PROBE = ("s3:AbortMultipartUpload", "s3:GetObjectTagging", "s3:PutObjectTagging")
 _RECEIVE = ("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage")
 
 
@@ -46,7 +47,7 @@ def destination_statements(spec: PipelineSpec) -> tuple[Statement, ...]:
         s3.on_bucket("DestinationInspect", ref, ["s3:GetBucketVersioning"]),
         s3.on_keys("DestinationWrite", ref, [ref.prefix], _WRITE),
         s3.records("DestinationRecords", ref),
-        s3.on_keys("DestinationProbe", ref, [RECORDS_FOLDER], ["s3:GetObjectTagging", "s3:PutObjectTagging"]),
+        s3.on_keys("DestinationProbe", ref, [RECORDS_FOLDER], _PROBE),
         *(deletes if spec.on_source_delete == "Delete" else ()),
         *s3.encryption("DestinationKey", ref),
     )
