@@ -34,7 +34,7 @@ unit: $(READY) ## pure cores, in seconds, without a network
 
 integration: $(READY) ## whole migrations on real MinIO and PostgreSQL, as processes of this machine
 	@$(CLUSTER) packages
-	@$(PYTEST) tests/integration
+	@$(PYTEST) tests/integration --numprocesses 2 --dist loadfile
 
 e2e: up $(READY) ## the chart and the examples in the cluster
 	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/e2e
