@@ -42,7 +42,7 @@ class Place:
         return cls(*text.split("/", 1))
 
 
-def open_store(place: Place, endpoint: str, root: Path, engine: Engine, concurrency: int) -> Store:
+def open_store(place: Place, endpoint: str, root: Path, engine: Engine) -> Store:
     """A store as every kind opens it: from a BucketRef and mounted Secrets."""
     ref = BucketRef.model_validate(
         {
@@ -52,7 +52,7 @@ def open_store(place: Place, endpoint: str, root: Path, engine: Engine, concurre
             "credentials": {"secretRef": {"name": SECRET}},
         }
     )
-    return connect.connect(ref, root, engine.pace, concurrency=concurrency)
+    return connect.connect(ref, root, engine.pace)
 
 
 def mount(root: Path) -> None:
@@ -149,9 +149,7 @@ def work(arguments: argparse.Namespace) -> dict[str, Any]:
     pace = Pace(arguments.concurrency, None, threading.Event())
     with tempfile.TemporaryDirectory() as folder, Engine(pace, arguments.concurrency) as engine:
         mount(Path(folder))
-        source, destination = (
-            open_store(place, arguments.endpoint, Path(folder), engine, arguments.concurrency) for place in places
-        )
+        source, destination = (open_store(place, arguments.endpoint, Path(folder), engine) for place in places)
         number, parts = map(int, arguments.part.split("/"))
         job = Job(engine, source, destination, places, arguments.streams, slice(number, None, parts))
         done = JOBS[arguments.job](job)

@@ -42,7 +42,7 @@ def opened(bucket: str, endpoint: str, root: Path, user: Identity) -> Store:
     folder.mkdir(parents=True)
     for key, value in user.secret().items():
         (folder / key).write_text(value)
-    return connect(place(bucket, endpoint), root, Pace(16, None, threading.Event()), concurrency=16)
+    return connect(place(bucket, endpoint), root, Pace(16, None, threading.Event()))
 
 
 def place(bucket: str, endpoint: str) -> BucketRef:

@@ -54,7 +54,7 @@ def test_capacity_halves_and_comes_back(root: Path) -> None:
     pace = Pace(MOST, None, threading.Event())
     limits: list[list[int]] = [[], [], []]
     with SlowServer(0.05, lambda answered: HALF if PART <= answered < 2 * PART else FULL) as server:
-        store = connect(BucketRef.model_validate(bucket(server)), root, pace, concurrency=MOST)
+        store = connect(BucketRef.model_validate(bucket(server)), root, pace)
         for _, answer in store.copies(copies(3 * PART)):
             assert isinstance(answer, str)
             limits[min(2, server.answered // PART)].append(pace.gate.limit)
@@ -78,7 +78,7 @@ def test_told_to_stop_hundreds_in_flight_are_cancelled(root: Path, monkeypatch: 
     monkeypatch.setattr("bucketops_jobs.control.START", 300)
     pace = Pace(300, None, threading.Event())
     with SlowServer(None) as server:
-        store = connect(BucketRef.model_validate(bucket(server)), root, pace, concurrency=300)
+        store = connect(BucketRef.model_validate(bucket(server)), root, pace)
         stream = store.copies(copies(1000))
         threading.Thread(target=stop_once_full, args=[server, pace], daemon=True).start()
         answers = [answer for _, answer in stream]

@@ -55,7 +55,7 @@ def served(request: pytest.FixtureRequest, endpoint: str, made: Callable[..., Id
         {"bucket": bucket, "endpoint": endpoint, "credentials": {"secretRef": {"name": "store"}}}
     )
     mount(root, made(endpoint, Identity(ADMIN, PASSWORD), store_rights(ref)))
-    store = connect(ref, root, Pace(8, None, threading.Event()), concurrency=8)
+    store = connect(ref, root, Pace(8, None, threading.Event()))
     yield store
     store.close()
 

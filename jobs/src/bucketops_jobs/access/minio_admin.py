@@ -21,7 +21,7 @@ from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.access import Admin
 from bucketops_jobs.access.keys import Pair
 from bucketops_jobs.errors import TransientError, UserError
-from bucketops_jobs.s3.crt import ANSWER_SECONDS, CONNECT_SECONDS
+from bucketops_jobs.s3.http import ANSWER_SECONDS, CONNECT_SECONDS
 from bucketops_jobs.s3.identity import ca_file
 
 T = TypeVar("T")

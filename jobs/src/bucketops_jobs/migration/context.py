@@ -95,7 +95,7 @@ def build(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tally) ->
     spec = MigrationSpec.model_validate(run.spec)
 
     def store(ref: BucketRef) -> S3Store:
-        return connect(ref, root, engine.pace, concurrency=spec.worker.concurrency)
+        return connect(ref, root, engine.pace)
 
     source, destination = store(spec.source), store(spec.destination)
     kept = store(spec.records) if spec.records else destination

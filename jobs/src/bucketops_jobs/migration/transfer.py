@@ -10,7 +10,7 @@ from bucketops_jobs.migration import content, parts
 from bucketops_jobs.migration.content import Copied
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.plans import Plan
-from bucketops_jobs.s3.crt import WHOLE
+from bucketops_jobs.s3.connection import WHOLE
 from bucketops_jobs.s3.store import ANYTHING, STORAGE_CLASS, Copy, Expect, Object
 
 MOST_AT_ONCE = 5 << 30

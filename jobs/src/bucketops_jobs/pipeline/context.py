@@ -63,7 +63,7 @@ def build(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tally) ->
     spec = PipelineSpec.model_validate(run.spec)
 
     def store(ref: BucketRef) -> S3Store:
-        return connect(ref, root, engine.pace, concurrency=2 * spec.worker.concurrency)
+        return connect(ref, root, engine.pace)
 
     source, destination = store(spec.source), store(spec.destination)
     place = f"{spec.source.endpoint or ''} {spec.source.bucket} {spec.source.prefix} {spec.destination.prefix}"

@@ -37,7 +37,7 @@ def build(run: RunSpec, root: Path, engine: Engine, tally: Tally) -> Context:
     """Open everything; UserError names what is missing."""
     spec = RetentionSpec.model_validate(run.spec)
     ref = spec.bucket
-    store = connect(ref, root, engine.pace, concurrency=2 * spec.worker.concurrency)
+    store = connect(ref, root, engine.pace)
     place = Versions(store, ref) if spec.versions == "All" else Current(store, ref)
     # The records lie in the bucket itself: they are found again whatever name its endpoint has elsewhere.
     records = Records(store, recording.folder(None, run.kind, run.namespace, run.name, ref.prefix))

@@ -5,22 +5,23 @@ It takes a quarter of a second to import and a tenth to read its models, so only
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import boto3
 import botocore.session
-from awscrt.auth import AwsCredentials, AwsCredentialsProvider
+from botocore import exceptions
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials, RefreshableCredentials
 
 from bucketops_api import names
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
-from bucketops_jobs.errors import UserError
-from bucketops_jobs.s3 import identity
-from bucketops_jobs.s3.crt import ANSWER_SECONDS, CONNECT_SECONDS
+from bucketops_jobs.errors import ItemError, UserError
+from bucketops_jobs.s3 import failures, identity
+from bucketops_jobs.s3.http import ANSWER_SECONDS, CONNECT_SECONDS
+from bucketops_jobs.s3.signing import Credentials, Identity
 
 
 def session(ref: BucketRef, root: Path) -> boto3.session.Session:
@@ -69,16 +70,29 @@ def _session(ref: BucketRef, *keys: str) -> tuple[boto3.session.Session, botocor
     return boto3.session.Session(*keys, region_name=region, botocore_session=own), own
 
 
-def provider(caller: boto3.session.Session, bucket: str) -> AwsCredentialsProvider:
-    """The same identity for awscrt; asked anew for each request where it expires."""
+def provider(caller: boto3.session.Session, bucket: str) -> Identity:
+    """The same identity for requests that are signed here; asked anew for each where it expires."""
     found = caller.get_credentials()
     if found is None:
         raise UserError(
             Reason.CREDENTIALS_MISSING, f"bucket {bucket}: no credentials: name a Secret or give the pod an identity"
         )
     if isinstance(found, RefreshableCredentials):
-        return AwsCredentialsProvider.new_delegate(lambda: AwsCredentials(*found.get_frozen_credentials()[:3]))
-    return AwsCredentialsProvider.new_static(*found.get_frozen_credentials()[:3])
+        return partial(_refreshed, found, bucket)
+    return partial(Credentials, *_three(found))
+
+
+def _refreshed(found: RefreshableCredentials, bucket: str) -> Credentials:
+    try:
+        return Credentials(*_three(found))
+    except (exceptions.ClientError, exceptions.BotoCoreError) as error:
+        told = failures.translate(error, f"credentials for bucket {bucket}")
+        raise UserError(Reason.ACCESS_DENIED, str(told)) if isinstance(told, ItemError) else told from error
+
+
+def _three(found: Any) -> tuple[str, str, str]:  # noqa: ANN401 - botocore has no types
+    access_key, secret_key, token = found.get_frozen_credentials()[:3]
+    return access_key, secret_key, token or ""
 
 
 @cache

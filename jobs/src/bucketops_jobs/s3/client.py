@@ -1,4 +1,4 @@
-"""The store on a real S3 server: the hot calls on awscrt, large bodies and the control plane on boto3."""
+"""The store on a real S3 server; large bodies and the control plane are boto3's."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from bucketops_jobs.errors import (
 )
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.s3 import failures, large, listing, pages, wire
-from bucketops_jobs.s3.crt import WHOLE, Wire
+from bucketops_jobs.s3.connection import WHOLE
+from bucketops_jobs.s3.http import Wire
 from bucketops_jobs.s3.store import ANYTHING, TAGGING, Content, Copy, Described, Expect, Object, Page
 
 T = TypeVar("T")

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
-
-from awscrt.auth import AwsCredentialsProvider
 
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.s3 import identity
 from bucketops_jobs.s3.client import S3Store
-from bucketops_jobs.s3.crt import Wire
+from bucketops_jobs.s3.http import Wire
+from bucketops_jobs.s3.signing import Credentials, Identity
 from bucketops_jobs.s3.wire import Calls, place
 
 _REGION = "us-east-1"
 """Of servers that know no regions."""
 
 
-def connect(ref: BucketRef, root: Path, pace: Pace, *, concurrency: int) -> S3Store:
+def connect(ref: BucketRef, root: Path, pace: Pace) -> S3Store:
     """A bucket, nothing of it asked yet; UserError names the Secret or key that is missing."""
     keys = identity.pair(ref, root)
     lazy = cache(lambda: _control(ref, root))
     if keys and ref.endpoint and not ref.assume_role:
         region = ref.region or os.environ.get("AWS_DEFAULT_REGION", _REGION)
-        signer, endpoint = AwsCredentialsProvider.new_static(*keys), ref.endpoint
+        who: Identity = partial(Credentials, *keys)
+        endpoint = ref.endpoint
     else:
-        region, signer, endpoint = _resolved(ref, root, lazy)
+        region, who, endpoint = _resolved(ref, root, lazy)
     where = place(ref, endpoint)
     ca = identity.ca_file(ref.ca_bundle, root) if ref.ca_bundle else None
-    return S3Store(ref.bucket, Calls(ref, where), Wire(where, region, signer, ca, concurrency), lazy, pace)
+    return S3Store(ref.bucket, Calls(ref, where), Wire(where, region, who, ca), lazy, pace)
 
 
 def _control(ref: BucketRef, root: Path) -> Any:  # noqa: ANN401 - boto3 has no types
@@ -41,7 +41,7 @@ def _control(ref: BucketRef, root: Path) -> Any:  # noqa: ANN401 - boto3 has no 
     return boto.control(boto.session(ref, root), ref, root)
 
 
-def _resolved(ref: BucketRef, root: Path, control: Callable[[], Any]) -> tuple[str, AwsCredentialsProvider, str]:
+def _resolved(ref: BucketRef, root: Path, control: Callable[[], Any]) -> tuple[str, Identity, str]:
     """Region, identity and endpoint as AWS's configuration has them."""
     from bucketops_jobs.s3 import boto  # noqa: PLC0415 - the same
 

@@ -1,12 +1,10 @@
-"""Errors of botocore and awscrt -> bucketops_jobs.errors, in one place."""
+"""Errors of botocore, of connections and of answers -> bucketops_jobs.errors, in one place."""
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
-from typing import Any
 
-from awscrt.exceptions import AwsCrtError
-from awscrt.s3 import S3ResponseError
 from botocore import exceptions
 
 from bucketops_api.reasons import Reason
@@ -21,7 +19,7 @@ from bucketops_jobs.errors import (
     UserError,
     WorkerError,
 )
-from bucketops_jobs.s3.wire import error_of
+from bucketops_jobs.s3.wire import Request, Response, error_of, refused
 
 _THROTTLED = {"SlowDown", "SlowDownRead", "SlowDownWrite", "Throttling", "ThrottlingException", "RequestLimitExceeded"}
 _TRANSIENT = {"InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted", "ConditionalRequestConflict"}
@@ -40,17 +38,6 @@ _ARCHIVED = {"InvalidObjectState", "ObjectNotInActiveTierError"}
 """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html."""
 _HTTP_THROTTLED = {429, 503}
 _KINDS = {_HTTP_NOT_FOUND: NotFoundError, _HTTP_PRECONDITION: PreconditionFailedError, _HTTP_FORBIDDEN: DeniedError}
-_NOBODY = (
-    "AWS_IO_SOCKET_CONNECTION_REFUSED",
-    "AWS_IO_SOCKET_TIMEOUT",
-    "AWS_IO_SOCKET_NO_ROUTE_TO_HOST",
-    "AWS_IO_SOCKET_NETWORK_DOWN",
-    "AWS_IO_DNS_",
-)
-"""awscrt's names of errors that mean: nobody answers at the endpoint."""
-_SLOW_DOWN = "AWS_ERROR_S3_SLOW_DOWN"
-"""What awscrt makes of a 503."""
-_IDENTITY = ("AWS_AUTH_CREDENTIALS_PROVIDER_", "AWS_AUTH_SIGNING_NO_CREDENTIALS")
 _NO_CREDENTIALS = "no credentials: name a Secret or give the pod an identity"
 
 
@@ -71,28 +58,20 @@ def translate(error: Exception, what: str) -> WorkerError:
     return ItemError(f"{what}: {type(error).__name__}: {error}")
 
 
-def from_crt(error: BaseException, what: str, host: str) -> WorkerError:
-    """The worker's error for one of awscrt's, which names no host."""
-    if isinstance(error, WorkerError):
-        return error
-    if isinstance(error, S3ResponseError):
-        return from_answer(int(error.status_code or 0), *error_of(error.body or b""), what)
-    if isinstance(error, AwsCrtError):
-        return _from_connection(error, str(error.name), f"{what}, at {host}")
-    return ItemError(f"{what}: {type(error).__name__}: {error}")
+def judged(request: Request, answer: Response, what: str) -> Response | WorkerError:
+    """An answer of the server, or the error that it tells."""
+    if not refused(request, answer):
+        return answer
+    return from_answer(answer.status, *error_of(answer.body), what)
 
 
-def _from_connection(error: Any, name: str, what: str) -> WorkerError:  # noqa: ANN401 - awscrt has no types
-    """Awscrt's errors that no answer of the server explains, by their names."""
-    if name.startswith(_NOBODY):
-        return UnreachableError(f"{what}: the endpoint cannot be reached: {error.message} ({name})")
-    if name.startswith(_IDENTITY):
-        return UserError(Reason.CREDENTIALS_MISSING, f"{what}: {_NO_CREDENTIALS} ({name})")
-    if name.startswith("AWS_IO_TLS_"):
+def of_connection(error: OSError, what: str) -> WorkerError:
+    """The worker's error for a connection that could not be opened; `what` names the host, too."""
+    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
         return _untrusted(error, what)
-    if name == _SLOW_DOWN:
-        return TransientError(f"{what}: SlowDown {error.message}", throttled=True)
-    return TransientError(f"{what}: {error.message} ({name})")
+    if isinstance(error, ConnectionResetError | ConnectionAbortedError | ssl.SSLEOFError):
+        return TransientError(f"{what}: {error}")
+    return UnreachableError(f"{what}: the endpoint cannot be reached: {str(error) or 'no answer in time'}")
 
 
 def from_answer(status: int, code: str, message: str, what: str) -> WorkerError:

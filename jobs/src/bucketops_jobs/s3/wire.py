@@ -14,10 +14,14 @@ from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
+from bucketops_api import names
 from bucketops_api.v1alpha1.common import BucketRef
+from bucketops_jobs.errors import ItemError
 from bucketops_jobs.s3.store import STORAGE_CLASS, Copy, Expect, Object
 
 Headers = Sequence[tuple[str, str]]
+_AGENT = f"user-agent: {names.MANAGER}"
+_OK, _REDIRECTED = 200, 300
 METADATA = "x-amz-meta-"
 TAG_COUNT = "x-amz-tagging-count"
 ENCRYPTION = "x-amz-server-side-encryption"
@@ -33,6 +37,7 @@ _DNS_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _ETAG = re.compile(rb"<ETag>(.*?)</ETag>", re.DOTALL)
 _CODE = re.compile(rb"<Code>(.*?)</Code>", re.DOTALL)
 _MESSAGE = re.compile(rb"<Message>(.*?)</Message>", re.DOTALL)
+_REFUSED = re.compile(rb"\s*(<\?xml[^>]*>\s*)?<Error[\s>]")
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """What XML 1.0 cannot hold, not even escaped: https://www.w3.org/TR/xml/#charsets."""
 
@@ -157,6 +162,25 @@ def _condition(expect: Expect) -> Headers:
     if expect.absent:
         return [("if-none-match", "*")]
     return [("if-match", f'"{expect.etag}"')] if expect.etag else []
+
+
+def serialized(request: Request, headers: Headers) -> bytes:
+    """A request as it goes over a connection; ItemError where a header would break its frame."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers) or "\0" in lines:
+        raise ItemError(f"{request.operation}: a header holds a control character: {headers}")
+    head = f"{request.method} {request.path} HTTP/1.1\r\n{lines}content-length: {len(request.body)}\r\n{_AGENT}\r\n\r\n"
+    return head.encode(errors="surrogateescape") + request.body
+
+
+def refused(request: Request, answer: Response) -> bool:
+    """Whether the answer is an error, which S3 may tell in the body of a 200 that it began too early.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+    """
+    if not _OK <= answer.status < _REDIRECTED:
+        return True
+    return request.operation != "GetObject" and _REFUSED.match(answer.body) is not None
 
 
 def md5(body: bytes) -> str:
