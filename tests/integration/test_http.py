@@ -24,8 +24,8 @@ from bucketops_jobs.s3.connection import WHOLE
 from bucketops_jobs.s3.http import Wire
 from bucketops_jobs.s3.signing import Credentials
 from bucketops_jobs.s3.wire import Place, Request, Response
-from support.scripted import Last, ScriptedServer
 from support.servers import free_port
+from support.verbatim import Last, VerbatimServer
 
 GET = Request("GetObject", "GET", "/bucket/key")
 HEAD = Request("HeadObject", "HEAD", "/bucket/key")
@@ -44,8 +44,8 @@ def wire_to(host: str, *, tls: bool = False) -> Wire:
 
 
 @contextmanager
-def serving(answers: Iterable[bytes | Last]) -> Iterator[tuple[ScriptedServer, Wire]]:
-    with ScriptedServer(answers) as server:
+def serving(answers: Iterable[bytes | Last]) -> Iterator[tuple[VerbatimServer, Wire]]:
+    with VerbatimServer(answers) as server:
         wire = wire_to(server.host)
         try:
             yield server, wire

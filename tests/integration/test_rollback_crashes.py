@@ -90,7 +90,7 @@ def test_workers_killed_in_the_middle_of_bringing_back(lab: Any, gate: Gate) -> 
         spec = {"rollbackOf": "avatars", "worker": WORKER, "cleanup": {"policy": "Delete", "grace": "3s"}}
         undo = lab.drive(spec, "undo", processes=True, origin=migration)
         with Reader(lab.world, pause=0.01) as reader:
-            undo.until(lambda s: s["runs"][-1]["phase"] == "copy" if s.get("runs") else False, 100)
+            undo.until(lambda s: s["runs"][-1]["phase"] == "copy" if s.get("runs") else False)
             begun.set()
             status = _killed(lab.world, undo, deletes)
     expect_as_before(lab, status)
@@ -105,15 +105,15 @@ def _killed(world: World, undo: Driver, deletes: Hold) -> dict[str, Any]:
     """Three times in the copy, twice in the deletion."""
     for rows in (10, 30, 60):
         world.sql("UPDATE gate SET rewritten = %s", (rows + 10,))
-        undo.until(lambda _, least=rows: _brought_back(world) >= least, 100)
+        undo.until(lambda _, least=rows: _brought_back(world) >= least)
         assert kill_workers(undo)
     world.sql("UPDATE gate SET rewritten = 100000")
     deletes.let(1)
     for came in (2, 3):
-        undo.until(lambda _, least=came: deletes.came >= least, 100)
+        undo.until(lambda _, least=came: deletes.came >= least)
         assert kill_workers(undo)
     deletes.let(10**6)
-    return undo.finish(100)
+    return undo.finish()
 
 
 _BACKWARD = """

@@ -1,65 +1,32 @@
-"""An HTTP server on loopback that answers with the very bytes that a test gives it."""
+"""A worker that ends as its RunSpec's script says: by shard, the exit code of each attempt; the last one repeats."""
 
 from __future__ import annotations
 
-import asyncio
+import json
 import threading
-from collections.abc import Iterable
-from typing import NamedTuple, Self
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bucketops_api import names
+from bucketops_api.contract import RunResult
+
+attempts: Counter[tuple[str, int]] = Counter()
+"""By run and shard, of this process."""
 
 
-class Last(NamedTuple):
-    """An answer (or what there is of it) after which the connection is closed."""
-
-    answer: bytes = b""
-
-
-class ScriptedServer:
-    """One answer per request, in order of arrival; then it says nothing, for ever."""
-
-    def __init__(self, answers: Iterable[bytes | Last]) -> None:
-        self._answers = iter(answers)
-        self.connections = 0
-        self.requests: list[bytes] = []
-
-    def __enter__(self) -> Self:
-        self._loop = asyncio.new_event_loop()
-        self._server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop)
-        self._thread.join()
-        self._loop.run_until_complete(asyncio.sleep(0))
-        self._loop.close()
-
-    @property
-    def host(self) -> str:
-        host, port = self._server.sockets[0].getsockname()
-        return f"{host}:{port}"
-
-    def _stop(self) -> None:
-        self._server.close()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.call_later(0.05, self._loop.stop)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        try:
-            while request := await reader.readuntil(b"\r\n\r\n"):
-                self.requests.append(request)
-                answer = next(self._answers, None)
-                if answer is None:
-                    await asyncio.sleep(1 << 20)
-                elif isinstance(answer, Last):
-                    writer.write(answer.answer)
-                    break
-                else:
-                    writer.write(answer)
-        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+def work(root: Path, shard: int, stop: threading.Event, watch: Callable[[Any], None]) -> tuple[int, RunResult]:
+    """`seconds` is how long an attempt takes; told to stop, it ends with a code that is tried again."""
+    watch(Counter())
+    run = json.loads((root / names.RUN_FILE).read_text())
+    codes = run["spec"]["script"].get(str(shard), [0])
+    number = attempts[run["run"], shard]
+    attempts[run["run"], shard] += 1
+    if stop.wait(run["spec"]["seconds"]):
+        return names.EXIT_RETRY, RunResult(message="told to stop")
+    time.sleep(0)
+    code = codes[min(number, len(codes) - 1)]
+    message = "" if code == 0 else f"shard {shard} ends with {code}"
+    return code, RunResult(reason="RunFailed" if code else "", message=message, counts={"done": 1, f"shard{shard}": 1})
