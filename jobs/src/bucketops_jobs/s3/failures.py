@@ -65,7 +65,7 @@ def judged(request: Request, answer: Response, what: str) -> Response | WorkerEr
     return from_answer(answer.status, *error_of(answer.body), what)
 
 
-def of_connection(error: OSError, what: str) -> WorkerError:
+def of_connection(error: OSError | UnicodeError, what: str) -> WorkerError:
     """The worker's error for a connection that could not be opened; `what` names the host, too."""
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
         return _untrusted(error, what)

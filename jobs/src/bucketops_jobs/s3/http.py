@@ -123,7 +123,7 @@ class Wire:
                 _, connection = await self._loop.create_connection(
                     partial(Connection, self), *self._address, ssl=self._tls
                 )
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter: no name of a host
             self.answered(flight, failures.of_connection(error, f"{flight.what}, at {self._host}"))
             return
         if flight.over:
