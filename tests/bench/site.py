@@ -52,7 +52,7 @@ class Site:
         """User `a` in its bucket, or user `b`, with the rights that S3Access gave them."""
         secret = _SECRETS[user]
         folder = self.root / names.SECRETS_DIR / secret
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for key, value in self.cluster.secret(self.cluster.namespace, secret).items():
             (folder / key).write_text(value)
         ref = {"bucket": self.buckets[user], "endpoint": self.endpoint, "credentials": {"secretRef": {"name": secret}}}

@@ -67,7 +67,7 @@ def run(context: Context) -> RunResult:
     _Sweep(context, cleaner, removal, _since(context, known, began)).run(within)
     if whole and context.spec.on_source_delete == "Delete":
         removal.run()
-    if whole and not context.tally.counts["failed"]:
+    if whole and not context.run.changed_since and not context.tally.counts["failed"]:
         _remember(context, known, began)
     return context.tally.result()
 
@@ -150,6 +150,8 @@ def _tagged(stream: int, pairs: Iterable[tuple[str, Object]]) -> Iterator[tuple[
 
 def _since(context: Context, known: Swept | None, now: datetime) -> datetime | None:
     """From when on changes are looked into; None: everything is, as in each run by hand."""
+    if context.run.changed_since:
+        return context.run.changed_since - MARGIN
     scheduled = context.run.run.startswith(names.schedule_name(context.run.name))
     every = parse_duration(context.spec.sweep.verify_every)
     if not scheduled or known is None or known.rules != context.rules.strip or now - known.verified >= every:

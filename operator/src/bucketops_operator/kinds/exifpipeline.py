@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
@@ -16,7 +16,7 @@ from bucketops_api.v1alpha1.exifpipeline import LastSweep, Listeners, PipelineSp
 from bucketops_operator import conditions, progress
 from bucketops_operator.desired import Desired
 from bucketops_operator.executor import Manifest, ObjectName, ObservedRun, Resource
-from bucketops_operator.kinds import runs
+from bucketops_operator.kinds import pipeline_gaps, runs
 from bucketops_operator.kinds.conclusion import Conclusion, conclusion
 from bucketops_operator.kinds.pipeline_counts import folded
 from bucketops_operator.kinds.scheduled import Machine
@@ -25,9 +25,11 @@ from bucketops_operator.objects import limits_name
 from bucketops_operator.settings import Settings
 
 
+@dataclass(frozen=True)
 class Pipeline:
-    """What ExifPipeline says of its sweeps."""
+    """What ExifPipeline says of its sweeps. `quarantines`: what cannot be made clean is counted as that."""
 
+    quarantines: bool = True
     phase = "sweep"
     spec = PipelineSpec
     status = PipelineStatus
@@ -56,8 +58,8 @@ class Pipeline:
             "deleted": done.deleted + found.get(counts.DELETED, 0),
             "failed": done.failed + found.get("failed", 0),
             "conflicts": found.get("conflicts", 0),
-            "skipped": refused if _skips(status) else 0,
-            "quarantined": 0 if _skips(status) else refused,
+            "skipped": 0 if self.quarantines else refused,
+            "quarantined": refused if self.quarantines else 0,
         }
         last = LastSweep(
             completed_at=now,
@@ -108,11 +110,8 @@ class Pipeline:
         return shards, worker.parallelism
 
 
-def _skips(status: PipelineStatus) -> bool:
-    return status.on_not_jpeg == "Skip"
-
-
-_SWEEPS = Machine(Pipeline())
+def _quarantines(spec: PipelineSpec) -> bool:
+    return spec.on_not_jpeg == "Quarantine"
 
 
 def desired(resource: Resource, history: Sequence[ObservedRun], now: datetime, settings: Settings) -> Desired:
@@ -120,9 +119,11 @@ def desired(resource: Resource, history: Sequence[ObservedRun], now: datetime, s
     try:
         spec = PipelineSpec.model_validate(resource.spec)
     except ValidationError:
-        return _SWEEPS.desired(resource, history, now, settings)
-    prepared = replace(resource, status={**resource.status, "onNotJpeg": spec.on_not_jpeg})
-    answer = _SWEEPS.desired(prepared, history, now, settings)
+        return Machine(Pipeline()).desired(resource, history, now, settings)
+    begun = pipeline_gaps.begun(spec, resource, now)
+    prepared = replace(resource, status={**resource.status, **begun})
+    sweeps = Machine(Pipeline(_quarantines(spec)), more=lambda status: {"changed_since": status.sweep_since})
+    answer = sweeps.desired(prepared, history, now, settings)
     status = answer.status
     if not isinstance(status, PipelineStatus):
         return answer
@@ -145,7 +146,11 @@ def _heard(
     wanted = spec.replicas if spec.events and not spec.suspend else 0
     status = status.model_copy(update={"listeners": Listeners(wanted=wanted, listening=listening)})
     due = status.heard_at is None or now - status.heard_at >= timedelta(seconds=settings.status_seconds)
-    return folded(status, resource.replicas, now, quarantines=not _skips(status)) if due else status
+    if not due:
+        return status
+    status = status.model_copy(update={"missed_since": pipeline_gaps.missed_since(spec, status, resource)})
+    replicas = spec.replicas if spec.events else 0
+    return folded(status, resource.replicas, now, wanted=replicas, quarantines=_quarantines(spec))
 
 
 def _judged(spec: PipelineSpec, status: PipelineStatus, resource: Resource, now: datetime) -> list[Condition]:
