@@ -136,7 +136,7 @@ def test_a_changed_source_is_saved_again(pipeline_lab: PipelineLab) -> None:
 
 
 def test_a_scheduled_sweep_looks_into_what_is_new_alone_and_now_and_then_into_all(pipeline_lab: PipelineLab) -> None:
-    """What is in the destination, and older than the last sweep by more than an hour, is believed until `verifyEvery`."""
+    """What is there, and older than the last sweep by more than an hour, is believed until `verifyEvery`."""
     pipeline_lab.put_all(["a.jpg", "b.jpg"])
     pipeline_lab.sweep(run=SCHEDULED)
     pipeline_lab.put("a.jpg", b"somebody's", bucket=pipeline_lab.b)
@@ -155,6 +155,23 @@ def test_a_scheduled_sweep_looks_into_what_is_new_alone_and_now_and_then_into_al
         began=(now + timedelta(hours=2)).isoformat(), verified=(now - timedelta(hours=3)).isoformat()
     )
     assert pipeline_lab.sweep(run=SCHEDULED, **changes).counts["conflicts"] == 1
+
+
+def test_scheduled_sweeps_look_into_a_new_picture_until_it_was_found_settled_and_no_more(
+    pipeline_lab: PipelineLab,
+) -> None:
+    """A mark that is taken away changes no ETag: who looks sees a conflict, who knows the pair does not look."""
+    pipeline_lab.put_all(["a.jpg", "b.jpg"])
+    assert pipeline_lab.sweep(run=SCHEDULED).counts["processed"] == 2
+    assert pipeline_lab.sweep(run=SCHEDULED).counts["current"] == 2
+    pipeline_lab.unmark("a.jpg")
+    for _ in range(2):
+        assert pipeline_lab.sweep(run=SCHEDULED).counts.get("conflicts", 0) == 0
+    pipeline_lab.put("b.jpg", photo("two", 24))
+    assert pipeline_lab.sweep(run=SCHEDULED).counts["processed"] == 1
+    pipeline_lab.unmark("b.jpg")
+    assert pipeline_lab.sweep(run=SCHEDULED).counts["conflicts"] == 1
+    assert pipeline_lab.sweep().counts["conflicts"] == 2
 
 
 def test_a_scheduled_sweep_looks_into_what_has_changed_since_the_one_before(pipeline_lab: PipelineLab) -> None:
@@ -201,7 +218,7 @@ def test_a_sweep_of_what_was_missed_looks_into_what_changed_since_and_moves_no_w
 
 def test_refusals_may_lie_on_another_server_with_other_rights(pipeline_lab: PipelineLab, tmp_path: Path) -> None:
     """Two endpoints, two Secrets: neither identity is known to the other server."""
-    server = start_minio(tmp_path / "other")
+    server = start_minio(tmp_path)
     try:
         endpoint = f"http://127.0.0.1:{server.port}"
         other = PipelineLab(endpoint, tmp_path / "lab", s3_client(endpoint, ADMIN, PASSWORD)).make()

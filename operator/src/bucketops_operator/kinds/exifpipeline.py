@@ -42,7 +42,7 @@ class Pipeline:
         """The progress of a sweep under way; each counts from zero."""
         total, done = found.get("total", 0), found.get(counts.DONE, 0)
         begun = status.progress
-        if begun.percent >= progress.COMPLETE or begun.objects_total != total or begun.objects_done > done:
+        if begun.percent >= progress.COMPLETE or _another(status):
             begun = begun.model_copy(update={"percent": 0, "objects_total": 0, "objects_done": 0, "updated_at": None})
         advanced = progress.advance(begun, total=total, done=done, bytes_done=found.get("bytesWritten", 0), now=now)
         return status.model_copy(update={"progress": advanced})
@@ -108,6 +108,13 @@ class Pipeline:
             return 1, 1
         shards = worker.parallelism if worker.shards == "auto" else int(worker.shards)
         return shards, worker.parallelism
+
+
+def _another(status: PipelineStatus) -> bool:
+    """Whether an earlier sweep is shown. Counts that fall do not say so: pods end before their results are in."""
+    known = (*status.runs, *(status.scheduled.runs if status.scheduled else ()))
+    shown = status.progress.updated_at
+    return shown is None or any(run.started_at > shown for run in known)
 
 
 def _quarantines(spec: PipelineSpec) -> bool:
