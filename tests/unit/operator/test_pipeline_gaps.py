@@ -52,6 +52,20 @@ def test_a_stream_that_was_lost_is_followed_by_a_sweep_of_what_changed_since() -
     assert world.condition("Ready")[0] == "True"
 
 
+def test_a_pod_that_was_killed_right_after_it_began_to_listen_was_noted_before() -> None:
+    """What is shown as listening is remembered as such in the same status."""
+    world = World()
+    world.end()
+    world.pods = [ObservedReplica(f"pod-{n}", "1", {counts.LISTENING: 1}) for n in range(2)]
+    world.step(0.01)
+    assert world.condition("Ready")[0] == "True"
+    world.pods = []
+    world.step(CALM.total_seconds())
+    world.listen(0, 0, incarnation="2")
+    world.step()
+    assert sweeps(world) == 2
+
+
 def test_the_gap_begins_where_a_pod_was_last_heard_of_however_long_it_is_silent() -> None:
     world = ready()
     last = datetime.fromisoformat(world.status["counted"][0]["seenAt"])

@@ -148,12 +148,13 @@ def desired(resource: Resource, history: Sequence[ObservedRun], now: datetime, s
 def _heard(
     spec: PipelineSpec, status: PipelineStatus, resource: Resource, now: datetime, settings: Settings
 ) -> PipelineStatus:
-    """The counts of the pods that hear events, as often as a status may be written."""
+    """The counts of the pods that hear events: as often as a status may be written, and when one begins or ceases."""
     listening = sum(bool(pod.counts.get(counts.LISTENING)) for pod in resource.replicas)
     wanted = spec.replicas if spec.events and not spec.suspend else 0
+    changed = listening != status.listeners.listening
     status = status.model_copy(update={"listeners": Listeners(wanted=wanted, listening=listening)})
     due = status.heard_at is None or now - status.heard_at >= timedelta(seconds=settings.status_seconds)
-    if not due:
+    if not due and not changed:
         return status
     status = status.model_copy(update={"missed_since": pipeline_gaps.missed_since(spec, status, resource)})
     replicas = spec.replicas if spec.events else 0
