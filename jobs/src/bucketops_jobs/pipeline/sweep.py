@@ -18,7 +18,7 @@ from bucketops_jobs.errors import NotFoundError, StoppedError
 from bucketops_jobs.pipeline import checks, looked, plan
 from bucketops_jobs.pipeline.cleaner import Cleaner, Outcome
 from bucketops_jobs.pipeline.context import Context
-from bucketops_jobs.pipeline.decide import Seen
+from bucketops_jobs.pipeline.decide import Act, Seen, decide
 from bucketops_jobs.pipeline.looked import Looked
 from bucketops_jobs.pipeline.removal import Removal
 from bucketops_jobs.s3.store import Object
@@ -115,12 +115,17 @@ class _Sweep:
         if pair.note is not None and self._context.source.head(self._context.source_key(pair.key)) is None:
             self._context.notes.remove(pair.key)
 
-    def _settle(self, pair: Pair) -> Outcome:
-        """A listing is believed where every write depends on what it showed."""
-        listed = pair.destination is None and pair.note is None
-        return self._cleaner.settle(pair.key, Seen(pair.source) if listed else None)
+    def _settle(self, pair: Pair) -> tuple[Outcome, bool]:
+        """What became of it, and whether what the listing showed was settled.
 
-    def _count(self, pair: Pair, answer: Outcome | Exception) -> None:
+        A listing is believed where every write depends on what it showed.
+        """
+        listed = pair.destination is None and pair.note is None
+        seen = Seen(pair.source) if listed else self._cleaner.look(pair.key)
+        settled = decide(seen, self._context.rules).act is Act.NOTHING and _etags(seen) == _listed(pair)
+        return self._cleaner.settle(pair.key, seen), settled
+
+    def _count(self, pair: Pair, answer: tuple[Outcome, bool] | Exception) -> None:
         tally = self._context.tally
         if isinstance(answer, StoppedError):
             raise answer
@@ -128,10 +133,11 @@ class _Sweep:
             tally.add("failed")
             tally.sample(pair.key, "failed", str(answer), first=True)
             return
-        tally.add(answer)
-        if answer is Outcome.CURRENT and pair.source and pair.destination:
+        outcome, settled = answer
+        tally.add(outcome)
+        if settled and pair.source and pair.destination:
             self._keep(pair.key, pair.source, pair.destination)
-        if answer is Outcome.CONFLICT:
+        if outcome is Outcome.CONFLICT:
             tally.sample(pair.key, "conflict", "the destination holds an object that no pipeline made", first=True)
 
     def _keep(self, key: str, source: Object, destination: Object) -> None:
@@ -147,6 +153,14 @@ class _Sweep:
         self._context.tally.add(Outcome.CURRENT, pictures - doubtful)
         if self._context.run.shards == 1:
             self._context.tally.add("total", pictures)
+
+
+def _etags(seen: Seen) -> tuple[str, str]:
+    return seen.source.etag if seen.source else "", seen.destination.object.etag if seen.destination else ""
+
+
+def _listed(pair: Pair) -> tuple[str, str]:
+    return pair.source.etag if pair.source else "", pair.destination.etag if pair.destination else ""
 
 
 def walk(context: Context, within: Range) -> Iterator[Pair]:
