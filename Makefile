@@ -49,7 +49,7 @@ mutants: $(READY) ## take each guard away in turn and see a test go red
 	@$(BIN)/python tests/mutants/run.py
 
 bench: $(VENV)/.bench ## measure against s5cmd, mc, rclone and boto3 (by hand; ARGS="copy --server minio --rounds 9")
-	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
 lint: $(READY) ## ruff, mypy and import-linter
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

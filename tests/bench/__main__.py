@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import latency, memory, parsing, recovery, report, shard
+from bench import latency, memory, parsing, pipeline, recovery, report, shard
 from bench.contenders import CONTENDERS, ONE_STREAM, OURS, PEERS
 from bench.listing import Listing, listed
 from bench.objects import Copy, Delete
@@ -33,6 +33,7 @@ class Options:
     peers: Sequence[str]
     rounds: int
     objects: int
+    minutes: float
     folder: Path
     cache: Path
 
@@ -122,6 +123,12 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         objects=1_000_000,
     ),
     "parse": Benchmark("pages of listings", lambda o: parsing.run(o.servers, o.rounds, o.cache), ALL),
+    "pipeline": Benchmark(
+        "an ExifPipeline in the cluster: a backfill, then 20 uploads a second",
+        lambda o: pipeline.run(o.objects, o.minutes),
+        rounds=1,
+        objects=5_000,
+    ),
 }
 
 
@@ -138,6 +145,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--peer", action="append", choices=[name for name in CONTENDERS if name != OURS])
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--objects", type=int)
+    parser.add_argument("--minutes", type=float, default=5.0, help="of uploads to a pipeline (default: %(default)s)")
     parser.add_argument("--json", type=Path, default=Path("bench-results.json"), help="all samples go there")
     return parser.parse_args()
 
@@ -166,6 +174,7 @@ def _options(given: argparse.Namespace, benchmark: Benchmark, folder: Path, cach
         given.peer or benchmark.peers,
         given.rounds or benchmark.rounds,
         given.objects or benchmark.objects,
+        given.minutes,
         folder,
         cache,
     )

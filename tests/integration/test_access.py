@@ -17,7 +17,7 @@ from bucketops_api.privileges import access
 from bucketops_api.privileges.access import policy_name
 from bucketops_api.v1alpha1.access import AccessSpec
 from bucketops_jobs.access.minio_users import same_document
-from support.access import AccessLab, check, delete, matrix, settled
+from support.access import AccessLab, allowed, check, delete, matrix, settled
 from support.avatars import s3_client
 from support.driver import condition, message, reason
 from support.identities import Identity, admin_client
@@ -55,6 +55,30 @@ def test_grants_end_at_their_prefixes(access_lab: AccessLab) -> None:
     assert passes(user, bucket, "in/") == EVERYTHING
     assert passes(user, bucket, "drop/") == {"put", "multipart"}
     assert passes(user, bucket, "else/") == passes(user, bucket) == set()
+
+
+def test_further_actions_are_granted_below_the_prefix_and_to_nobody_else(access_lab: AccessLab) -> None:
+    """What ExifPipeline's user needs beside reading: tags of the objects, versioning of the bucket."""
+    lab = access_lab
+    further = ["s3:GetObjectTagging", "s3:GetBucketVersioning"]
+    given = lab.spec(lab.grant("bucket-a", "ReadOnly", "in/") | {"also": further})
+    plain = lab.spec(lab.grant("bucket-a", "ReadOnly", "in/"), user="user-b")
+    drivers = lab.drive(given), lab.drive(plain, "user-b")
+    for driver in drivers:
+        assert condition(driver.finish(), "Ready")
+    bucket = lab.name("bucket-a")
+    for key in ("in/x", "out/x"):
+        lab.s3.put_object(Bucket=bucket, Key=key, Body=b"x", Tagging="a=b")
+    with_more, without = map(lab.user, drivers)
+
+    def may(s3: Any, key: str) -> list[bool]:
+        tags = {"Bucket": bucket, "Key": key}
+        written = allowed(s3.put_object_tagging, **tags, Tagging={"TagSet": [{"Key": "a", "Value": "c"}]})
+        return [allowed(s3.get_object_tagging, **tags), allowed(s3.get_bucket_versioning, Bucket=bucket), written]
+
+    assert may(with_more, "in/x") == [True, True, False]
+    assert may(with_more, "out/x") == [False, True, False]
+    assert may(without, "in/x") == [False, False, False]
 
 
 def test_the_report_has_each_expected_answer_and_the_one_seen(access_lab: AccessLab) -> None:

@@ -93,6 +93,18 @@ def test_a_stream_that_breaks_off_is_taken_up_again(pipeline_lab: PipelineLab) -
             wait(lambda: pipeline_lab.keys(pipeline_lab.b) == {"after.jpg"})
 
 
+def test_a_stream_that_was_lost_is_counted_and_one_that_was_relieved_is_not(pipeline_lab: PipelineLab) -> None:
+    """The operator starts a sweep for each: events in between were told to nobody."""
+    with Chaos(pipeline_lab.endpoint, random.Random(7), faults=False) as chaos:
+        pipeline_lab.through = chaos.url
+        with pipeline_lab.listening() as pod:
+            before = chaos.streams
+            wait(lambda: chaos.streams > before + 2)
+            assert pod.count(counts.GAPS) == 0
+            chaos.cut()
+            wait(lambda: pod.count(counts.GAPS) == 1)
+
+
 def test_a_server_that_is_killed_and_comes_back(tmp_path: Path) -> None:
     port = free_port()
     server = start_minio(tmp_path, port=port)

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bucketops_api import names
+from bucketops_api.contract import RunResult
+from bucketops_api.v1alpha1.exifpipeline import PipelineSpec
 from bucketops_jobs.__main__ import work
+from support.avatars import s3_client
+from support.identities import pipeline_user
 from support.jpegs import picture
-from support.pipeline import PipelineLab, photo, stripped
+from support.pipeline import ROOT, PipelineLab, photo, stripped
+from support.servers import ADMIN, PASSWORD, start_minio
 
+SCHEDULED = "pictures-scheduled-g1"
 AWKWARD = ["a b+c%20.jpg", "été/部署.jpg", "q?&=#'\"<>.jpg", "deep/er/and/deeper.jpg"]
 
 
@@ -124,16 +131,111 @@ def test_a_changed_source_is_saved_again(pipeline_lab: PipelineLab) -> None:
     pipeline_lab.put("a.jpg", photo("one", 16))
     pipeline_lab.sweep()
     pipeline_lab.put("a.jpg", photo("two", 24))
-    pipeline_lab.sweep(run="pictures-scheduled-g1")
+    pipeline_lab.sweep(run=SCHEDULED)
     assert pipeline_lab.get("a.jpg") == stripped(photo("two", 24))
 
 
 def test_a_scheduled_sweep_looks_into_what_is_new_alone_and_now_and_then_into_all(pipeline_lab: PipelineLab) -> None:
-    """Old pictures that were settled cost no request but the listing; those of the last hour do."""
+    """What is there, and older than the last sweep by more than an hour, is believed until `verifyEvery`."""
+    pipeline_lab.put_all(["a.jpg", "b.jpg"])
+    pipeline_lab.sweep(run=SCHEDULED)
+    pipeline_lab.put("a.jpg", b"somebody's", bucket=pipeline_lab.b)
+    pipeline_lab.s3.delete_object(Bucket=pipeline_lab.b, Key="b.jpg")
+    now = datetime.now(UTC)
+    pipeline_lab.watermark(began=(now + timedelta(hours=2)).isoformat())
+    later = pipeline_lab.sweep(run=SCHEDULED)
+    assert (later.counts["processed"], later.counts["current"], later.counts.get("conflicts", 0)) == (1, 1, 0)
+    pipeline_lab.watermark(
+        began=(now + timedelta(hours=2)).isoformat(), verified=(now - timedelta(hours=3)).isoformat()
+    )
+    changes: dict[str, Any] = {"sweep": {"verifyEvery": "4h"}}
+    assert pipeline_lab.sweep(run=SCHEDULED, **changes).counts.get("conflicts", 0) == 0
+    changes = {"sweep": {"verifyEvery": "2h"}}
+    pipeline_lab.watermark(
+        began=(now + timedelta(hours=2)).isoformat(), verified=(now - timedelta(hours=3)).isoformat()
+    )
+    assert pipeline_lab.sweep(run=SCHEDULED, **changes).counts["conflicts"] == 1
+
+
+def test_scheduled_sweeps_look_into_a_new_picture_until_it_was_found_settled_and_no_more(
+    pipeline_lab: PipelineLab,
+) -> None:
+    """A mark that is taken away changes no ETag: who looks sees a conflict, who knows the pair does not look."""
+    pipeline_lab.put_all(["a.jpg", "b.jpg"])
+    assert pipeline_lab.sweep(run=SCHEDULED).counts["processed"] == 2
+    assert pipeline_lab.sweep(run=SCHEDULED).counts["current"] == 2
+    pipeline_lab.unmark("a.jpg")
+    for _ in range(2):
+        assert pipeline_lab.sweep(run=SCHEDULED).counts.get("conflicts", 0) == 0
+    pipeline_lab.put("b.jpg", photo("two", 24))
+    assert pipeline_lab.sweep(run=SCHEDULED).counts["processed"] == 1
+    pipeline_lab.unmark("b.jpg")
+    assert pipeline_lab.sweep(run=SCHEDULED).counts["conflicts"] == 1
+    assert pipeline_lab.sweep().counts["conflicts"] == 2
+
+
+def test_a_scheduled_sweep_looks_into_what_has_changed_since_the_one_before(pipeline_lab: PipelineLab) -> None:
+    """A clean picture that stands there does not hide that it was made of an older one."""
+    pipeline_lab.put("a.jpg", photo("one", 16))
+    pipeline_lab.sweep(run=SCHEDULED)
+    pipeline_lab.put("a.jpg", photo("two", 24))
+    pipeline_lab.sweep(run=SCHEDULED)
+    assert pipeline_lab.get("a.jpg") == stripped(photo("two", 24))
+
+
+def test_a_run_by_hand_and_one_of_other_rules_look_into_everything(pipeline_lab: PipelineLab) -> None:
     pipeline_lab.put("a.jpg")
-    pipeline_lab.sweep(run="pictures-scheduled-g1")
-    pipeline_lab.s3.delete_object(Bucket=pipeline_lab.b, Key="a.jpg")
-    assert pipeline_lab.sweep(run="pictures-scheduled-g1").counts["processed"] == 1
+    pipeline_lab.sweep(run=SCHEDULED)
+    pipeline_lab.put("a.jpg", b"somebody's", bucket=pipeline_lab.b)
+    pipeline_lab.watermark(began=(datetime.now(UTC) + timedelta(hours=2)).isoformat())
+    assert pipeline_lab.sweep().counts["conflicts"] == 1
+    changes: dict[str, Any] = {"strip": {"orientation": "Drop"}}
+    assert pipeline_lab.sweep(run=SCHEDULED, **changes).counts["conflicts"] == 1
+
+
+def test_a_sweep_of_what_was_missed_looks_into_what_changed_since_and_moves_no_watermark(
+    pipeline_lab: PipelineLab,
+) -> None:
+    """Whatever failed before that is the scheduled sweep's, which must not believe that it was looked into."""
+    pipeline_lab.put_all(["a.jpg", "b.jpg"])
+    pipeline_lab.sweep(run=SCHEDULED)
+    began = datetime(2026, 1, 1, tzinfo=UTC).isoformat()
+    pipeline_lab.watermark(began=began)
+    pipeline_lab.put("a.jpg", photo("two", 24))
+    pipeline_lab.put("b.jpg", b"somebody's", bucket=pipeline_lab.b)
+
+    def swept(since: datetime) -> RunResult:
+        root = pipeline_lab.mount("sweep", pipeline_lab.spec(), changed_since=since)
+        code, result = work(root, 0, threading.Event())
+        assert code == names.EXIT_DONE
+        return result
+
+    assert swept(datetime.now(UTC) + timedelta(hours=2)).counts["current"] == 2
+    found = swept(datetime.now(UTC))
+    assert (found.counts["processed"], found.counts["conflicts"]) == (1, 1)
+    assert pipeline_lab.watermarked()["began"] == began
+
+
+def test_refusals_may_lie_on_another_server_with_other_rights(pipeline_lab: PipelineLab, tmp_path: Path) -> None:
+    """Two endpoints, two Secrets: neither identity is known to the other server."""
+    server = start_minio(tmp_path)
+    try:
+        endpoint = f"http://127.0.0.1:{server.port}"
+        other = PipelineLab(endpoint, tmp_path / "lab", s3_client(endpoint, ADMIN, PASSWORD)).make()
+        place = other.place(other.q, "refused/") | {"credentials": {"secretRef": {"name": "other-s3"}}}
+        spec = pipeline_lab.spec(quarantine=place)
+        user = pipeline_user(endpoint, ROOT, PipelineSpec.model_validate(spec))
+        pipeline_lab.put("good.jpg")
+        pipeline_lab.put("bad.jpg", b"no picture")
+        root = pipeline_lab.mount("sweep", spec, **{"other-s3": user.secret()})
+        assert [work(root, 0, threading.Event())[1].counts.get("refused") for _ in range(2)] == [1, None]
+        assert (other.keys(other.q), pipeline_lab.keys(pipeline_lab.q)) == ({"refused/bad.jpg"}, set())
+        pipeline_lab.put("bad.jpg")
+        work(root, 0, threading.Event())
+        assert other.keys(other.q) == set()
+        assert pipeline_lab.exact()
+    finally:
+        server.stop()
 
 
 def test_without_orders_nothing_is_deleted(pipeline_lab: PipelineLab) -> None:

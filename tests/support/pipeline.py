@@ -140,12 +140,14 @@ class PipelineLab:
         return {SECRET: pipeline_user(self.endpoint, ROOT, PipelineSpec.model_validate(spec)).secret()}
 
     def mount(self, phase: str, spec: dict[str, Any], *, shards: int = 1, run: str = "", **given: Any) -> Path:
+        """A worker's folder; `given` are further Secrets, and `changed_since` of the RunSpec."""
+        since = given.pop("changed_since", None)
         model = PipelineSpec.model_validate(spec)
         self.runs += 1
         root = self.folder / f"run-{self.runs}"
         work_spec = RunSpec(
             kind="ExifPipeline", phase=phase, namespace="default", name="pictures", shards=shards,
-            run=run or f"pictures-{self.runs}-{phase}", spec=resolved(model),
+            run=run or f"pictures-{self.runs}-{phase}", spec=resolved(model), changed_since=since,
         )  # fmt: skip
         (root / names.RUN_FILE).parent.mkdir(parents=True)
         (root / names.RUN_FILE).write_text(work_spec.model_dump_json(by_alias=True))
@@ -163,6 +165,27 @@ class PipelineLab:
 
     def try_sweep(self, *, run: str = "", **changes: Any) -> tuple[int, RunResult]:
         return work(self.mount("sweep", self.spec(**changes), run=run), 0, threading.Event())
+
+    def unmark(self, key: str) -> None:
+        """Take our mark from a clean picture whose content, and so its ETag, stays as it is."""
+        before = self.head(key)["ETag"]
+        source = {"Bucket": self.b, "Key": key}
+        self.s3.copy_object(Bucket=self.b, Key=key, CopySource=source, MetadataDirective="REPLACE", Metadata={"x": "y"})
+        assert self.head(key)["ETag"] == before
+
+    def watermark(self, **changes: str) -> None:
+        """Let the last scheduled sweep have been at another time."""
+        body = json.dumps(self.watermarked() | changes).encode()
+        self.s3.put_object(Bucket=self.b, Key=self._swept(), Body=body)
+
+    def watermarked(self) -> dict[str, str]:
+        """What the last scheduled sweep left for the next one."""
+        return dict(json.loads(self.get(self._swept())))
+
+    def _swept(self) -> str:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.b, Prefix=names.RECORDS_FOLDER)
+        (key,) = (row["Key"] for page in pages for row in page["Contents"] if row["Key"].endswith("/swept.json"))
+        return str(key)
 
     def listen(self, replica: int = 0, root: Path | None = None, **changes: Any) -> Pod:
         """Start a pod that hears events, and wait until it does."""

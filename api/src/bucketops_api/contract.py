@@ -57,6 +57,8 @@ class RunSpec(_Contract):
     not_before: datetime | None = None
     jitter_seconds: float = Field(0.0, ge=0)
     """The run begins up to so much later, by chance."""
+    changed_since: datetime | None = None
+    """A sweep looks into what has changed since then alone, by the server's dates."""
     secrets: tuple[str, ...] = ()
     """Mounted beside those that the spec names by `secretRef`."""
     spec: dict[str, Any]

@@ -19,6 +19,8 @@ NOT_KEPT = "notKept"
 CHANGED = "changed"
 PENDING = "pending"
 ROWS_UPDATED = "rowsUpdated"
+GAPS = "gaps"
+"""How often a pod that hears events began to listen again, after some may have been missed."""
 
 NOW = "now/"
 LISTENING = f"{NOW}listening"

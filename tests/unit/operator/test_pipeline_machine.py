@@ -70,6 +70,12 @@ class World:
         )
         return self.step()
 
+    def work(self, **live: int) -> Desired:
+        """The pods of the sweep under way have counted so much."""
+        name = next(name for name, job in self.jobs.items() if job.state == "Running")
+        self.jobs[name] = replace(self.jobs[name], live=live)
+        return self.step()
+
     def listen(self, *processed: int, incarnation: str = "1", **more: int) -> Desired:
         self.pods = [
             ObservedReplica(f"pod-{n}", incarnation, {counts.LISTENING: 1, "processed": amount, **more})
@@ -141,6 +147,26 @@ def test_a_scheduled_sweep_leaves_it_ready() -> None:
     assert world.condition("Ready") == ("True", "Running")
 
 
+def test_the_percentage_of_a_sweep_never_falls_and_each_sweep_counts_from_zero() -> None:
+    """A pod's counts go with it, before its result is in."""
+    world = World()
+    world.work(total=100, done=60)
+    assert world.status["progress"]["percent"] == 60
+    world.work(done=30)
+    world.work()
+    assert (world.status["progress"]["percent"], world.status["progress"]["objectsTotal"]) == (60, 100)
+    world.end(total=100, done=100)
+    assert world.status["progress"]["percent"] == 100
+    world.change(trigger="again")
+    world.step()
+    world.work(total=50, done=10)
+    assert (world.status["progress"]["percent"], world.status["progress"]["objectsTotal"]) == (20, 50)
+    world.end(state="Failed", reason=Reason.ACCESS_DENIED)
+    world.step(600)
+    world.work(total=50, done=5)
+    assert world.status["progress"]["percent"] == 10
+
+
 def test_counts_outlive_pods_that_begin_anew() -> None:
     world = World()
     world.end(pictures=3, processed=3, refused=1)
@@ -152,7 +178,7 @@ def test_counts_outlive_pods_that_begin_anew() -> None:
     world.pods = [ObservedReplica("pod-0", "2", {})]
     world.step()
     world.listen(2, 2, incarnation="2", refused=1)
-    assert world.status["progress"]["processed"] == 3 + 8 + 3 + 1 + 2
+    assert world.status["progress"]["processed"] == 3 + 8 + 3 + 1
     assert world.status["progress"]["quarantined"] == 1 + 2
 
 

@@ -301,6 +301,7 @@ class CountedReplica(StatusModel):
     pod: Annotated[str, Field(max_length=253)]
     incarnation: Annotated[str, Field(max_length=128)] = ""
     counts: Annotated[dict[str, Count], Field(max_length=16)] = Field(default_factory=dict)
+    seen_at: datetime | None = Field(None, description="When it last answered.")
 
 
 class PipelineStatus(Status):
@@ -313,7 +314,12 @@ class PipelineStatus(Status):
         default_factory=list, description="The operator's memory: pods count anew when they begin anew."
     )
     heard_at: datetime | None = Field(None, description="When the pods that hear events were last asked.")
-    on_not_jpeg: Annotated[str, Field(max_length=16)] = Field("", description="As in the spec that was last seen.")
+    missed_since: datetime | None = Field(
+        None, description="Since when events may have been missed; a sweep of what has changed since is about to begin."
+    )
+    sweep_since: datetime | None = Field(
+        None, description="The sweep under way looks into what has changed since then; absent: into everything."
+    )
     first_run: Count = Field(0, description="Number of the first run of the work that is open; 0: none is.")
     scheduled: ScheduleStatus | None = Field(None, description="Present while the spec has a schedule.")
 

@@ -8,6 +8,7 @@
     cleaner.py    one picture: look, strip, write on condition, look again
     notes.py      what could not be made clean, and why
     sweep.py      both listings, merged; what events missed
+    looked.py     what a sweep need not look into again
     plan.py       how a sweep of many pods is cut
     removal.py    clean pictures whose source is gone
     listen.py     the pods that hear events; hear_minio.py, hear_sqs.py and hear_webhook.py tell them

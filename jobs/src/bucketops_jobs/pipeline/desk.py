@@ -32,6 +32,7 @@ class Desk:
         self.context, self._shared = context, shared
         self.inbox = Inbox()
         self.listening = False
+        self._listened = False
         self._cleaner = Cleaner(context)
         self._recent = Recent()
         self._closing = threading.Event()
@@ -43,6 +44,12 @@ class Desk:
         context.tally.now = self.now
         for thread in self._threads:
             thread.start()
+
+    def begin(self) -> None:
+        """Events are heard from now on. Those since the last time were missed: the operator starts a sweep for them."""
+        if self._listened:
+            self.context.tally.add(counts.GAPS)
+        self._listened = self.listening = True
 
     def tell(self, notice: Notice, done: Done | None = None) -> bool:
         """Take in what one record says; False when there is no room. What is not ours is done at once."""

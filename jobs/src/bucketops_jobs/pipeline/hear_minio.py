@@ -68,7 +68,7 @@ def _follow(desk: Desk) -> None:
     try:
         flushed = stream.began.wait(FLUSH_SECONDS)
         stream.require()
-        desk.listening = True
+        desk.begin()
         log.info("listening", extra={"bucket": desk.context.source.bucket, "flushed": flushed})
         while not stop.wait(TURN_SECONDS):
             if flushed:

@@ -15,10 +15,11 @@ from bucketops_api import counts, names
 from bucketops_api.contract import RunResult
 from bucketops_api.v1alpha1.scalars import parse_duration
 from bucketops_jobs.errors import NotFoundError, StoppedError
-from bucketops_jobs.pipeline import checks, plan
+from bucketops_jobs.pipeline import checks, looked, plan
 from bucketops_jobs.pipeline.cleaner import Cleaner, Outcome
 from bucketops_jobs.pipeline.context import Context
-from bucketops_jobs.pipeline.decide import Seen
+from bucketops_jobs.pipeline.decide import Act, Seen, decide
+from bucketops_jobs.pipeline.looked import Looked
 from bucketops_jobs.pipeline.removal import Removal
 from bucketops_jobs.s3.store import Object
 from bucketops_jobs.s3.within import listing
@@ -64,19 +65,30 @@ def run(context: Context) -> RunResult:
     cleaner = Cleaner(context)
     removal = Removal(context, cleaner, conditional=found.delete_if_match)
     known = _last(context) if whole else None
-    _Sweep(context, cleaner, removal, _since(context, known, began)).run(within)
+    remembers = whole and not context.run.changed_since
+    settled = looked.read(context) if remembers else Looked(context.rules.strip)
+    _Sweep(context, cleaner, removal, settled, (_since(context, known, began), began - MARGIN)).run(within)
     if whole and context.spec.on_source_delete == "Delete":
         removal.run()
-    if whole and not context.tally.counts["failed"]:
+    if remembers and not context.tally.counts["failed"]:
+        looked.write(context, settled)
         _remember(context, known, began)
     return context.tally.result()
 
 
 class _Sweep:
-    """The walk of one shard."""
+    """The walk of one shard. `since`: from when on changes are looked into, now and by the next sweep."""
 
-    def __init__(self, context: Context, cleaner: Cleaner, removal: Removal, since: datetime | None) -> None:
-        self._context, self._cleaner, self._removal, self._since = context, cleaner, removal, since
+    def __init__(
+        self,
+        context: Context,
+        cleaner: Cleaner,
+        removal: Removal,
+        settled: Looked,
+        since: tuple[datetime | None, datetime],
+    ) -> None:
+        self._context, self._cleaner, self._removal, self._settled = context, cleaner, removal, settled
+        self._since, self._next = since
 
     def run(self, within: Range) -> None:
         pairs = (pair for pair in walk(self._context, within) if self._context.matches(pair.key))
@@ -94,7 +106,8 @@ class _Sweep:
             return False
         if pair.destination is None or pair.note is not None or self._since is None:
             return True
-        return max(pair.source.modified, pair.destination.modified) >= self._since
+        recent = max(pair.source.modified, pair.destination.modified) >= self._since
+        return recent and not self._settled.knows(pair.key, pair.source.etag, pair.destination.etag)
 
     def _orphan(self, pair: Pair) -> None:
         if pair.destination is not None:
@@ -102,12 +115,17 @@ class _Sweep:
         if pair.note is not None and self._context.source.head(self._context.source_key(pair.key)) is None:
             self._context.notes.remove(pair.key)
 
-    def _settle(self, pair: Pair) -> Outcome:
-        """A listing is believed where every write depends on what it showed."""
-        listed = pair.destination is None and pair.note is None
-        return self._cleaner.settle(pair.key, Seen(pair.source) if listed else None)
+    def _settle(self, pair: Pair) -> tuple[Outcome, bool]:
+        """What became of it, and whether what the listing showed was settled.
 
-    def _count(self, pair: Pair, answer: Outcome | Exception) -> None:
+        A listing is believed where every write depends on what it showed.
+        """
+        listed = pair.destination is None and pair.note is None
+        seen = Seen(pair.source) if listed else self._cleaner.look(pair.key)
+        settled = decide(seen, self._context.rules).act is Act.NOTHING and _etags(seen) == _listed(pair)
+        return self._cleaner.settle(pair.key, seen), settled
+
+    def _count(self, pair: Pair, answer: tuple[Outcome, bool] | Exception) -> None:
         tally = self._context.tally
         if isinstance(answer, StoppedError):
             raise answer
@@ -115,9 +133,17 @@ class _Sweep:
             tally.add("failed")
             tally.sample(pair.key, "failed", str(answer), first=True)
             return
-        tally.add(answer)
-        if answer is Outcome.CONFLICT:
+        outcome, settled = answer
+        tally.add(outcome)
+        if settled and pair.source and pair.destination:
+            self._keep(pair.key, pair.source, pair.destination)
+        if outcome is Outcome.CONFLICT:
             tally.sample(pair.key, "conflict", "the destination holds an object that no pipeline made", first=True)
+
+    def _keep(self, key: str, source: Object, destination: Object) -> None:
+        """What is older is believed by its dates."""
+        if max(source.modified, destination.modified) >= self._next:
+            self._settled.add(key, source.etag, destination.etag)
 
     def _count_all(self, chunk: Iterable[Pair], doubtful: int) -> None:
         pictures = sum(pair.source is not None for pair in chunk)
@@ -127,6 +153,14 @@ class _Sweep:
         self._context.tally.add(Outcome.CURRENT, pictures - doubtful)
         if self._context.run.shards == 1:
             self._context.tally.add("total", pictures)
+
+
+def _etags(seen: Seen) -> tuple[str, str]:
+    return seen.source.etag if seen.source else "", seen.destination.object.etag if seen.destination else ""
+
+
+def _listed(pair: Pair) -> tuple[str, str]:
+    return pair.source.etag if pair.source else "", pair.destination.etag if pair.destination else ""
 
 
 def walk(context: Context, within: Range) -> Iterator[Pair]:
@@ -150,6 +184,8 @@ def _tagged(stream: int, pairs: Iterable[tuple[str, Object]]) -> Iterator[tuple[
 
 def _since(context: Context, known: Swept | None, now: datetime) -> datetime | None:
     """From when on changes are looked into; None: everything is, as in each run by hand."""
+    if context.run.changed_since:
+        return context.run.changed_since - MARGIN
     scheduled = context.run.run.startswith(names.schedule_name(context.run.name))
     every = parse_duration(context.spec.sweep.verify_every)
     if not scheduled or known is None or known.rules != context.rules.strip or now - known.verified >= every:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
@@ -16,7 +16,7 @@ from bucketops_api.v1alpha1.exifpipeline import LastSweep, Listeners, PipelineSp
 from bucketops_operator import conditions, progress
 from bucketops_operator.desired import Desired
 from bucketops_operator.executor import Manifest, ObjectName, ObservedRun, Resource
-from bucketops_operator.kinds import runs
+from bucketops_operator.kinds import pipeline_gaps, runs
 from bucketops_operator.kinds.conclusion import Conclusion, conclusion
 from bucketops_operator.kinds.pipeline_counts import folded
 from bucketops_operator.kinds.scheduled import Machine
@@ -25,9 +25,11 @@ from bucketops_operator.objects import limits_name
 from bucketops_operator.settings import Settings
 
 
+@dataclass(frozen=True)
 class Pipeline:
-    """What ExifPipeline says of its sweeps."""
+    """What ExifPipeline says of its sweeps. `quarantines`: what cannot be made clean is counted as that."""
 
+    quarantines: bool = True
     phase = "sweep"
     spec = PipelineSpec
     status = PipelineStatus
@@ -40,7 +42,7 @@ class Pipeline:
         """The progress of a sweep under way; each counts from zero."""
         total, done = found.get("total", 0), found.get(counts.DONE, 0)
         begun = status.progress
-        if begun.percent >= progress.COMPLETE or begun.objects_total != total or begun.objects_done > done:
+        if begun.percent >= progress.COMPLETE or _another(status):
             begun = begun.model_copy(update={"percent": 0, "objects_total": 0, "objects_done": 0, "updated_at": None})
         advanced = progress.advance(begun, total=total, done=done, bytes_done=found.get("bytesWritten", 0), now=now)
         return status.model_copy(update={"progress": advanced})
@@ -56,8 +58,8 @@ class Pipeline:
             "deleted": done.deleted + found.get(counts.DELETED, 0),
             "failed": done.failed + found.get("failed", 0),
             "conflicts": found.get("conflicts", 0),
-            "skipped": refused if _skips(status) else 0,
-            "quarantined": 0 if _skips(status) else refused,
+            "skipped": 0 if self.quarantines else refused,
+            "quarantined": refused if self.quarantines else 0,
         }
         last = LastSweep(
             completed_at=now,
@@ -108,11 +110,15 @@ class Pipeline:
         return shards, worker.parallelism
 
 
-def _skips(status: PipelineStatus) -> bool:
-    return status.on_not_jpeg == "Skip"
+def _another(status: PipelineStatus) -> bool:
+    """Whether an earlier sweep is shown. Counts that fall do not say so: pods end before their results are in."""
+    known = (*status.runs, *(status.scheduled.runs if status.scheduled else ()))
+    shown = status.progress.updated_at
+    return shown is None or any(run.started_at > shown for run in known)
 
 
-_SWEEPS = Machine(Pipeline())
+def _quarantines(spec: PipelineSpec) -> bool:
+    return spec.on_not_jpeg == "Quarantine"
 
 
 def desired(resource: Resource, history: Sequence[ObservedRun], now: datetime, settings: Settings) -> Desired:
@@ -120,9 +126,11 @@ def desired(resource: Resource, history: Sequence[ObservedRun], now: datetime, s
     try:
         spec = PipelineSpec.model_validate(resource.spec)
     except ValidationError:
-        return _SWEEPS.desired(resource, history, now, settings)
-    prepared = replace(resource, status={**resource.status, "onNotJpeg": spec.on_not_jpeg})
-    answer = _SWEEPS.desired(prepared, history, now, settings)
+        return Machine(Pipeline()).desired(resource, history, now, settings)
+    begun = pipeline_gaps.begun(spec, resource, now)
+    prepared = replace(resource, status={**resource.status, **begun})
+    sweeps = Machine(Pipeline(_quarantines(spec)), more=lambda status: {"changed_since": status.sweep_since})
+    answer = sweeps.desired(prepared, history, now, settings)
     status = answer.status
     if not isinstance(status, PipelineStatus):
         return answer
@@ -140,12 +148,17 @@ def desired(resource: Resource, history: Sequence[ObservedRun], now: datetime, s
 def _heard(
     spec: PipelineSpec, status: PipelineStatus, resource: Resource, now: datetime, settings: Settings
 ) -> PipelineStatus:
-    """The counts of the pods that hear events, as often as a status may be written."""
+    """The counts of the pods that hear events: as often as a status may be written, and when one begins or ceases."""
     listening = sum(bool(pod.counts.get(counts.LISTENING)) for pod in resource.replicas)
     wanted = spec.replicas if spec.events and not spec.suspend else 0
+    changed = listening != status.listeners.listening
     status = status.model_copy(update={"listeners": Listeners(wanted=wanted, listening=listening)})
     due = status.heard_at is None or now - status.heard_at >= timedelta(seconds=settings.status_seconds)
-    return folded(status, resource.replicas, now, quarantines=not _skips(status)) if due else status
+    if not due and not changed:
+        return status
+    status = status.model_copy(update={"missed_since": pipeline_gaps.missed_since(spec, status, resource)})
+    replicas = spec.replicas if spec.events else 0
+    return folded(status, resource.replicas, now, wanted=replicas, quarantines=_quarantines(spec))
 
 
 def _judged(spec: PipelineSpec, status: PipelineStatus, resource: Resource, now: datetime) -> list[Condition]:

@@ -8,33 +8,43 @@ from datetime import datetime
 from bucketops_api import counts
 from bucketops_api.v1alpha1.exifpipeline import CountedReplica, PipelineStatus
 from bucketops_operator.executor import ObservedReplica
+from bucketops_operator.kinds import pipeline_gaps
 
 _ADDED = ("processed", "failed", "conflicts", "refused")
 """The counts of a pod that add up."""
+_KEPT = (*_ADDED, counts.GAPS)
 
 
 def folded(
-    status: PipelineStatus, replicas: Sequence[ObservedReplica], now: datetime, *, quarantines: bool
+    status: PipelineStatus, replicas: Sequence[ObservedReplica], now: datetime, *, wanted: int, quarantines: bool
 ) -> PipelineStatus:
-    """Each pod's counts since the last look; those of one that began anew, from zero."""
+    """Each pod's counts since the last look; those of one that began anew, from zero.
+
+    What is known of a pod that is gone stays as long as so many are `wanted` that it comes again.
+    """
     known = {one.pod: one for one in status.counted}
     fresh: dict[str, int] = {}
-    kept = []
+    there = {pod.name for pod in replicas}
+    kept = [one for one in status.counted if one.pod not in there and _ordinal(one.pod) < wanted]
     for pod in replicas:
         before = known.get(pod.name)
-        if not pod.counts:  # it does not answer now; what is known of it stays
+        if not pod.counts or pipeline_gaps.begins(before, pod):  # it does not answer now; what is known of it stays
             kept += [before] if before else []
             continue
-        seen = {name: pod.counts.get(name, 0) for name in _ADDED}
+        seen = {name: pod.counts.get(name, 0) for name in _KEPT}
         begun = before.counts if before and before.incarnation == pod.incarnation else {}
         fresh = counts.add(fresh, {name: max(0, seen[name] - begun.get(name, 0)) for name in _ADDED})
-        kept.append(CountedReplica(pod=pod.name, incarnation=pod.incarnation, counts=seen))
+        kept.append(CountedReplica(pod=pod.name, incarnation=pod.incarnation, counts=seen, seen_at=now))
     done = status.progress
     refused = "quarantined" if quarantines else "skipped"
     added = {name: getattr(done, name) + fresh.get(name, 0) for name in ("processed", "failed", "conflicts")}
     added[refused] = getattr(done, refused) + fresh.get("refused", 0)
     changes = {"progress": done.model_copy(update={**added, **_now(replicas)}), "counted": kept, "heard_at": now}
     return status.model_copy(update=changes)
+
+
+def _ordinal(pod: str) -> int:
+    return int(pod.rpartition("-")[2])
 
 
 def _now(replicas: Sequence[ObservedReplica]) -> Mapping[str, int]:

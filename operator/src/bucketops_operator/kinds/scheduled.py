@@ -7,7 +7,7 @@ one run beside it: the CronJob is held until that run has ended, and that run wa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeAlias
@@ -69,9 +69,10 @@ class Work(Protocol):
 
 @dataclass(frozen=True)
 class Machine:
-    """The machine of one kind."""
+    """The machine of one kind. `more`: what else the RunSpec of a run of our own says, by the status."""
 
     work: Work
+    more: Callable[[KindStatus], Mapping[str, Any]] = lambda _: {}
 
     def desired(self, resource: Resource, history: Sequence[ObservedRun], now: datetime, settings: Settings) -> Desired:
         """What should be now."""
@@ -221,6 +222,7 @@ class Machine:
             run=run.id,
             shards=shards,
             spec=resolved(case.spec),
+            **self.more(case.status),
         )
         seen = runs.observed(run, case.history)
         return run_objects(

@@ -1,0 +1,102 @@
+"""What is written to source or destination in the very middle of cleaning one picture, on a real MinIO."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bucketops_api import names
+from bucketops_api.contract import RunSpec
+from bucketops_jobs.engine import Engine
+from bucketops_jobs.pace import Pace
+from bucketops_jobs.pipeline import context
+from bucketops_jobs.pipeline.cleaner import Cleaner, Outcome
+from bucketops_jobs.pipeline.context import Context
+from bucketops_jobs.tally import Tally
+from support.pipeline import PipelineLab, photo, stripped
+
+OLD, NEW = photo("old", 16), photo("new", 24)
+
+
+@dataclass
+class Meddled:
+    """A store in front of a real one: once, right before or after a call, something else happens."""
+
+    store: Any
+    before: dict[str, Callable[[], object]] = field(default_factory=dict)
+    after: dict[str, Callable[[], object]] = field(default_factory=dict)
+    answered: list[str] = field(default_factory=list)
+    """Calls that went well."""
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self.store, name)
+
+        def call(*args: Any, **given: Any) -> Any:
+            self.before.pop(name, lambda: None)()
+            answer = real(*args, **given)
+            self.answered.append(name)
+            self.after.pop(name, lambda: None)()
+            return answer
+
+        return call if callable(real) else real
+
+
+@contextmanager
+def opened(lab: PipelineLab) -> Iterator[Context]:
+    root = lab.mount("sweep", lab.spec())
+    run = RunSpec.model_validate_json((root / names.RUN_FILE).read_text())
+    with Engine(Pace(4, None, threading.Event()), 4) as engine:
+        made = context.build(run, 0, root, engine, Tally())
+        yield made
+        made.close()
+
+
+def test_a_picture_that_is_replaced_while_it_is_read_is_looked_at_again(pipeline_lab: PipelineLab) -> None:
+    """Its event may have come, and gone, before the older result was written: nobody else would tell."""
+    pipeline_lab.put("a.jpg", OLD)
+    with opened(pipeline_lab) as plain:
+        source = Meddled(plain.source, after={"get": lambda: pipeline_lab.put("a.jpg", NEW)})
+        assert Cleaner(replace(plain, source=source)).settle("a.jpg") is Outcome.PROCESSED  # type: ignore[arg-type]
+    assert pipeline_lab.get("a.jpg") == stripped(NEW)
+
+
+def test_a_picture_that_is_replaced_between_look_and_read_never_bears_the_mark_of_the_older_one(
+    pipeline_lab: PipelineLab,
+) -> None:
+    first = pipeline_lab.put("a.jpg", OLD)
+    written: list[str] = []
+    with opened(pipeline_lab) as plain:
+        source = Meddled(plain.source, before={"get": lambda: pipeline_lab.put("a.jpg", NEW)})
+        note = lambda: written.append(pipeline_lab.head("a.jpg")["Metadata"]["bucketops-source-etag"])  # noqa: E731
+        destination = Meddled(plain.destination, after={"put": note})
+        changed = replace(plain, source=source, destination=destination)  # type: ignore[arg-type]
+        assert Cleaner(changed).settle("a.jpg") is Outcome.PROCESSED
+    assert first not in written
+    assert pipeline_lab.get("a.jpg") == stripped(NEW)
+
+
+def test_an_older_result_is_never_written_over_a_newer_one(pipeline_lab: PipelineLab) -> None:
+    """Another pod was faster: what this one has made of the older picture is thrown away."""
+    pipeline_lab.put("a.jpg", OLD)
+    with opened(pipeline_lab) as plain:
+
+        def faster() -> None:
+            pipeline_lab.put("a.jpg", NEW)
+            Cleaner(plain).settle("a.jpg")
+
+        destination = Meddled(plain.destination, before={"put": faster})
+        assert Cleaner(replace(plain, destination=destination)).settle("a.jpg") is Outcome.CURRENT  # type: ignore[arg-type]
+        assert "put" not in destination.answered
+    assert pipeline_lab.get("a.jpg") == stripped(NEW)
+
+
+def test_what_somebody_else_puts_in_the_way_meanwhile_is_kept(pipeline_lab: PipelineLab) -> None:
+    pipeline_lab.put("a.jpg", OLD)
+    with opened(pipeline_lab) as plain:
+        theirs = {"put": lambda: pipeline_lab.put("a.jpg", b"somebody's", bucket=pipeline_lab.b)}
+        destination = Meddled(plain.destination, before=theirs)
+        assert Cleaner(replace(plain, destination=destination)).settle("a.jpg") is Outcome.CONFLICT  # type: ignore[arg-type]
+    assert pipeline_lab.get("a.jpg") == b"somebody's"
