@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import latency, memory, parsing, pipeline, recovery, report, shard
+from bench import bodies, latency, memory, parsing, pipeline, recovery, report, shard
 from bench.contenders import CONTENDERS, ONE_STREAM, OURS, PEERS
 from bench.listing import Listing, listed
 from bench.objects import Copy, Delete
@@ -115,6 +115,13 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     ),
     "memory": Benchmark(
         "peak memory at N and N/10 objects", lambda o: memory.run(o.objects, o.folder), rounds=1, objects=1_000_000
+    ),
+    "large": Benchmark("one object beyond 5 GiB; 17 GB of disk", lambda o: bodies.large(o.folder), rounds=1),
+    "streamed": Benchmark(
+        "peak memory of a worker that streams objects of 1 to 60 MiB, 32 at a time",
+        lambda o: bodies.streamed(o.objects, o.folder),
+        rounds=1,
+        objects=108,
     ),
     "shard": Benchmark(
         "a migration's copy phase with N and N/10 objects and rows",

@@ -128,7 +128,11 @@ def avatars_world(cluster: Cluster) -> World:
 
 def give_access(cluster: Cluster, world: World, manifest: dict[str, Any]) -> None:
     """The Secrets that the example names: of a user and a role with the documented rights and no others."""
-    spec = MigrationSpec.model_validate(manifest["spec"])
+    give_rights(cluster, world, MigrationSpec.model_validate(manifest["spec"]))
+
+
+def give_rights(cluster: Cluster, world: World, spec: MigrationSpec) -> None:
+    """Put into the example's Secrets who may do this work and nothing else, whoever stood there before."""
     admin = cluster.secret("storage", "minio-admin")
     host, port = cluster.address("storage", "minio", 9000)
     root = Identity(admin["AWS_ACCESS_KEY_ID"], admin["AWS_SECRET_ACCESS_KEY"])

@@ -121,13 +121,17 @@ def migrating(
     *,
     given: dict[str, Identity] | None = None,
     place: Any = None,
+    processes: bool = False,
     **changes: Any,
 ) -> Iterator[Driver]:
-    """A migration between two places; `place` replaces how the destination is written in the spec."""
+    """A migration between two places; `place` replaces how the destination is written in the spec.
+
+    Its workers are threads, or `processes` that can be killed.
+    """
     wanted = spec(source, destination, **changes) | ({"destination": place} if place else {})
     found = given or users(source, destination, wanted)
     secret = {name: user.secret() for name, user in found.items()}
-    with driving(root, secret, wanted, processes=False) as driver:
+    with driving(root, secret, wanted, processes=processes) as driver:
         yield driver
 
 

@@ -54,6 +54,7 @@ class Hold:
 
     def __init__(self, matches: Callable[[Request], bool]) -> None:
         self._matches, self._let, self.came = matches, 0, 0
+        self._dropped: set[int] = set()
         self._changed = threading.Condition()
 
     def __call__(self, request: Request) -> Answer | None:
@@ -61,13 +62,21 @@ class Hold:
             with self._changed:
                 self.came += 1
                 number = self.came
-                self._changed.wait_for(lambda: number <= self._let)
+                self._changed.wait_for(lambda: number <= self._let or number in self._dropped)
+                if number in self._dropped:
+                    return Answer(cut=True)
         return None
 
     def let(self, number: int) -> None:
         """Let so many through, counted from the beginning."""
         with self._changed:
             self._let = number
+            self._changed.notify_all()
+
+    def drop(self) -> None:
+        """Those that wait never reach the server: who sent them is dead."""
+        with self._changed:
+            self._dropped |= set(range(self._let + 1, self.came + 1))
             self._changed.notify_all()
 
 

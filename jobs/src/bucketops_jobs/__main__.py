@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from bucketops_api import logs, names
 from bucketops_api.contract import RunResult, RunSpec
 from bucketops_api.reasons import Reason
+from bucketops_jobs import heap
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.errors import DeniedError, ShardError, StoppedError, UserError
 from bucketops_jobs.pace import Pace
@@ -47,6 +48,7 @@ KINDS: Mapping[str, str] = {
 def main() -> int:
     """Run one shard of one phase."""
     logs.setup(os.environ.get(names.ENV_LOG_FORMAT, "json"))
+    heap.return_large_blocks()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -45,7 +45,8 @@ def _suspects(context: Context, items: Iterable[Item], known: set[str]) -> Itera
     for item in items:
         count(context, item)
         lost = [row for row in dangling(context, item) if f"{row.id} {item.key}" not in known]
-        if lost or not _finished(context, item):
+        finished = _finished(context, item)  # counts it, whatever else is wrong with it
+        if lost or not finished:
             yield Suspect(item, tuple(lost))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -23,7 +24,7 @@ _REGION = "us-east-1"
 def connect(ref: BucketRef, root: Path, pace: Pace) -> S3Store:
     """A bucket, nothing of it asked yet; UserError names the Secret or key that is missing."""
     keys = identity.pair(ref, root)
-    lazy = cache(lambda: _control(ref, root))
+    lazy = _once(lambda: _control(ref, root))
     if keys and ref.endpoint and not ref.assume_role:
         region = ref.region or os.environ.get("AWS_DEFAULT_REGION", _REGION)
         who: Identity = partial(Credentials, *keys)
@@ -33,6 +34,17 @@ def connect(ref: BucketRef, root: Path, pace: Pace) -> S3Store:
     where = place(ref, endpoint)
     ca = identity.ca_file(ref.ca_bundle, root) if ref.ca_bundle else None
     return S3Store(ref.bucket, Calls(ref, where), Wire(where, region, who, ca), lazy, pace)
+
+
+def _once(make: Callable[[], Any]) -> Callable[[], Any]:
+    """The same for all threads, made when the first one asks: a client weighs some 10 MiB while it is made."""
+    lock, made = threading.Lock(), cache(make)
+
+    def get() -> Any:  # noqa: ANN401 - boto3 has no types
+        with lock:
+            return made()
+
+    return get
 
 
 def _control(ref: BucketRef, root: Path) -> Any:  # noqa: ANN401 - boto3 has no types
