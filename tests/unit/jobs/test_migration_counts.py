@@ -60,7 +60,7 @@ class World:
     server: FakeServer = field(default_factory=FakeServer)
     rows: dict[str, str] = field(default_factory=dict)
     """Value by primary key."""
-    deaths: Iterator[int] = iter(())
+    deaths: Iterator[int] = field(default_factory=lambda: iter(()))
     """Of each worker in turn the writes that it lives for; those that come after the last one live on."""
     until_death: int | None = None
 
@@ -141,18 +141,16 @@ def walked(world: World, spec: MigrationSpec, phase: str, shards: int) -> Counte
     total: Counter[str] = Counter()
     for shard in range(shards):
         while True:
-            tally = Tally()
             try:
-                attempt(world, spec, phase, shards, shard, tally)
+                total += attempt(world, spec, phase, shards, shard)
+                break
             except KilledError:
                 world.until_death = next(world.deaths, None)
-                continue
-            total += tally.counts
-            break
     return total
 
 
-def attempt(world: World, spec: MigrationSpec, phase: str, shards: int, shard: int, tally: Tally) -> None:
+def attempt(world: World, spec: MigrationSpec, phase: str, shards: int, shard: int) -> Counter[str]:
+    """One worker, which counts or dies; its claim is there."""
     records = Records(Place(world, "records"), ".bucketops/x/")
     bounds = tuple(f"{len(world.keys) * cut // shards:02d}" for cut in range(1, shards))
     plan = Plan(epoch="000001", bounds=bounds, capabilities=CAN, dangling=())
@@ -161,6 +159,7 @@ def attempt(world: World, spec: MigrationSpec, phase: str, shards: int, shard: i
     )
     order = {"kind": "S3Migration", "phase": phase, "namespace": "a", "name": "b", "run": f"b-1-{phase}", "spec": {}}
     stores: Any = (Place(world, "legacy"), Place(world, "production"), records, Table(world))
+    tally = Tally()
     with Engine(Pace(2, None, threading.Event()), 2) as engine:
         run = RunSpec.model_validate(order | {"plan": artifact})
         context = Context(run, spec, shard, *stores, engine, tally, lambda _: True)
@@ -168,6 +167,7 @@ def attempt(world: World, spec: MigrationSpec, phase: str, shards: int, shard: i
         claim.take(context)
         world.until_death = lives
         {"copy": copy.run, "sweep": copy.run, "audit": audit.run}[phase](context)
+    return tally.counts
 
 
 def expected(key: Key, spec: MigrationSpec) -> Counter[str]:
@@ -251,4 +251,4 @@ def test_the_deaths_really_come() -> None:
     world = World(DYING)
     world.until_death = 1
     with pytest.raises(KilledError):
-        attempt(world, spec_of("Fail", "Move", 2), "copy", 1, 0, Tally())
+        attempt(world, spec_of("Fail", "Move", 2), "copy", 1, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import os
 import tempfile
 from typing import Any, BinaryIO, cast
@@ -48,7 +49,8 @@ def put(control: Any, bucket: str, key: str, body: BinaryIO, headers: wire.Heade
 
 def read(body: Any, size: int, in_memory: int) -> tuple[BinaryIO, str]:  # noqa: ANN401 - botocore's stream
     """All bytes of an answer, in a file if they are many; and their MD5 as Content-MD5 has it."""
-    spool, hasher = tempfile.SpooledTemporaryFile(max_size=in_memory), hashlib.md5(usedforsecurity=False)  # noqa: SIM115
+    spool: Any = tempfile.TemporaryFile() if size > in_memory else io.BytesIO()  # noqa: SIM115 - the caller closes it
+    hasher = hashlib.md5(usedforsecurity=False)
     with body:
         while block := body.read(_BLOCK):
             hasher.update(block)

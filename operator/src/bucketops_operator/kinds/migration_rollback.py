@@ -53,8 +53,8 @@ def _origin(resource: Resource, name: str) -> MigrationRequest:
     return found
 
 
-def require_rest(origin: Origin) -> bool:
-    """Whether the migration is known to rest, False: nobody knows. NotNowError while it is at work."""
+def require_rest(origin: Origin) -> None:
+    """NotNowError while the migration is at work; of one without a status nobody knows."""
     status = MigrationStatus.model_validate(origin.resource.status)
     known = bool(status.conditions)
     if origin.pods or (known and not any(conditions.is_true(status.conditions, type_) for type_ in _AT_REST)):
@@ -64,4 +64,3 @@ def require_rest(origin: Origin) -> bool:
             f"{name} is at work (phase {status.phase or 'Pending'}): set spec.suspend: true on it and wait for its "
             "condition Suspended, or wait for its end; the rollback then begins by itself",
         )
-    return known
