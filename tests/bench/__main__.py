@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import bodies, latency, memory, parsing, pipeline, recovery, report, shard
+from bench import bodies, latency, memory, migration, parsing, pipeline, recovery, report, shard
 from bench.contenders import CONTENDERS, ONE_STREAM, OURS, PEERS
 from bench.listing import Listing, listed
 from bench.objects import Copy, Delete
@@ -128,6 +128,12 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         lambda o: shard.run(o.objects),
         rounds=1,
         objects=1_000_000,
+    ),
+    "migration": Benchmark(
+        "a whole migration's copy and sweep against programs that only copy",
+        lambda o: migration.run(o.objects, o.servers, o.peers, o.rounds, o.folder),
+        ("minio", "versitygw"),
+        ("s5cmd", "mc", "rclone"),
     ),
     "parse": Benchmark("pages of listings", lambda o: parsing.run(o.servers, o.rounds, o.cache), ALL),
     "pipeline": Benchmark(

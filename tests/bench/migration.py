@@ -1,0 +1,140 @@
+"""A migration with its rows rewritten, looked at again by its sweep, against programs that copy and do nothing else."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from psycopg2.extras import execute_values
+
+from bench import report, seeds
+from bench.objects import LEGACY, MODERN, SOURCE, Copy
+from bench.ratios import paired, rotated, spread
+from bench.rounds import once
+from bench.servers import Place as Server
+from bench.servers import serving
+from bucketops_api.privileges.migration import sql_grants
+from bucketops_api.v1alpha1.migration import MigrationSpec
+from support.driver import condition, driving, ended
+from support.places import Place, users
+from support.servers import start_postgres
+
+ROLE = "mover"
+OURS = ("Check", "Strict")
+"""Values of `guard`."""
+SECONDS = 3600.0
+
+
+@dataclass
+class World:
+    """A server with objects, and a database with a row for each."""
+
+    server: Server
+    copies: Copy
+    postgres: int
+    """Its port."""
+    folder: Path
+
+    def sql(self, *statements: str) -> None:
+        connection = psycopg2.connect(host="127.0.0.1", port=self.postgres, user="postgres", dbname="postgres")
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+        connection.close()
+
+    def rows(self) -> None:
+        """All rows as before a migration."""
+        self.sql("DROP TABLE IF EXISTS avatars", "CREATE TABLE avatars (id serial PRIMARY KEY, path text NOT NULL)")
+        paths = [(LEGACY + seeds.name(number),) for number in range(self.copies.amount)]
+        connection = psycopg2.connect(host="127.0.0.1", port=self.postgres, user="postgres", dbname="postgres")
+        with connection, connection.cursor() as cursor:
+            execute_values(cursor, "INSERT INTO avatars (path) VALUES %s", paths, page_size=1000)
+        connection.close()
+        self.sql("VACUUM ANALYZE avatars")
+
+
+def run(amount: int, servers: Sequence[str], peers: Sequence[str], rounds: int, folder: Path) -> list[dict[str, Any]]:
+    """Seconds from the first worker of the copy to the end of the sweep; of the others, of the whole program."""
+    return [_on(name, amount, peers, rounds, folder / name) for name in servers]
+
+
+def _on(name: str, amount: int, peers: Sequence[str], rounds: int, folder: Path) -> dict[str, Any]:
+    rates: dict[str, dict[int, float]] = {contender: {} for contender in (*OURS, *peers)}
+    with tempfile.TemporaryDirectory(prefix="bucketops-bench-") as data, serving(name, folder) as server:
+        Path(data).chmod(0o755)
+        postgres = start_postgres(Path(data))
+        try:
+            world = World(server, Copy(server, amount), postgres.port, folder)
+            world.sql(f"CREATE ROLE {ROLE} LOGIN")
+            for number in range(rounds):
+                for contender in rotated(list(rates), number):
+                    wall = (
+                        _migrated(world, contender) if contender in OURS else once(world.copies, contender, number).wall
+                    )
+                    rates[contender][number] = amount / wall
+                    print(f"  round {number + 1}/{rounds} {contender}: {amount / wall:,.0f}", file=sys.stderr)
+        finally:
+            postgres.stop()
+    return _told(f"{amount:,} objects and rows on {name}, {rounds} rounds", rates, peers)
+
+
+def _migrated(world: World, guard: str) -> float:
+    """Seconds of copy and sweep, which did all there was to do."""
+    world.copies.reset()
+    world.rows()
+    source = Place(world.server.name, world.copies.endpoint, SOURCE)
+    destination = Place(world.server.name, world.copies.endpoint, world.copies.target)
+    wanted = _spec(source, destination, guard)
+    model = MigrationSpec.model_validate(wanted)
+    assert model.database is not None, "it is in the spec"
+    world.sql(*sql_grants(model.database, ROLE))
+    given = {name: user.secret() for name, user in users(source, destination, wanted).items()}
+    given["db"] = {"PGHOST": "127.0.0.1", "PGPORT": str(world.postgres), "PGUSER": ROLE, "PGDATABASE": "postgres"}
+    began: dict[str, float] = {}
+    with driving(world.folder / destination.bucket, given, wanted, destination.bucket, processes=True) as driver:
+
+        def watched(status: dict[str, Any]) -> bool:
+            for run in status.get("runs", ())[-1:]:
+                began.setdefault(run["phase"], time.monotonic())
+            return ended(status)
+
+        status = driver.until(watched, SECONDS)
+    end = time.monotonic()
+    moved, rewritten = status["outcomes"].get("moved"), status["rowOutcomes"].get("rewritten")
+    if not condition(status, "Complete") or (moved, rewritten) != (world.copies.amount, world.copies.amount):
+        raise SystemExit(f"not complete: {status}")
+    world.copies.verify("")
+    after = [when for when in began.values() if when > began["sweep"]]
+    return min([*after, end]) - began["copy"]
+
+
+def _spec(source: Place, destination: Place, guard: str) -> dict[str, Any]:
+    return {
+        "mode": "Apply",
+        "source": source.ref(LEGACY, "one"),
+        "destination": destination.ref(MODERN, "other"),
+        "database": {
+            "credentials": {"secretRef": {"name": "db"}},
+            "references": [{"table": "avatars", "key": "id", "column": "path"}],
+        },
+        "guard": guard,
+        "cleanup": {"policy": "Retain"},
+        "worker": {"parallelism": 2, "shards": 2},
+    }
+
+
+def _told(title: str, rates: dict[str, dict[int, float]], peers: Sequence[str]) -> dict[str, Any]:
+    heads = ("", "objects/s", *(f"rate / {peer}'s" for peer in peers))
+    rows = [
+        (name, spread(list(found.values())), *(paired(found, rates[peer]) if name in OURS else "" for peer in peers))
+        for name, found in rates.items()
+    ]
+    report.table(f"copied and rewritten, or only copied: {title}", heads, rows)
+    return {"title": title, "heads": heads, "rows": rows}
