@@ -194,7 +194,8 @@ class S3Store:
             answer = self.call(f"tags of {key!r} ({self.bucket})", lambda: ask(Bucket=self.bucket, Key=key))
         except DeniedError as error:
             raise DeniedError(f"{error}: allow s3:GetObjectTagging") from error
-        return urlencode([(tag["Key"], tag["Value"]) for tag in answer["TagSet"]])
+        # Servers have no order of them.
+        return urlencode(sorted((tag["Key"], tag["Value"]) for tag in answer["TagSet"]))
 
     def put(self, key: str, body: BinaryIO | bytes, headers: Mapping[str, str], expect: Expect = ANYTHING) -> str:
         if isinstance(body, bytes):
