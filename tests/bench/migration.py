@@ -14,7 +14,7 @@ import psycopg2
 from psycopg2.extras import execute_values
 
 from bench import report, seeds
-from bench.objects import LEGACY, MODERN, SOURCE, Copy
+from bench.objects import LEGACY, MODERN, Copy
 from bench.ratios import paired, rotated, spread
 from bench.rounds import once
 from bench.servers import Place as Server
@@ -89,7 +89,7 @@ def _migrated(world: World, guard: str) -> float:
     """Seconds of copy and sweep, which did all there was to do."""
     world.copies.reset()
     world.rows()
-    source = Place(world.server.name, world.copies.endpoint, SOURCE)
+    source = Place(world.server.name, world.copies.endpoint, world.copies.source)
     destination = Place(world.server.name, world.copies.endpoint, world.copies.target)
     wanted = _spec(source, destination, guard)
     model = MigrationSpec.model_validate(wanted)

@@ -32,8 +32,9 @@ class Copy:
         self.endpoint, self.server = endpoint or place.endpoint, place.server.process.pid
         self._place, self._concurrency = place, concurrency
         self.target = ""
-        place.make(SOURCE)
-        place.seed(SOURCE, LEGACY, amount)
+        self.source = f"{SOURCE}-{amount}"
+        place.make(self.source)
+        place.seed(self.source, LEGACY, amount)
 
     def reset(self) -> None:
         if self.target:
@@ -42,7 +43,7 @@ class Copy:
         self._place.make(self.target)
 
     def command(self, contender: str) -> Command:
-        task = Task(self.endpoint, f"{SOURCE}/{LEGACY}", f"{self.target}/{MODERN}", self._concurrency)
+        task = Task(self.endpoint, f"{self.source}/{LEGACY}", f"{self.target}/{MODERN}", self._concurrency)
         return CONTENDERS[contender].copy(task)
 
     def verify(self, _: str) -> None:
