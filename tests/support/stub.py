@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
-from typing import Self
+
+from support.loopback import LoopbackServer
 
 _COPIED = (
     b'<CopyObjectResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><ETag>"%032x"</ETag>'
@@ -14,7 +14,7 @@ _COPIED = (
 _SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 
 
-class SlowServer:
+class SlowServer(LoopbackServer):
     """Who is one too many is refused with SlowDown at once; `latency` None: nobody is ever answered."""
 
     def __init__(self, latency: float | None, room: Callable[[int], int] = lambda _: 1 << 30) -> None:
@@ -22,41 +22,11 @@ class SlowServer:
         self._room = room
         self.active = self.answered = self.refused = self.most = 0
 
-    def __enter__(self) -> Self:
-        self._loop = asyncio.new_event_loop()
-        self._server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        return self
+    async def answer(self, _: bytes) -> tuple[bytes, bool]:
+        status, body = await self._answered()
+        return b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%s" % (status, len(body), body), True
 
-    def __exit__(self, *exc: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop)
-        self._thread.join()
-        self._loop.run_until_complete(asyncio.sleep(0))
-        self._loop.close()
-
-    @property
-    def url(self) -> str:
-        host, port = self._server.sockets[0].getsockname()
-        return f"http://{host}:{port}"
-
-    def _stop(self) -> None:
-        self._server.close()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.call_later(0.05, self._loop.stop)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while await reader.readuntil(b"\r\n\r\n"):
-                status, body = await self._answer()
-                writer.write(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%s" % (status, len(body), body))
-        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-    async def _answer(self) -> tuple[int, bytes]:
+    async def _answered(self) -> tuple[int, bytes]:
         if self.active >= self._room(self.answered):
             self.refused += 1
             return 503, _SLOW_DOWN
