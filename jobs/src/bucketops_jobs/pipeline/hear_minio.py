@@ -14,24 +14,21 @@ from __future__ import annotations
 import http.client
 import logging
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from urllib.parse import urlencode, urlsplit
 
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
-
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import TransientError, UserError, WorkerError
 from bucketops_jobs.pipeline.desk import Desk
 from bucketops_jobs.pipeline.notices import NoticeError, read
-from bucketops_jobs.s3 import boto, failures
+from bucketops_jobs.s3 import failures
+from bucketops_jobs.s3.http import trust
 from bucketops_jobs.s3.identity import ca_file
-from bucketops_jobs.s3.wire import error_of
+from bucketops_jobs.s3.wire import Request, error_of
 
 log = logging.getLogger(__name__)
 
@@ -156,8 +153,8 @@ def _connection(desk: Desk, url: str) -> http.client.HTTPConnection:
     host, ref = urlsplit(url).netloc, desk.context.spec.source
     if not url.startswith("https:"):
         return http.client.HTTPConnection(host, timeout=SILENCE_SECONDS)
-    bundle = str(ca_file(ref.ca_bundle, desk.context.root)) if ref.ca_bundle else None
-    return http.client.HTTPSConnection(host, timeout=SILENCE_SECONDS, context=ssl.create_default_context(cafile=bundle))
+    bundle = ca_file(ref.ca_bundle, desk.context.root) if ref.ca_bundle else None
+    return http.client.HTTPSConnection(host, timeout=SILENCE_SECONDS, context=trust(bundle))
 
 
 def _told(desk: Desk, line: bytes) -> None:
@@ -174,17 +171,16 @@ def _told(desk: Desk, line: bytes) -> None:
 def _signed(desk: Desk) -> tuple[str, Mapping[str, str]]:
     """A request of the source's identity, which is asked anew each time: what expires is refreshed."""
     ref = desk.context.spec.source
-    caller = boto.session(ref, desk.context.root)
-    credentials = caller.get_credentials()
-    if credentials is None or ref.endpoint is None:
+    if ref.endpoint is None:
         raise UserError(
             Reason.INVALID_SPEC,
             "events.minio needs source.endpoint and credentials; on AWS write events.sqs or events.webhook",
         )
     query = urlencode([("events", event) for event in EVENTS] + [("prefix", ref.prefix), ("suffix", "")])
-    request = AWSRequest("GET", f"{ref.endpoint.rstrip('/')}/{ref.bucket}?{query}")
-    S3SigV4Auth(credentials.get_frozen_credentials(), "s3", caller.region_name).add_auth(request)
-    return str(request.url), dict(request.headers.items())
+    url = f"{ref.endpoint.rstrip('/')}/{ref.bucket}?{query}"
+    parts = urlsplit(url)
+    request = Request("ListenBucketNotification", "GET", f"{parts.path}?{parts.query}")
+    return url, dict(desk.context.source.signed(request, parts.netloc))
 
 
 def _refused(status: int, body: bytes, ref: BucketRef) -> WorkerError:

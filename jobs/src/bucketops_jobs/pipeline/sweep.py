@@ -67,12 +67,13 @@ def run(context: Context) -> RunResult:
     known = _last(context) if whole else None
     remembers = whole and not context.run.changed_since
     settled = looked.read(context) if remembers else Looked(context.rules.strip)
-    _Sweep(context, cleaner, removal, settled, (_since(context, known, began), began - MARGIN)).run(within)
+    since = _since(context, known, began)
+    _Sweep(context, cleaner, removal, settled, (since, began - MARGIN)).run(within)
     if whole and context.spec.on_source_delete == "Delete":
         removal.run()
     if remembers and not context.tally.counts["failed"]:
         looked.write(context, settled)
-        _remember(context, known, began)
+        _remember(context, Swept(began, known.verified if known and since else began, context.rules.strip))
     return context.tally.result()
 
 
@@ -202,8 +203,6 @@ def _last(context: Context) -> Swept | None:
         return None
 
 
-def _remember(context: Context, known: Swept | None, began: datetime) -> None:
-    whole = _since(context, known, began) is None
-    verified = began if whole or known is None else known.verified
-    content = {"began": began.isoformat(), "verified": verified.isoformat(), "rules": context.rules.strip}
+def _remember(context: Context, swept: Swept) -> None:
+    content = {"began": swept.began.isoformat(), "verified": swept.verified.isoformat(), "rules": swept.rules}
     context.records.write_json(_SWEPT, content)

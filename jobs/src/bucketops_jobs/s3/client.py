@@ -71,6 +71,10 @@ class S3Store:
         """Give back all connections."""
         self._wire.close()
 
+    def signed(self, request: wire.Request, host: str) -> wire.Headers:
+        """The headers of a request that somebody else sends, in the name of who calls here."""
+        return self._wire.signed(request, host)
+
     def versioning(self) -> str:
         answer = self.call("versioning", lambda: self.control.get_bucket_versioning(Bucket=self.bucket))
         return str(answer.get("Status", "Off"))

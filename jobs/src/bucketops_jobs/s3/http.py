@@ -35,7 +35,7 @@ class Wire:
         url = urlsplit(f"//{where.host}")
         self._host = where.host
         self._address = (url.hostname or "", url.port or (443 if where.tls else 80))
-        self._tls = _trust(ca) if where.tls else None
+        self._tls = trust(ca) if where.tls else None
         self._region = region
         self._identity = identity
         self._outbox: deque[Flight] = deque()
@@ -51,8 +51,7 @@ class Wire:
     def send(self, request: Request, what: str, done: Done) -> Callable[[], None]:
         """Begin; `done` is called once, mostly on the loop's thread. What is returned cancels, and then it is done."""
         try:
-            headers = signing.sign(request, self._host, self._identity(), self._region, time.time())
-            data = wire.serialized(request, headers)
+            data = wire.serialized(request, self.signed(request, self._host))
         except WorkerError as error:
             done(error)
             return _nothing
@@ -63,6 +62,10 @@ class Wire:
             self._noticed = True
             self._loop.call_soon_threadsafe(self._begin)
         return partial(self._cancel, flight)
+
+    def signed(self, request: Request, host: str) -> wire.Headers:
+        """All headers of a request to a host, in the name of who calls here; what expires is refreshed."""
+        return signing.sign(request, host, self._identity(), self._region, time.time())
 
     def ask(self, request: Request, what: str) -> Response:
         """Send and wait for the answer; its errors are raised."""
@@ -91,7 +94,10 @@ class Wire:
 
     def freed(self, connection: Connection) -> None:
         """Of Owner."""
-        self._free.append(connection)
+        if self._closed:
+            connection.abort()
+        else:
+            self._free.append(connection)
 
     def lost(self, connection: Connection, unheard: Flight | None) -> None:
         """Of Owner. A server may close a free connection at the very moment: https://www.rfc-editor.org/rfc/rfc9112#name-retrying-requests."""
@@ -127,7 +133,7 @@ class Wire:
             self.answered(flight, failures.of_connection(error, f"{flight.what}, at {self._host}"))
             return
         if flight.over:
-            self._free.append(connection)
+            self.freed(connection)
         else:
             connection.carry(flight)
 
@@ -167,6 +173,6 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 @cache
-def _trust(ca: Path | None) -> ssl.SSLContext:
+def trust(ca: Path | None) -> ssl.SSLContext:
     """The system's authorities, or those of one file alone."""
     return ssl.create_default_context(cafile=ca)
