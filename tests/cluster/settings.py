@@ -54,6 +54,7 @@ DEBIAN_PACKAGES: Final = (
     "containerd",
     "containernetworking-plugins",
     "debootstrap",
+    "faketime",  # not for the cluster: the tests of wrong clocks
     "iproute2",
     "libimage-exiftool-perl",  # not for the cluster: an independent reader of metadata, for the tests of the stripper
     "libjpeg-turbo-progs",  # the same: djpeg tells each warning of libjpeg, which Pillow keeps to itself

@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 
+from support import operators
 from support.avatars import LEGACY, MODERN, Reader, World, name, picture
 from support.cluster import ROOT, SYSTEM, Cluster, avatars_world, example, give_access, namespace, wait_for
 from support.gate import Gate
+from support.operators import PATIENCE
 
 OBJECTS, CHUNK, WORKERS = 1500, 25, 4
-OPERATOR = ("--selector", "app.kubernetes.io/name=bucketops")
-PATIENCE = 300
-"""Seconds until a wait is given up; no test hangs on how fast the machine is."""
 
 
 @pytest.fixture
@@ -62,22 +61,8 @@ def a_worker(cluster: Cluster) -> str:
     return str(wait_for("a worker", found, PATIENCE)[0])
 
 
-def operators(cluster: Cluster) -> list[str]:
-    """Pods of the operator that are ready."""
-    pods = cluster.get("pods", *OPERATOR, namespace=SYSTEM)["items"]
-    conditions = {pod["metadata"]["name"]: pod["status"].get("conditions", ()) for pod in pods}
-    return [
-        name for name, held in conditions.items() if any(c["type"] == "Ready" and c["status"] == "True" for c in held)
-    ]
-
-
-def scale_operators(cluster: Cluster, replicas: int) -> None:
-    cluster.kubectl("scale", "deployment/bucketops", f"--replicas={replicas}", namespace=SYSTEM)
-    wait_for(f"{replicas} operators", lambda: len(operators(cluster)) == replicas, PATIENCE)
-
-
 def kill_operator(cluster: Cluster) -> None:
-    cluster.kubectl("delete", "pod", *OPERATOR, "--grace-period=0", "--force", namespace=SYSTEM)
+    cluster.kubectl("delete", "pod", *operators.SELECTOR, "--grace-period=0", "--force", namespace=SYSTEM)
 
 
 def kill_worker(cluster: Cluster) -> None:
@@ -153,15 +138,12 @@ def test_a_deleted_resource_stops_its_pods_and_goes_on_when_applied_again(cluste
 
 
 def test_two_operators_at_once_do_no_harm(cluster: Cluster) -> None:
-    scale_operators(cluster, 2)
-    try:
+    with operators.scaled(cluster, 2):
         world, gate, _ = begin(cluster)
         at(cluster, gate, 20)
-        assert len(operators(cluster)) == 2
+        assert len(operators.ready(cluster)) == 2
         gate.open()
         expect_the_right_end(cluster, world)
-    finally:
-        scale_operators(cluster, 1)
 
 
 def test_a_mended_secret_starts_the_run_without_anything_else_to_do(cluster: Cluster) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bucketops_api import names
-from bucketops_jobs.retention import inspection
+from bucketops_jobs.s3 import clock
 from support.retention import Deployments, Retainer
 
 
@@ -226,7 +226,7 @@ def test_a_clock_that_is_wrong_deletes_nothing(
 ) -> None:
     deployments.deploy("a", days=50)
     deployments.deploy("b", days=40)
-    monkeypatch.setattr(inspection, "MOST_SKEW", -inspection.MOST_SKEW)
+    monkeypatch.setattr(clock, "MOST_SKEW", -clock.MOST_SKEW)
     code, result = retain.attempt(keep={"last": 1})
     assert (code, result.reason) == (names.EXIT_USER, "ClockSkew")
     assert deployments.folders() == {"a", "b"}

@@ -34,12 +34,12 @@ class Cluster:
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
-        self._kubectl = _kubectl()
+        self.program = _kubectl()
         self._forwards: list[subprocess.Popen[str]] = []
 
     def kubectl(self, *arguments: str, stdin: str | None = None, namespace: str | None = None) -> str:
         """The output of kubectl; its own words when it fails."""
-        command = [self._kubectl, "--namespace", namespace or self.namespace, *arguments]
+        command = [self.program, "--namespace", namespace or self.namespace, *arguments]
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
@@ -73,7 +73,7 @@ class Cluster:
         return ip, port
 
     def _forward(self, namespace: str, service: str, port: int) -> int:
-        command = [self._kubectl, "--namespace", namespace, "port-forward", f"service/{service}", f":{port}"]
+        command = [self.program, "--namespace", namespace, "port-forward", f"service/{service}", f":{port}"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self._forwards.append(process)
         line = process.stdout.readline() if process.stdout else ""

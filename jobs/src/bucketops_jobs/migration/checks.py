@@ -15,6 +15,7 @@ from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.database import queries as sql
 from bucketops_jobs.migration.rows import Rows
 from bucketops_jobs.migration.tables import Table, value_range
+from bucketops_jobs.s3 import clock
 from bucketops_jobs.s3.capabilities import Capabilities, probe, probe_source
 from bucketops_jobs.s3.client import S3Store
 from bucketops_jobs.s3.places import SCRATCH, require_apart, require_listed
@@ -47,6 +48,7 @@ def stores(context: Context) -> Found:
         (context.destination, context.spec.destination.prefix),
     ):
         require_listed(store, prefix)
+        clock.agreed(store, prefix)
     tags_denied = rights.require(context)
     require_apart(context.source, context.spec.source.prefix, context.destination, context.spec.destination.prefix)
     try:

@@ -18,6 +18,7 @@ from bucketops_jobs.migration.journal import Reader, Writer
 from bucketops_jobs.migration.lookup import lookup
 from bucketops_jobs.migration.merge import Item, deletable, gave_up
 from bucketops_jobs.migration.walk import scoped, walk
+from bucketops_jobs.s3 import clock
 from bucketops_jobs.s3.store import Object
 
 BATCH = 1000
@@ -55,7 +56,7 @@ def _require_time(context: Context) -> None:
     due = context.run.not_before
     if due is None or context.spec.cleanup.policy != "Delete":
         raise UserError(Reason.CONTRACT_MISMATCH, "a delete needs cleanup.policy: Delete and a time to wait for")
-    if datetime.now(UTC) < due:
+    if clock.earliest(context.source, context.spec.source.prefix) < due:
         raise TransientError(f"the grace lasts until {due.isoformat()}")
 
 

@@ -6,6 +6,8 @@ import io
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlencode
 
@@ -78,6 +80,15 @@ class S3Store:
     def versioning(self) -> str:
         answer = self.call("versioning", lambda: self.control.get_bucket_versioning(Bucket=self.bucket))
         return str(answer.get("Status", "Off"))
+
+    def now(self, prefix: str) -> datetime | None:
+        """The server's time by the Date header of a listing, which not every proxy lets through.
+
+        https://www.rfc-editor.org/rfc/rfc9110#field.date
+        """
+        ask = partial(self.control.list_objects_v2, Bucket=self.bucket, Prefix=prefix, MaxKeys=1, **self._paid)
+        date = self.call(f"list {prefix!r}", ask)["ResponseMetadata"]["HTTPHeaders"].get("date")
+        return wire.http_date(date) if date else None
 
     def call(self, what: str, function: Callable[[], T], *, cost: int = 0) -> T:
         """One request of the boto3 client with the pace's retries, its errors translated."""

@@ -24,13 +24,14 @@ from bucketops_jobs.s3.wire import Request, Response, error_of, refused
 _THROTTLED = {"SlowDown", "SlowDownRead", "SlowDownWrite", "Throttling", "ThrottlingException", "RequestLimitExceeded"}
 _TRANSIENT = {"InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted", "ConditionalRequestConflict"}
 _TRANSIENT |= {"XMinioServerNotInitialized", "BadGateway", "GatewayTimeout"}
-_CREDENTIALS = {
-    "InvalidAccessKeyId",
-    "SignatureDoesNotMatch",
-    "ExpiredToken",
-    "InvalidToken",
-    "AuthorizationHeaderMalformed",
-}
+_TO_MEND = {
+    "NoSuchBucket": (Reason.BUCKET_NOT_FOUND, "create the bucket or mend its name"),
+    "RequestTimeTooSkewed": (Reason.CLOCK_SKEW, "set the wrong clock (NTP), the store's or this machine's"),
+} | dict.fromkeys(
+    ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AuthorizationHeaderMalformed"),
+    (Reason.ACCESS_DENIED, "mend the credentials' Secret"),
+)
+"""What the user has to do, by S3's code."""
 _HTTP_NOT_FOUND, _HTTP_PRECONDITION, _HTTP_FORBIDDEN, _HTTP_SERVER, _HTTP_NOT_IMPLEMENTED = 404, 412, 403, 500, 501
 _HTTP_UNKNOWN = {405, _HTTP_NOT_IMPLEMENTED}
 _UNKNOWN = {"NotImplemented", "MethodNotAllowed"}
@@ -80,10 +81,9 @@ def from_answer(status: int, code: str, message: str, what: str) -> WorkerError:
     https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
     """
     text = f"{what}: {code or status} {message}".rstrip()
-    if code == "NoSuchBucket":
-        return UserError(Reason.BUCKET_NOT_FOUND, f"{text}: create the bucket or mend its name")
-    if code in _CREDENTIALS:
-        return UserError(Reason.ACCESS_DENIED, f"{text}: mend the credentials' Secret")
+    if code in _TO_MEND:
+        reason, remedy = _TO_MEND[code]
+        return UserError(reason, f"{text}: {remedy}")
     if code in _UNKNOWN or status in _HTTP_UNKNOWN:
         return NotSupportedError(text)
     if code in _THROTTLED or status in _HTTP_THROTTLED:
