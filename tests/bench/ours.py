@@ -22,6 +22,7 @@ from typing import Any
 
 from bucketops_api import names
 from bucketops_api.v1alpha1.common import BucketRef
+from bucketops_jobs import heap
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.s3 import connect, ranges
@@ -126,6 +127,7 @@ def main() -> int:
     arguments = parse()
     if arguments.workers > 1:
         return share(arguments.workers)
+    heap.prepare()
     result = work(arguments)
     print(json.dumps(result))
     return 1 if result["failed"] else 0

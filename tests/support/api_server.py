@@ -130,7 +130,7 @@ class ApiServer:
 
     async def _passed(self, request: web.Request, data: bytes, call: Call) -> web.StreamResponse:
         kept = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP | {"host"}}
-        asked = self._client.request(request.method, self._target + request.path_qs, data=data, headers=kept)
+        asked = self._client.request(request.method, self._target + request.path_qs, data=data or None, headers=kept)
         async with asked as answer:
             self.after(call)
             headers = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP}

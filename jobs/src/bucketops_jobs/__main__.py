@@ -48,7 +48,7 @@ KINDS: Mapping[str, str] = {
 def main() -> int:
     """Run one shard of one phase."""
     logs.setup(os.environ.get(names.ENV_LOG_FORMAT, "json"))
-    heap.return_large_blocks()
+    heap.prepare()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

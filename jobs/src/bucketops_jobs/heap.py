@@ -1,8 +1,9 @@
-"""How glibc's allocator keeps what a worker has given back."""
+"""What a worker's memory costs: how Python looks for garbage, and how glibc's allocator keeps what it was given back."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 from contextlib import suppress
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
@@ -12,7 +13,27 @@ _ARENAS = 2
 """Heaps that all threads share: Python's lock lets one of them run at a time."""
 
 
-def return_large_blocks() -> None:
+_COLLECT = 50_000, 20, 100
+"""Objects more than before until Python looks for cycles among the young ones, and so on for the older ones."""
+
+
+def prepare() -> None:
+    """Once, at the beginning of a worker, after its imports."""
+    _return_large_blocks()
+    _collect_rarely()
+
+
+def _collect_rarely() -> None:
+    """A page of a listing is a thousand tuples, and none is in a cycle: by default each causes a look at them.
+
+    At every few dozen pages Python looks at everything that the libraries hold, too: a third of a listing's CPU.
+    https://docs.python.org/3/library/gc.html#gc.freeze
+    """
+    gc.freeze()
+    gc.set_threshold(*_COLLECT)
+
+
+def _return_large_blocks() -> None:
     """Give blocks of a MiB and more back to the system as soon as they are free.
 
     Left to itself glibc raises that threshold to 32 MiB once it has seen such blocks, and then keeps the bodies of

@@ -9,8 +9,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
-from operator import itemgetter
+from itertools import islice, pairwise
+from operator import itemgetter, lt
 from typing import Protocol
 
 from bucketops_api import names
@@ -76,7 +76,7 @@ def check(store: Pages, prefix: str, objects: list[Object], after: str) -> None:
     if not objects:
         return
     keys = [after, *map(_KEY, objects)]
-    if not all(map(str.__lt__, keys[:-1], keys[1:])):
+    if not all(map(lt, keys, islice(keys, 1, None))):
         wrong = next(two for one, two in pairwise(keys) if one >= two)
         raise TransientError(f"the listing of {store.bucket} is out of order at {wrong!r}")
     if not (keys[1].startswith(prefix) and keys[-1].startswith(prefix)):
@@ -85,7 +85,7 @@ def check(store: Pages, prefix: str, objects: list[Object], after: str) -> None:
 
 def without_records(objects: list[Object]) -> list[Object]:
     """Without keys under a `.bucketops/` folder."""
-    if any(names.RECORDS_FOLDER in entry.key for entry in objects):
+    if names.RECORDS_FOLDER in "\n".join(map(_KEY, objects)):
         return [entry for entry in objects if not is_record(entry.key)]
     return objects
 
