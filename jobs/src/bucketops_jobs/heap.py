@@ -1,4 +1,4 @@
-"""What a worker's memory costs: how Python looks for garbage, and how glibc's allocator keeps what it was given back."""
+"""What memory costs a worker: how Python looks for garbage, and how the allocator keeps what it was given back."""
 
 from __future__ import annotations
 
