@@ -207,8 +207,8 @@ def test_thresholds_are_those_of_the_values() -> None:
     text = helm.template(
         ROOT, {}, install.NAMESPACE, "--set",
         "metrics.prometheusRule.enabled=true,metrics.prometheusRule.pipeline.oldestPendingSeconds=77"
-        ",metrics.prometheusRule.pipeline.latencyP99Seconds=0.5,metrics.prometheusRule.pipeline.refusedPercent=33",
+        ",metrics.prometheusRule.pipeline.latencyP99Seconds=7,metrics.prometheusRule.pipeline.refusedPercent=33",
     )  # fmt: skip
     assert '_oldest_pending_seconds{kind="ExifPipeline"}) > 77\n' in text
-    assert '_p99_milliseconds{kind="ExifPipeline"}) / 1000 > 0.5\n' in text
+    assert '_p99_milliseconds{kind="ExifPipeline"}) / 1000 > 7\n' in text
     assert "> 33 / (100 - 33) *" in text

@@ -80,7 +80,7 @@ class PipelineAlerts(Section):
     """Above what the alerts of ExifPipeline fire."""
 
     oldest_pending_seconds: Annotated[int, Field(ge=1)]
-    latency_p99_seconds: Annotated[float, Field(gt=0, alias="latencyP99Seconds")]
+    latency_p99_seconds: Annotated[int, Field(ge=1, alias="latencyP99Seconds")]
     refused_percent: Annotated[int, Field(ge=1, le=99)]
 
 

@@ -28,13 +28,17 @@ _MACROS = {
 
 
 def overdue_at(spec: PipelineSpec, status: PipelineStatus, resource: Resource, now: datetime) -> datetime | None:
-    """None while no sweep is due by a schedule. It is counted anew from each sweep, and from each change of the spec."""
+    """None while no sweep is due by a schedule. It is counted anew from each sweep, and from each change of the spec.
+
+    The schedule is held while a sweep of our own works, which may take long: as long as it gets on, nothing is overdue.
+    """
     if spec.schedule is None or spec.suspend:
         return None
     before = PipelineStatus.model_validate(resource.status)
     swept = status.last_sweep != before.last_sweep
+    gets_on = bool(status.first_run) and status.progress.objects_done != before.progress.objects_done
     changed = before.observed_generation != resource.generation
-    if before.sweep_overdue_at is None or swept or changed:
+    if before.sweep_overdue_at is None or swept or gets_on or changed:
         return due(spec.schedule, spec.time_zone, now, MISSED)
     return before.sweep_overdue_at
 
