@@ -66,9 +66,12 @@ CASES = [
     ),
     fires("BucketopsOperatorDown", "nobody answers", 12, (UP, "0x20")),
     silent("BucketopsOperatorDown", "it answers", 12, (UP, "1x20")),
-    fires("BucketopsPipelineDeaf", "both pods down", 8, of("listeners_wanted", "2x20"), of("listeners_listening", "0x20")),
+    fires("BucketopsPipelineDeaf", "both down", 8, of("listeners_wanted", "2x20"), of("listeners_listening", "0x20")),
     silent("BucketopsPipelineDeaf", "suspended", 8, of("listeners_wanted", "0x20"), of("listeners_listening", "0x20")),
-    silent("BucketopsPipelineDeaf", "rolled", 8, of("listeners_wanted", "2x20"), of("listeners_listening", "2x3 0x3 2x20")),
+    silent(
+        "BucketopsPipelineDeaf", "rolled", 8,
+        of("listeners_wanted", "2x20"), of("listeners_listening", "2x3 0x3 2x20"),
+    ),
     fires(
         "BucketopsPipelineListenersMissing", "one of two", 15,
         of("listeners_wanted", "2x20"), of("listeners_listening", "1x20"),
@@ -121,8 +124,8 @@ CASES = [
     silent("BucketopsPipelineFailing", "one in all", 40, of("pictures_failed", "0x20 1x40")),
     fires("BucketopsPipelineQuarantineFails", "one", 20, of("refusals_unwritten", "0x10 1x20")),
     silent("BucketopsPipelineQuarantineFails", "none", 20, of("refusals_unwritten", "0x30")),
-    fires("BucketopsPipelineSweepOverdue", "since the tenth minute", 12, of("sweep_overdue_timestamp_seconds", "600x20")),
-    silent("BucketopsPipelineSweepOverdue", "swept meanwhile", 12, of("sweep_overdue_timestamp_seconds", "600x9 1500x20")),
+    fires("BucketopsPipelineSweepOverdue", "since minute ten", 12, of("sweep_overdue_timestamp_seconds", "600x20")),
+    silent("BucketopsPipelineSweepOverdue", "swept", 12, of("sweep_overdue_timestamp_seconds", "600x9 1500x20")),
     silent("BucketopsPipelineSweepOverdue", "no schedule", 12, of("sweep_overdue_timestamp_seconds", "0x20")),
 ]  # fmt: skip
 

@@ -321,7 +321,8 @@ class PipelineStatus(Status):
     )
     heard_at: datetime | None = Field(None, description="When the pods that hear events were last asked.")
     sweep_overdue_at: datetime | None = Field(
-        None, description="When three sweeps of the schedule will have been due since the last one that came to its end."
+        None,
+        description="When three sweeps of the schedule will have been due since the last one that came to its end.",
     )
     missed_since: datetime | None = Field(
         None, description="Since when events may have been missed; a sweep of what has changed since is about to begin."
