@@ -70,8 +70,9 @@ class Desk:
         return taken
 
     def recover(self) -> None:
-        """Events that found no room count as one gap, and as one that ends when there is plenty: what is lost after
-        the sweep that it starts has begun would be nobody's.
+        """Events that found no room are one gap, told of when there is plenty.
+
+        What found none after the sweep for it had begun would be nobody's.
         """
         with self._lock:
             over = self._dropping and self.inbox.roomy

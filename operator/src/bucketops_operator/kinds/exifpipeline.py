@@ -27,8 +27,10 @@ from bucketops_operator.settings import Settings
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What ExifPipeline says of its sweeps. `quarantines`: what cannot be made clean is counted as that. `hears`: there
-    are events, so that what a sweep writes later than the first was missed by them.
+    """What ExifPipeline says of its sweeps.
+
+    `quarantines`: what cannot be made clean is counted as that. `hears`: there are events, so that what a sweep writes
+    later than the first was missed by them.
     """
 
     quarantines: bool = True
