@@ -340,6 +340,23 @@ def test_messages_without_room_stay_in_the_queue_and_come_again(
         wait(lambda: left() == 0)
 
 
+def test_a_message_stays_with_whoever_works_on_it_however_long_that_takes(
+    pipeline_lab: PipelineLab, queue: tuple[object, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hear_sqs, "VISIBILITY_SECONDS", 3)
+    client, url = queue
+    pipeline_lab.put("a.jpg")
+    client.send_message(QueueUrl=url, MessageBody=json.dumps(event(pipeline_lab.a, "a.jpg")))  # type: ignore[attr-defined]
+    with held(pipeline_lab) as (hold, changes):
+        changes["events"] = {"sqs": {"queueUrl": url, "region": "us-east-1"}}
+        pod = pipeline_lab.listen(**changes)
+        wait(lambda: hold.came)
+        time.sleep(8)
+        assert pod.count(counts.EVENTS) == 1
+        hold.let(1)
+        wait(pipeline_lab.exact)
+
+
 def test_a_queue_that_is_not_there_is_named(pipeline_lab: PipelineLab, moto: str) -> None:
     from bucketops_jobs.__main__ import work  # noqa: PLC0415
 

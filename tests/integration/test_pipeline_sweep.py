@@ -50,11 +50,13 @@ def test_headers_user_metadata_and_tags_travel(pipeline_lab: PipelineLab) -> Non
     pipeline_lab.put(
         "a.jpg", ContentType="image/pjpeg", CacheControl="max-age=60", ContentDisposition="inline",
         ContentLanguage="fr", Metadata={"album": "summer"}, Tagging="team=web&kind=avatar",
+        Expires=datetime(2030, 1, 1, tzinfo=UTC),
     )  # fmt: skip
     pipeline_lab.sweep()
     found = pipeline_lab.head("a.jpg")
     shown = [found[name] for name in ("ContentType", "CacheControl", "ContentDisposition", "ContentLanguage")]
     assert shown == ["image/pjpeg", "max-age=60", "inline", "fr"]
+    assert found["ExpiresString"] == "Tue, 01 Jan 2030 00:00:00 GMT"
     assert found["Metadata"]["album"] == "summer"
     tags = pipeline_lab.s3.get_object_tagging(Bucket=pipeline_lab.b, Key="a.jpg")["TagSet"]
     assert {tag["Key"]: tag["Value"] for tag in tags} == {"team": "web", "kind": "avatar"}
