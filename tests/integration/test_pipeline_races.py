@@ -115,19 +115,20 @@ def crash() -> None:
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize(
-    ("place", "call", "first", "then"),
+    ("write", "first", "then"),
     [
-        ("destination", "put", b"", NEW),
-        ("destination", "put", OLD, NEW),
-        ("destination", "put", b"no picture", NEW),
-        ("notes", "remove", b"no picture", NEW),
-        ("notes", "put", b"", b"no picture"),
-        ("notes", "put", OLD, b"no picture"),
+        ("destination.put", b"", NEW),
+        ("destination.put", OLD, NEW),
+        ("destination.put", b"no picture", NEW),
+        ("notes.remove", b"no picture", NEW),
+        ("notes.put", b"", b"no picture"),
+        ("notes.put", OLD, b"no picture"),
     ],
 )
 def test_whoever_is_killed_at_a_write_leaves_what_the_next_scheduled_sweep_makes_right(
-    pipeline_lab: PipelineLab, moment: str, place: str, call: str, first: bytes, then: bytes
+    pipeline_lab: PipelineLab, moment: str, write: str, first: bytes, then: bytes
 ) -> None:
+    place, _, call = write.partition(".")
     if first:
         pipeline_lab.put("a.jpg", first)
         pipeline_lab.sweep(run="pictures-scheduled-g1")
