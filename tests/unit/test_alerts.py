@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,7 +162,9 @@ def as_promtool_reads_it(case: Case, severity: str) -> dict[str, Any]:
 
 
 def promtool(*arguments: str | Path) -> str:
-    done = subprocess.run([built("promtool"), *arguments], capture_output=True, text=True, check=False)
+    """That of the PATH, or the one that the test cluster builds, as with helm."""
+    command = [shutil.which("promtool") or built("promtool"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
