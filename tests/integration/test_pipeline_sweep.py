@@ -304,6 +304,9 @@ def test_each_scheduled_sweep_counts_all_conflicts_and_asks_about_none(pipeline_
             result = pipeline_lab.sweep(run=SCHEDULED)
             assert (result.counts["conflicts"], requests) == (2, set())
             assert {sample.outcome for sample in result.samples} == {"conflict"}
+        since = datetime.now(UTC) + timedelta(hours=2)
+        root = pipeline_lab.mount("sweep", pipeline_lab.spec(), changed_since=since)
+        assert (work(root, 0, threading.Event())[1].counts["conflicts"], requests) == (2, set())
         pipeline_lab.s3.delete_object(Bucket=pipeline_lab.b, Key="a.jpg")
         found = pipeline_lab.sweep(run=SCHEDULED).counts
         assert (found["processed"], found["conflicts"]) == (1, 1)

@@ -81,8 +81,14 @@ CASES = [
         "BucketopsPipelineListenersMissing", "all", 15,
         of("listeners_wanted", "2x20"), of("listeners_listening", "2x20"),
     ),
-    fires("BucketopsPipelineStreamLost", "every ten minutes", 65, of("events_gaps", "0x10 1x10 2x10 3x10 4x10 5x20")),
-    silent("BucketopsPipelineStreamLost", "once", 65, of("events_gaps", "0x10 1x60")),
+    fires(
+        "BucketopsPipelineStreamLost", "every ten minutes", 65,
+        of("events_gaps", "0x10 1x10 2x10 3x10 4x10 5x20"), of("listeners_wanted", "1x80"),
+    ),
+    silent(
+        "BucketopsPipelineStreamLost", "five pods, once each", 65,
+        of("events_gaps", "0x10 5x60"), of("listeners_wanted", "5x80"),
+    ),
     fires("BucketopsPipelineEventsDropped", "some", 20, of("events_dropped", "0x10 500x20")),
     silent("BucketopsPipelineEventsDropped", "long ago", 60, of("events_dropped", "0x10 500x60")),
     fires(

@@ -21,11 +21,13 @@
     description: {{ `"{{ $value }} of its pods listen, which are fewer than spec.replicas: with events.minio the keys of the others wait for the next sweep."` }}
     runbook: docs/exif.md#bucketopspipelinelistenersmissing
 - alert: BucketopsPipelineStreamLost
-  expr: max by (namespace, name) (increase(bucketops_resource_events_gaps{kind="ExifPipeline"}[1h])) > 3
+  expr: |-
+    max by (namespace, name) (increase(bucketops_resource_events_gaps{kind="ExifPipeline"}[1h]))
+      > 3 * max by (namespace, name) (bucketops_resource_listeners_wanted{kind="ExifPipeline"})
   labels: {severity: warning}
   annotations:
     summary: {{ `"ExifPipeline {{ $labels.namespace }}/{{ $labels.name }} misses events again and again"` }}
-    description: {{ `"{{ $value | humanize }} times within an hour a pod had to begin anew; each time a sweep of what was missed is started."` }}
+    description: {{ `"{{ $value | humanize }} times within an hour its pods began to hear anew; each time a sweep of what was missed is started."` }}
     runbook: docs/exif.md#bucketopspipelinestreamlost
 - alert: BucketopsPipelineEventsDropped
   expr: max by (namespace, name) (increase(bucketops_resource_events_dropped{kind="ExifPipeline"}[15m])) > 0

@@ -284,6 +284,14 @@ def test_what_sweeps_do_after_the_first_was_missed_by_the_events() -> None:
     assert world.status["progress"]["repaired"] == 7
 
 
+def test_a_first_sweep_by_the_schedule_repairs_nothing_either() -> None:
+    world = World(sweep={"onStart": False})
+    world.listen(0, 0)
+    scheduled(world, 1, processed=500)
+    scheduled(world, 2, processed=1)
+    assert world.status["progress"]["repaired"] == 1
+
+
 def test_without_events_a_sweep_repairs_nothing() -> None:
     world = World(events=None)
     world.end(processed=5)

@@ -66,7 +66,8 @@ class Desk:
         event = notice.at.timestamp() if notice.at else time.time()
         taken = self.inbox.tell(key, time.monotonic(), event, done)
         context.tally.add(counts.EVENTS if taken else counts.DROPPED)
-        self._dropping |= not taken
+        if not taken:
+            self._dropping = True
         return taken
 
     def recover(self) -> None:
@@ -75,10 +76,10 @@ class Desk:
         What found none after the sweep for it had begun would be nobody's.
         """
         with self._lock:
-            over = self._dropping and self.inbox.roomy
-            self._dropping &= not over
-        if over:
-            self.context.tally.add(counts.GAPS)
+            if not self._dropping or not self.inbox.roomy:
+                return
+            self._dropping = False
+        self.context.tally.add(counts.GAPS)
 
     def now(self) -> Mapping[str, int]:
         """For the metrics."""

@@ -74,11 +74,6 @@ class Memory:
     conflicts: Looked
 
 
-def blank(context: Context) -> Memory:
-    """Of who remembers nothing."""
-    return Memory(Looked(context.rules.all), Looked(context.rules.all))
-
-
 def read(context: Context) -> Memory:
     """What the last sweep left; nothing, if there was none."""
     return Memory(_read(context, _SETTLED), _read(context, _CONFLICTS))

@@ -51,7 +51,7 @@ def run(context: Context) -> RunResult:
     removal = Removal(context, cleaner, conditional=found.delete_if_match)
     known = _last(context) if whole else None
     remembers = whole and not context.run.changed_since
-    memory = looked.read(context) if remembers else looked.blank(context)
+    memory = looked.read(context)
     since = _since(context, known, began)
     _Sweep(context, cleaner, removal, memory, (since, began - MARGIN)).run(within)
     if whole and context.spec.on_source_delete == "Delete":

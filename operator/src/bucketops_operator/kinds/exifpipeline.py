@@ -58,7 +58,8 @@ class Pipeline:
         swept = self.counted(status, found, now)
         refused = found.get(counts.REFUSED, 0) + found.get("stillRefused", 0)
         repaired = found.get("processed", 0) + found.get(counts.DELETED, 0)
-        missed = self.hears and (not status.first_run or status.sweep_since is not None)
+        later = status.last_sweep is not None and not status.first_run
+        missed = self.hears and (later or status.sweep_since is not None)
         done = swept.progress
         known = {
             "processed": done.processed + found.get("processed", 0),
