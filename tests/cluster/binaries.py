@@ -16,6 +16,7 @@ from settings import (
     MC_VERSION,
     MINIO_VERSION,
     PROJECT,
+    PROMTOOL_VERSION,
     RCLONE_VERSION,
     TOXIPROXY_VERSION,
     VERSITYGW_VERSION,
@@ -42,11 +43,12 @@ class Program:
     stamp: str = ""
     links: tuple[str, ...] = ()
     sources: Path = SOURCES
+    tags: str = ""
 
     @property
     def folder(self) -> Path:
         """Where it is kept; a newer Go alone is no reason for a new build."""
-        inputs: list[str | Path] = [self.package, self.stamp, *self.links]
+        inputs: list[str | Path] = [self.package, self.stamp, *self.links, *filter(None, [self.tags])]
         if "@" not in self.package:
             inputs += [self.sources / "go.mod", self.sources / "go.sum"]
         if self.package.startswith("./"):
@@ -77,13 +79,21 @@ HELM = Program("helm", HELM_VERSION, "helm.sh/helm/v4/cmd/helm", _KUBERNETES_STA
 MINIO = Program("minio", MINIO_VERSION, f"github.com/minio/minio@{MINIO_VERSION}")
 ALL = (KUBERNETES, COREDNS, PAUSE, HELM, MINIO)
 
-# No part of the cluster: built when the tests of the store or the benchmarks ask for them.
+# No part of the cluster: built when the tests of the store, of the alerts or the benchmarks ask for them.
 VERSITYGW = Program("versitygw", VERSITYGW_VERSION, f"github.com/versity/versitygw/cmd/versitygw@{VERSITYGW_VERSION}")
+# Of a module of its own: Prometheus' replacements would change Kubernetes'. Nothing is discovered here.
+PROMTOOL = Program(
+    "promtool",
+    PROMTOOL_VERSION,
+    "github.com/prometheus/prometheus/cmd/promtool",
+    sources=SOURCES / "promtool",
+    tags="remove_all_sd",
+)
 GOFAKES3 = Program("gofakes3", GOFAKES3_VERSION, "./", sources=PROJECT / "tests" / "bench" / "gofakes3")
 TOXIPROXY = Program("toxiproxy", TOXIPROXY_VERSION, f"github.com/Shopify/toxiproxy/v2/cmd/server@{TOXIPROXY_VERSION}")
 RCLONE = Program("rclone", RCLONE_VERSION, f"github.com/rclone/rclone@{RCLONE_VERSION}")
 MC = Program("mc", MC_VERSION, f"github.com/minio/mc@{MC_VERSION}")
-TOOLS = {program.name: program for program in (HELM, MINIO, VERSITYGW, GOFAKES3, TOXIPROXY, RCLONE, MC)} | {
+TOOLS = {program.name: program for program in (HELM, MINIO, VERSITYGW, PROMTOOL, GOFAKES3, TOXIPROXY, RCLONE, MC)} | {
     "kubectl": KUBERNETES
 }
 
@@ -106,7 +116,7 @@ def tool(name: str) -> Path:
 
 
 def _compile(program: Program, target: Path) -> None:
-    flags = ("-trimpath", "-ldflags", f"-s -w {program.stamp}".strip())
+    flags = ("-trimpath", "-tags", program.tags, "-ldflags", f"-s -w {program.stamp}".strip())
     target.mkdir(parents=True)
     if "@" in program.package:
         run("go", "install", *flags, program.package, env={"CGO_ENABLED": "0", "GOBIN": str(target)})

@@ -24,6 +24,7 @@ COREDNS_VERSION: Final = "1.14.6"
 HELM_VERSION: Final = "4.1.4"
 MINIO_VERSION: Final = "v0.0.0-20260212201848-7aac2a2c5b7c"
 VERSITYGW_VERSION: Final = "v1.8.0"
+PROMTOOL_VERSION: Final = "v0.312.0"  # Prometheus 3.12
 # Only the benchmarks use these: servers, and the programs that bucketops is compared with.
 GOFAKES3_VERSION: Final = "v1.2.0"
 TOXIPROXY_VERSION: Final = "v2.5.0"

@@ -9,17 +9,22 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
 import requests
 
 from bucketops_api import counts, names
+from bucketops_jobs.pipeline import desk, hear_sqs
+from bucketops_jobs.pipeline.inbox import Inbox
 from bucketops_operator.local_worker import free_port
 from support.avatars import s3_client
 from support.chaos import Chaos
 from support.pipeline import PipelineLab, photo, stripped, wait
+from support.proxy import Hold, Proxy
 from support.servers import ADMIN, PASSWORD, start_minio
 
 KEYS = [f"{number % 5}/{number:03} é+%.jpg" for number in range(40)]
@@ -105,6 +110,45 @@ def test_a_stream_that_was_lost_is_counted_and_one_that_was_relieved_is_not(pipe
             wait(lambda: pod.count(counts.GAPS) == 1)
 
 
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Room for so many keys in an inbox."""
+    monkeypatch.setattr(desk, "Inbox", lambda: Inbox(4))
+    return 4
+
+
+@contextmanager
+def held(lab: PipelineLab) -> Iterator[tuple[Hold, dict[str, Any]]]:
+    """What is written to the destination waits until it is let; the stream of events does not."""
+    hold = Hold(lambda request: request.method == "PUT" and request.bucket == lab.b and request.key.endswith(".jpg"))
+    with Proxy(lab.endpoint, hold) as proxy:
+        try:
+            yield hold, {"destination": lab.place(lab.b) | {"endpoint": proxy.url}, "worker": {"concurrency": 2}}
+        finally:
+            hold.let(10**6)
+
+
+def test_events_without_room_are_one_gap_a_burst_which_ends_when_there_is_room(
+    pipeline_lab: PipelineLab, narrow: int
+) -> None:
+    """The operator starts a sweep for it; begun earlier, it would miss what finds no room after it."""
+    with held(pipeline_lab) as (hold, changes), pipeline_lab.listening(**changes) as pod:
+        for burst in (1, 2):
+            pipeline_lab.put_all([f"{burst}/{number:02}.jpg" for number in range(20)])
+            wait(lambda: pod.count(counts.EVENTS) + pod.count(counts.DROPPED) >= 20 * burst)  # noqa: B023
+            assert pod.count(counts.DROPPED) >= (20 - narrow - 2) * burst
+            assert (pod.now(counts.DROPPING), pod.count(counts.GAPS)) == (1, burst - 1)
+            hold.let(10**6)
+            wait(lambda: not pod.now(counts.EVENTS_PENDING))
+            wait(lambda: not pod.now(counts.DROPPING))
+            assert pod.count(counts.GAPS) == burst
+            hold.let(hold.came)
+        assert not pipeline_lab.exact()
+        hold.let(10**6)
+        pipeline_lab.sweep()
+        assert pipeline_lab.exact()
+
+
 def test_a_server_that_is_killed_and_comes_back(tmp_path: Path) -> None:
     port = free_port()
     server = start_minio(tmp_path, port=port)
@@ -176,6 +220,33 @@ def test_posted_events_are_done_and_strangers_are_refused(pipeline_lab: Pipeline
     wait(lambda: pipeline_lab.keys(pipeline_lab.b) == {"a b.jpg", "c+d.jpg"})
 
 
+@pytest.mark.usefixtures("narrow")
+def test_posted_events_without_room_are_refused_so_that_they_are_posted_again(
+    pipeline_lab: PipelineLab, webhook: str
+) -> None:
+    keys = [f"{number}.jpg" for number in range(12)]
+    pipeline_lab.put_all(keys)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+
+    def post(key: str) -> requests.Response:
+        return requests.post(webhook, json=event(pipeline_lab.a, key), headers=headers, timeout=5)
+
+    with held(pipeline_lab) as (hold, changes):
+        changes["events"] = {"webhook": {"secretRef": {"name": "hook"}}}
+        root = pipeline_lab.mount("listen", pipeline_lab.spec(**changes), hook={"token": TOKEN})
+        pod = pipeline_lab.listen(root=root, **changes)
+        answers = {key: post(key) for key in keys}
+        left = [key for key in keys if answers[key].status_code == 503]
+        assert len(left) >= len(keys) - 6
+        assert all(answers[key].headers["Retry-After"] for key in left)
+        assert pod.now(counts.DROPPING) == 1
+        hold.let(10**6)
+        wait(lambda: pipeline_lab.keys(pipeline_lab.b) == set(keys) - set(left))
+        for key in left:
+            wait(lambda: post(key).status_code == 202)  # noqa: B023
+        wait(pipeline_lab.exact)
+
+
 def test_told_to_stop_it_finishes_what_it_has_heard(pipeline_lab: PipelineLab, webhook: str) -> None:
     changes = {"events": {"webhook": {"secretRef": {"name": "hook"}}}, "worker": {"concurrency": 1}}
     root = pipeline_lab.mount("listen", pipeline_lab.spec(**changes), hook={"token": TOKEN})
@@ -242,6 +313,48 @@ def test_messages_of_a_queue_are_done_and_deleted(pipeline_lab: PipelineLab, que
 
     wait(lambda: left() == 0)
     assert sum(pod.count("eventsUnread") for pod in pods) == 1
+
+
+@pytest.mark.usefixtures("narrow")
+def test_messages_without_room_stay_in_the_queue_and_come_again(
+    pipeline_lab: PipelineLab, queue: tuple[object, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hear_sqs, "AGAIN_SECONDS", 1)
+    client, url = queue
+    keys = [f"{number}.jpg" for number in range(10)]
+    pipeline_lab.put_all(keys)
+    for key in keys:
+        client.send_message(QueueUrl=url, MessageBody=json.dumps(event(pipeline_lab.a, key)))  # type: ignore[attr-defined]
+    with held(pipeline_lab) as (hold, changes):
+        changes["events"] = {"sqs": {"queueUrl": url, "region": "us-east-1"}}
+        pod = pipeline_lab.listen(**changes)
+        wait(lambda: pod.count(counts.DROPPED))
+        hold.let(10**6)
+        wait(pipeline_lab.exact, 60)
+        wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+
+        def left() -> int:
+            found = client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]  # type: ignore[attr-defined]
+            return sum(map(int, found.values()))
+
+        wait(lambda: left() == 0)
+
+
+def test_a_message_stays_with_whoever_works_on_it_however_long_that_takes(
+    pipeline_lab: PipelineLab, queue: tuple[object, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hear_sqs, "VISIBILITY_SECONDS", 3)
+    client, url = queue
+    pipeline_lab.put("a.jpg")
+    client.send_message(QueueUrl=url, MessageBody=json.dumps(event(pipeline_lab.a, "a.jpg")))  # type: ignore[attr-defined]
+    with held(pipeline_lab) as (hold, changes):
+        changes["events"] = {"sqs": {"queueUrl": url, "region": "us-east-1"}}
+        pod = pipeline_lab.listen(**changes)
+        wait(lambda: hold.came)
+        time.sleep(8)
+        assert pod.count(counts.EVENTS) == 1
+        hold.let(1)
+        wait(pipeline_lab.exact)
 
 
 def test_a_queue_that_is_not_there_is_named(pipeline_lab: PipelineLab, moto: str) -> None:

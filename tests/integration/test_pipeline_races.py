@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
+
 from bucketops_api import names
 from bucketops_api.contract import RunSpec
 from bucketops_jobs.engine import Engine
@@ -15,6 +17,7 @@ from bucketops_jobs.pace import Pace
 from bucketops_jobs.pipeline import context
 from bucketops_jobs.pipeline.cleaner import Cleaner, Outcome
 from bucketops_jobs.pipeline.context import Context
+from bucketops_jobs.pipeline.notes import Notes
 from bucketops_jobs.tally import Tally
 from support.pipeline import PipelineLab, photo, stripped
 
@@ -100,3 +103,46 @@ def test_what_somebody_else_puts_in_the_way_meanwhile_is_kept(pipeline_lab: Pipe
         destination = Meddled(plain.destination, before=theirs)
         assert Cleaner(replace(plain, destination=destination)).settle("a.jpg") is Outcome.CONFLICT  # type: ignore[arg-type]
     assert pipeline_lab.get("a.jpg") == b"somebody's"
+
+
+class CrashError(BaseException):
+    """SIGKILL, as a thread has it: nothing of ours catches it."""
+
+
+def crash() -> None:
+    raise CrashError
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(
+    ("write", "first", "then"),
+    [
+        ("destination.put", b"", NEW),
+        ("destination.put", OLD, NEW),
+        ("destination.put", b"no picture", NEW),
+        ("notes.remove", b"no picture", NEW),
+        ("notes.put", b"", b"no picture"),
+        ("notes.put", OLD, b"no picture"),
+    ],
+)
+def test_whoever_is_killed_at_a_write_leaves_what_the_next_scheduled_sweep_makes_right(
+    pipeline_lab: PipelineLab, moment: str, write: str, first: bytes, then: bytes
+) -> None:
+    place, _, call = write.partition(".")
+    if first:
+        pipeline_lab.put("a.jpg", first)
+        pipeline_lab.sweep(run="pictures-scheduled-g1")
+    pipeline_lab.put("a.jpg", then)
+    with opened(pipeline_lab) as plain:
+        if place == "notes":
+            meddled = Meddled(plain.notes.store, **{moment: {call: crash}})
+            killed = replace(plain, notes=Notes(meddled, plain.notes.prefix))  # type: ignore[arg-type]
+        else:
+            killed = replace(plain, destination=Meddled(plain.destination, **{moment: {call: crash}}))  # type: ignore[arg-type]
+        with pytest.raises(CrashError):
+            Cleaner(killed).settle("a.jpg")
+    pipeline_lab.sweep(run="pictures-scheduled-g1")
+    clean = then if then == NEW else first
+    assert pipeline_lab.keys(pipeline_lab.b) == ({"a.jpg"} if clean else set())
+    assert not clean or pipeline_lab.get("a.jpg") == stripped(clean)
+    assert pipeline_lab.keys(pipeline_lab.q) == (set() if then == NEW else {"pictures/a.jpg"})

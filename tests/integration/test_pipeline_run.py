@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
+from bucketops_jobs.pipeline import desk
+from bucketops_jobs.pipeline.inbox import Inbox
+from bucketops_operator.kinds import pipeline_gaps
 from support.driver import condition, driving
 from support.pipeline import PipelineLab, wait
+from support.proxy import Hold, Proxy
 
 
 def test_backfill_then_events_with_progress_in_the_status(pipeline_lab: PipelineLab, tmp_path: Path) -> None:
@@ -45,6 +52,26 @@ def test_a_listener_that_is_killed_is_started_again_and_what_it_missed_is_made_g
         assert pipeline_lab.exact()
         pipeline_lab.put("after.jpg")
         wait(pipeline_lab.exact)
+
+
+def test_events_without_room_are_made_good_by_a_sweep_that_begins_by_itself(
+    pipeline_lab: PipelineLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "Inbox", lambda: Inbox(4))
+    monkeypatch.setattr(pipeline_gaps, "CALM", timedelta(seconds=1))
+    hold = Hold(lambda request: request.method == "PUT" and request.key.endswith(".jpg"))
+    with Proxy(pipeline_lab.endpoint, hold) as proxy:
+        place = pipeline_lab.place(pipeline_lab.b) | {"endpoint": proxy.url}
+        spec = pipeline_lab.spec(destination=place, worker={"concurrency": 2, "parallelism": 1})
+        secrets = pipeline_lab.secrets(spec)
+        with driving(tmp_path / "run", secrets, spec, "pictures", kind="ExifPipeline") as driver:
+            driver.until(lambda status: condition(status, "Ready"), 120)
+            pipeline_lab.put_all([f"{number}.jpg" for number in range(20)])
+            driver.until(lambda status: status["progress"].get("dropped", 0) >= 14, 60)
+            hold.let(10**6)
+            driver.until(lambda status: status["progress"].get("repaired", 0) >= 14, 120)
+            assert driver.status["progress"]["gaps"] == 1
+            assert pipeline_lab.exact()
 
 
 def test_once_on_a_laptop_is_one_sweep(pipeline_lab: PipelineLab, tmp_path: Path) -> None:

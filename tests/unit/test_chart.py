@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import ProcessCollector
 
-from bucketops_api import names
+from bucketops_api import counts, names
 from bucketops_jobs.gate import Gate
 from bucketops_jobs.metrics import Metrics as WorkerMetrics
+from bucketops_jobs.tally import Tally
 from bucketops_operator import generate
 from bucketops_operator.errors import StalledError, WaitingError
 from bucketops_operator.generators import chart, helm, install
@@ -144,18 +146,26 @@ def test_every_option_makes_its_object(everything: list[Manifest]) -> None:
 
 def test_dashboards_are_json(everything: list[Manifest]) -> None:
     (folder,) = (m for m in of_kind(everything, "ConfigMap") if m["metadata"]["name"] == "bucketops-dashboards")
-    assert set(folder["data"]) == {"bucketops-migration.json", "bucketops-workers.json"}
+    assert set(folder["data"]) == {f"bucketops-{name}.json" for name in ("migration", "pipeline", "workers")}
     assert all(json.loads(dashboard)["panels"] for dashboard in folder["data"].values())
 
 
 def test_alerts_and_dashboards_read_metrics_that_operator_or_workers_have(everything: list[Manifest]) -> None:
     (rule,) = of_kind(everything, "PrometheusRule")
     folders = [m for m in of_kind(everything, "ConfigMap") if m["metadata"]["name"] == "bucketops-dashboards"]
-    used = set(re.findall(r"\bbucketops_(?!dev_)\w+", json.dumps([rule, folders])))
-    families = (*Metrics(lambda: 0.0, lambda: 0.0).registry.collect(), *WorkerMetrics(Gate(1)).collect())
-    served = {family.name for family in families}
+    used = set(re.findall(r"\b(?:bucketops_(?!dev_)|process_)\w+", json.dumps([rule, folders])))
+    tally = Tally()
+    tally.add(counts.EVENTS)
+    workers = (*WorkerMetrics(Gate(1)).collect(), *tally.collect(), *ProcessCollector(registry=None).collect())
+    served = {family.name for family in (*Metrics(lambda: 0.0, lambda: 0.0).registry.collect(), *workers)}
     assert used
     assert {re.sub("_(total|count|bucket)$", "", name) for name in used} <= served
+
+
+def test_the_dashboard_of_pipelines_names_counts_that_their_pods_have() -> None:
+    text = (ROOT / "charts/bucketops/dashboards/pipeline.json").read_text()
+    named = set(re.findall(r'count=~\\"([^"]+)\\"', text))
+    assert named == {f"{counts.EVENTS}|{counts.DROPPED}", f"{counts.REFUSED}/.+"}
 
 
 def test_the_pod_monitor_finds_the_workers_by_their_labels(default: list[Manifest], everything: list[Manifest]) -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from pydantic import ValidationError
 
 from bucketops_api import logs, names
@@ -156,6 +156,7 @@ def _failed(code: int, tally: Tally, reason: str, message: str) -> tuple[int, Ru
 def _serve(tally: Tally) -> None:
     registry = CollectorRegistry()
     registry.register(tally)
+    ProcessCollector(registry=registry)
     start_http_server(int(os.environ.get(names.ENV_METRICS_PORT, names.METRICS_PORT)), registry=registry)
 
 

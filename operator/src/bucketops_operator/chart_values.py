@@ -76,11 +76,20 @@ class PodMonitor(Section):
     labels: Strings
 
 
+class PipelineAlerts(Section):
+    """Above what the alerts of ExifPipeline fire."""
+
+    oldest_pending_seconds: Annotated[int, Field(ge=1)]
+    latency_p99_seconds: Annotated[int, Field(ge=1, alias="latencyP99Seconds")]
+    refused_percent: Annotated[int, Field(ge=1, le=99)]
+
+
 class PrometheusRule(Section):
     """Alerts, for the Prometheus operator."""
 
     enabled: bool
     labels: Strings
+    pipeline: PipelineAlerts
 
 
 class Dashboards(Section):

@@ -42,6 +42,10 @@ _PROGRESS = {
     "pictures_quarantined": ("quarantined", "Pictures that cannot be made clean and are written down."),
     "pictures_conflicts": ("conflicts", "Pictures whose place holds what no pipeline made."),
     "pictures_failed": ("failed", "Tries that failed for another reason."),
+    "pictures_repaired": ("repaired", "Clean pictures that sweeps wrote or deleted though events are heard."),
+    "refusals_unwritten": ("unwritten", "Refusals that could not be written down."),
+    "events_dropped": ("dropped", "Events for which there was no room."),
+    "events_gaps": ("gaps", "How often a pod came to hear everything again, after it had not."),
     "pictures_deleted": ("deleted", "Clean pictures deleted after their source."),
     "events_pending": ("pending", "Events heard and not yet done."),
     "events_oldest_pending_seconds": ("oldestPendingSeconds", "Age of the oldest of them."),
@@ -50,6 +54,16 @@ _PROGRESS = {
     "rows_updated": ("rowsUpdated", "Rows rewritten."),
     "done_bytes": ("bytesDone", "Bytes of objects done."),
 }
+_LISTENERS = {
+    "listeners_wanted": ("wanted", "Pods that are to hear events."),
+    "listeners_listening": ("listening", "Pods that hear events."),
+}
+_LAST_SWEEP = {
+    "last_sweep_pictures": ("pictures", "Pictures that the last sweep found in the source."),
+    "last_sweep_repaired": ("repaired", "Clean pictures that the last sweep wrote or deleted."),
+    "last_sweep_failed": ("failed", "Pictures that failed in the last sweep."),
+}
+_PARTS = {"progress": _PROGRESS, "listeners": _LISTENERS, "lastSweep": _LAST_SWEEP}
 _SHARDS = ("total", "active", "succeeded", "failed")
 _RESULTS = ("Running", "Succeeded", "Failed")
 _STATUSES = ("True", "False", "Unknown")
@@ -76,13 +90,18 @@ class Resources(Collector):
         statuses = dict(self._statuses)
         for name, (field, text) in _OUTCOMES.items():
             yield _family(name, text, ("outcome",), statuses, _counts_of(field))
-        for name, (field, text) in _PROGRESS.items():
-            yield _family(name, text, (), statuses, _progress_of(field))
+        for part, families in _PARTS.items():
+            for name, (field, text) in families.items():
+                yield _family(name, text, (), statuses, _number_of(part, field))
         yield _family("shards", "Shards of the current run by state.", ("state",), statuses, _shards)
         yield _family("runs", "The last few runs by result.", ("result",), statuses, _runs)
         yield _family("condition", "1 for the status that a condition has.", ("type", "status"), statuses, _conditions)
         text = "When the resource last became Complete, or a run of its schedule did; 0: never."
         yield _family("last_success_timestamp_seconds", text, (), statuses, _last_success)
+        text = "How long the last run took that has ended; 0: none has."
+        yield _family("last_run_duration_seconds", text, (), statuses, _last_duration)
+        text = "When three sweeps of the schedule will have been due since the last one ended; 0: none is due."
+        yield _family("sweep_overdue_timestamp_seconds", text, (), statuses, _overdue)
 
 
 class Metrics:
@@ -144,10 +163,12 @@ def _counts_of(field: str) -> _Values:
     return values
 
 
-def _progress_of(field: str) -> _Values:
+def _number_of(part: str, field: str) -> _Values:
+    """A field of a part of the status, zero where the status does not have it yet; none of a kind without it."""
+
     def values(kind: str, status: Json) -> Iterator[tuple[tuple[str, ...], float]]:
-        if field in _zero(kind).get("progress", {}):
-            yield (), (status.get("progress") or {}).get(field, 0)
+        if part in _zero(kind) and field in (_zero(kind)[part] or {field}):
+            yield (), (status.get(part) or {}).get(field, 0)
 
     return values
 
@@ -176,6 +197,24 @@ def _last_success(_: str, status: Json) -> Iterator[tuple[tuple[str, ...], float
     well = [run for run in (status.get("scheduled") or {}).get("runs") or () if run["result"] == "Succeeded"]
     times = [*(c["lastTransitionTime"] for c in complete), *(run["completedAt"] for run in well)]
     yield (), max((datetime.fromisoformat(time).timestamp() for time in times), default=0.0)
+
+
+def _last_duration(_: str, status: Json) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Of whichever run ended last, our own or one of a schedule."""
+    known = [*(status.get("runs") or ()), *((status.get("scheduled") or {}).get("runs") or ())]
+    ended = [(_seconds(run["completedAt"]), _seconds(run["startedAt"])) for run in known if run.get("completedAt")]
+    over, began = max(ended, default=(0.0, 0.0))
+    yield (), max(0.0, over - began)
+
+
+def _overdue(kind: str, status: Json) -> Iterator[tuple[tuple[str, ...], float]]:
+    if "sweepOverdueAt" in _zero(kind):
+        when = status.get("sweepOverdueAt")
+        yield (), _seconds(when) if when else 0.0
+
+
+def _seconds(when: str) -> float:
+    return datetime.fromisoformat(when).timestamp()
 
 
 _ZEROS = {name: kind.status().model_dump(mode="json", by_alias=True) for name, kind in KINDS.items()}

@@ -145,6 +145,9 @@ def test_a_full_inbox_takes_no_more_and_says_so() -> None:
     assert inbox.tell("b", 0, 0)
     assert not inbox.tell("c", 0, 0)
     assert inbox.tell("a", 0, 0)
+    assert not inbox.roomy
+    assert inbox.take(0)
+    assert inbox.roomy
 
 
 def test_what_is_put_back_waits_and_keeps_its_age_and_who_told_of_it() -> None:

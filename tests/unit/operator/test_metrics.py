@@ -84,3 +84,42 @@ def test_the_last_success_of_a_schedule_is_that_of_its_runs(metrics: Metrics) ->
     ]
     metrics.resources.show(KEY, STATUS | {"scheduled": {"runs": runs}})
     assert value(metrics, "last_success_timestamp_seconds") == datetime(2026, 1, 3, tzinfo=UTC).timestamp()
+
+
+def test_a_pipeline_shows_its_listeners_its_last_sweep_and_when_the_next_is_overdue(metrics: Metrics) -> None:
+    key = Key("ExifPipeline", "shop", "pictures")
+
+    def found(name: str) -> float | None:
+        labels = dict(zip(("kind", "namespace", "name"), key, strict=True))
+        return metrics.registry.get_sample_value(f"bucketops_resource_{name}", labels)
+
+    run = {"result": "Succeeded", "startedAt": "2026-01-03T00:00:00Z", "completedAt": "2026-01-03T00:01:30Z"}
+    earlier = run | {"startedAt": "2026-01-01T00:00:00Z", "completedAt": "2026-01-01T05:00:00Z"}
+    shown = {
+        "listeners": {"wanted": 2, "listening": 1},
+        "lastSweep": {"repaired": 3, "pictures": 10, "failed": 1},
+        "progress": {"repaired": 7, "dropped": 5, "gaps": 2, "unwritten": 1},
+        "sweepOverdueAt": "2026-01-01T00:00:00Z",
+        "runs": [earlier],
+        "scheduled": {"runs": [run, {"result": "Running", "startedAt": "2026-01-04T00:00:00Z"}]},
+    }
+    wanted = {
+        "listeners_wanted": 2,
+        "listeners_listening": 1,
+        "last_sweep_repaired": 3,
+        "last_sweep_pictures": 10,
+        "last_sweep_failed": 1,
+        "pictures_repaired": 7,
+        "events_dropped": 5,
+        "events_gaps": 2,
+        "refusals_unwritten": 1,
+        "last_run_duration_seconds": 90,
+        "sweep_overdue_timestamp_seconds": 1767225600,
+    }
+    metrics.resources.show(key, {})
+    assert {found(name) for name in wanted} == {0}
+    metrics.resources.show(key, shown)
+    assert {name: found(name) for name in wanted} == wanted
+    metrics.resources.show(KEY, STATUS)
+    assert value(metrics, "listeners_wanted") is None
+    assert value(metrics, "sweep_overdue_timestamp_seconds") is None

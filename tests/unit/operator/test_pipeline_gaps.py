@@ -143,15 +143,53 @@ def test_a_new_spec_takes_the_place_of_a_sweep_that_is_to_be_tried_again() -> No
     "spec",
     [
         {"events": {"sqs": {"queueUrl": "https://sqs.x/1/q"}}},
-        {"events": {"webhook": {"secretRef": {"name": "hook"}}}},
         {"sweep": {"schedule": ""}},
     ],
 )
-def test_queues_keep_what_nobody_took_and_without_a_schedule_nothing_sweeps_by_itself(spec: dict[str, Any]) -> None:
+def test_queues_keep_what_was_not_done_and_without_a_schedule_nothing_sweeps_by_itself(spec: dict[str, Any]) -> None:
     world = ready(**spec)
     world.listen(0, 0, incarnation="2", **{counts.GAPS: 1})
     world.step(600)
     assert sweeps(world) == 1
+
+
+def test_what_a_webhook_had_accepted_went_with_its_pod() -> None:
+    """And not every sender tries again what nobody answered."""
+    world = ready(events={"webhook": {"secretRef": {"name": "hook"}}})
+    world.listen(0, 0, incarnation="2")
+    world.step()
+    assert sweeps(world) == 2
+
+
+def test_the_gap_of_a_pod_that_runs_and_does_not_listen_begins_where_it_last_did() -> None:
+    """However long the stream is lost: its counts are still read."""
+    world = ready()
+    last = datetime.fromisoformat(world.status["counted"][0]["seenAt"])
+    for _ in range(5):
+        world.listen(0, 0, **{counts.LISTENING: 0})
+        world.step(3600)
+    assert sweeps(world) == 1
+    world.listen(0, 0, **{counts.GAPS: 1})
+    world.step()
+    assert run_spec(world).changed_since == last
+
+
+def test_events_without_room_are_followed_by_one_sweep_that_looks_back_to_the_first_of_them() -> None:
+    world = ready()
+    last = datetime.fromisoformat(world.status["counted"][0]["seenAt"])
+    for dropped in (10, 500, 900):
+        world.listen(0, 0, **{counts.DROPPING: 1, counts.DROPPED: dropped})
+        world.step(3600)
+    assert sweeps(world) == 1
+    world.listen(0, 0, **{counts.DROPPED: 900, counts.GAPS: 1})
+    world.step()
+    assert run_spec(world).changed_since == last
+    world.end()
+    for _ in range(3):
+        world.listen(0, 0, **{counts.DROPPED: 900, counts.GAPS: 1})
+        world.step(CALM.total_seconds())
+    assert sweeps(world) == 2
+    assert (world.status["progress"]["dropped"], world.status["progress"]["gaps"]) == (2 * 900, 2)
 
 
 def test_new_pods_and_those_that_only_did_not_answer_have_missed_nothing() -> None:

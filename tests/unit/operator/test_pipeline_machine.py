@@ -16,6 +16,7 @@ from bucketops_api.v1alpha1.exifpipeline import PipelineSpec
 from bucketops_operator.desired import Desired
 from bucketops_operator.executor import ObservedReplica, ObservedRun, Resource
 from bucketops_operator.kinds.exifpipeline import desired
+from bucketops_operator.kinds.pipeline_overdue import due
 from bucketops_operator.settings import Settings
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -255,6 +256,107 @@ def test_once_without_events_and_schedule_is_complete() -> None:
     world.end(pictures=2, processed=2)
     assert world.condition("Complete")[0] == "True"
     assert "CronJob" not in world.kinds()
+
+
+def scheduled(world: World, minute: int, **found: int) -> None:
+    """A sweep of the schedule comes to its end."""
+    spec = f"{names.schedule_name('pictures')}-g{world.resource.generation}"
+    run = f"pictures-scheduled-{29000000 + minute}"
+    world.jobs[run] = ObservedRun(
+        run, "sweep", "Succeeded", 1, succeeded=1, run_spec=spec, started=world.now, ended=world.now,
+        result=RunResult(counts=found),
+    )  # fmt: skip
+    world.step()
+
+
+def test_what_sweeps_do_after_the_first_was_missed_by_the_events() -> None:
+    world = World()
+    world.end(pictures=500, processed=500)
+    world.listen(0, 0)
+    assert world.status["progress"]["repaired"] == 0
+    scheduled(world, 1, processed=2, deleted=1, pictures=502)
+    scheduled(world, 2, pictures=502)
+    assert (world.status["progress"]["repaired"], world.status["lastSweep"]["repaired"]) == (3, 0)
+    world.step(60)
+    world.listen(0, 0, **{counts.GAPS: 1})
+    world.step()
+    world.end(processed=4)
+    assert world.status["progress"]["repaired"] == 7
+
+
+def test_a_first_sweep_by_the_schedule_repairs_nothing_either() -> None:
+    world = World(sweep={"onStart": False})
+    world.listen(0, 0)
+    scheduled(world, 1, processed=500)
+    scheduled(world, 2, processed=1)
+    assert world.status["progress"]["repaired"] == 1
+
+
+def test_without_events_a_sweep_repairs_nothing() -> None:
+    world = World(events=None)
+    world.end(processed=5)
+    scheduled(world, 1, processed=2)
+    assert world.status["progress"]["repaired"] == 0
+
+
+def test_refusals_that_could_not_be_written_are_counted_by_pods_and_sweeps() -> None:
+    world = World()
+    world.end(failed=2, refusalsUnwritten=2)
+    world.listen(0, 0, refusalsUnwritten=1, failed=1)
+    found = world.status["progress"]
+    assert (found["unwritten"], found["failed"]) == (4, 4)
+
+
+def overdue(world: World) -> timedelta | None:
+    when = world.status.get("sweepOverdueAt")
+    return datetime.fromisoformat(when) - START if when else None
+
+
+def test_a_sweep_is_overdue_once_three_were_due_since_the_last_one() -> None:
+    world = World(sweep={"schedule": "*/5 * * * *"})
+    assert overdue(world) == timedelta(minutes=15)
+    world.end(pictures=1)
+    world.step(60)
+    assert overdue(world) == timedelta(minutes=15)
+    world.step(600)
+    scheduled(world, 1, pictures=1)
+    assert overdue(world) == timedelta(minutes=25)
+    world.change(suspend=True)
+    assert overdue(world) is None
+    world.step(3600)
+    world.change(suspend=False)
+    assert overdue(world) == timedelta(minutes=85)
+    world.change(sweep={"schedule": "0 3 * * *", "timeZone": "Europe/Paris"})
+    assert overdue(world) == timedelta(days=2, hours=2)
+    world.change(sweep={"schedule": ""})
+    assert overdue(world) is None
+
+
+def test_a_long_sweep_of_our_own_is_overdue_only_when_it_does_not_get_on() -> None:
+    """The schedule is held meanwhile."""
+    world = World(sweep={"schedule": "*/5 * * * *"})
+    world.step(3600)
+    world.work(total=1000, done=10)
+    assert overdue(world) == timedelta(hours=1, minutes=15)
+    world.step(3600)
+    world.work(total=1000, done=10)
+    assert overdue(world) == timedelta(hours=1, minutes=15)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "first"),
+    [
+        ("@hourly", timedelta(hours=1)),
+        ("@weekly", timedelta(days=3)),
+        ("*/10 ? * * ?", timedelta(minutes=10)),
+        ("0 8 * JAN MON-FRI", timedelta(hours=8)),
+        ("0 0 31 2 *", None),
+        ("99 * * * *", None),
+    ],
+)
+def test_schedules_are_read_as_kubernetes_reads_them(schedule: str, first: timedelta | None) -> None:
+    found = due(schedule, "Etc/UTC", START, 1)
+    assert (found and found - START) == first
 
 
 def test_the_listeners_run_spec_is_their_share_and_their_labels_are_no_runs() -> None:

@@ -270,6 +270,12 @@ class PipelineProgress(Progress):
     quarantined: Count = Field(0, description="Pictures that cannot be made clean, with onNotJpeg: Quarantine.")
     conflicts: Count = Field(0, description="Pictures whose place holds an object that no pipeline made.")
     failed: Count = Field(0, description="Tries that failed for another reason; the next sweep tries again.")
+    unwritten: Count = Field(0, description="Of these, refusals that could not be written down.")
+    dropped: Count = Field(0, description="Events for which there was no room; a sweep makes them good.")
+    gaps: Count = Field(0, description="How often a pod came to hear everything again, after it had not.")
+    repaired: Count = Field(
+        0, description="Clean pictures that sweeps wrote or deleted after the first, though events are heard."
+    )
     deleted: Count = Field(0, description="Clean pictures deleted after their source.")
     pending: Count = Field(0, description="Events heard and not yet done.")
     oldest_pending_seconds: Count = 0
@@ -301,7 +307,7 @@ class CountedReplica(StatusModel):
     pod: Annotated[str, Field(max_length=253)]
     incarnation: Annotated[str, Field(max_length=128)] = ""
     counts: Annotated[dict[str, Count], Field(max_length=16)] = Field(default_factory=dict)
-    seen_at: datetime | None = Field(None, description="When it last answered.")
+    seen_at: datetime | None = Field(None, description="When it was last known to hear everything.")
 
 
 class PipelineStatus(Status):
@@ -314,6 +320,10 @@ class PipelineStatus(Status):
         default_factory=list, description="The operator's memory: pods count anew when they begin anew."
     )
     heard_at: datetime | None = Field(None, description="When the pods that hear events were last asked.")
+    sweep_overdue_at: datetime | None = Field(
+        None,
+        description="When three sweeps of the schedule will have been due since the last one that came to its end.",
+    )
     missed_since: datetime | None = Field(
         None, description="Since when events may have been missed; a sweep of what has changed since is about to begin."
     )

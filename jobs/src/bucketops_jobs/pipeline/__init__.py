@@ -7,7 +7,8 @@
     latency.py    how long the pictures of the last minutes took
     cleaner.py    one picture: look, strip, write on condition, look again
     notes.py      what could not be made clean, and why
-    sweep.py      both listings, merged; what events missed
+    pairs.py      the listings, merged
+    sweep.py      what events missed
     looked.py     what a sweep need not look into again
     plan.py       how a sweep of many pods is cut
     removal.py    clean pictures whose source is gone

@@ -14,8 +14,9 @@ from typing import BinaryIO, cast
 
 from botocore import exceptions
 
+from bucketops_api import counts
 from bucketops_api.v1alpha1.scalars import parse_quantity
-from bucketops_jobs.errors import NotFoundError, PreconditionFailedError, TransientError
+from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError, TransientError
 from bucketops_jobs.exif.strip import strip
 from bucketops_jobs.exif.verdict import Choice, Options, Refusal, Verdict
 from bucketops_jobs.pipeline import marks
@@ -117,7 +118,13 @@ class Cleaner:
 
     def _refuse(self, key: str, source: Object, reason: Refusal, message: str) -> Outcome | None:
         mark = Mark(source.etag, self._rules.refusal, self._context.pipeline)
-        self._context.notes.write(key, self._context.source.bucket, source, (reason, message), mark)
+        try:
+            self._context.notes.write(key, self._context.source.bucket, source, (reason, message), mark)
+        except (ItemError, TransientError) as error:
+            self._context.tally.add(counts.UNWRITTEN)
+            failed = TransientError if isinstance(error, TransientError) else ItemError
+            raise failed(f"{reason}, which could not be written down: {error}") from error
+        self._context.tally.add(f"{counts.REFUSED}/{reason}")
         self._context.tally.sample(key, "refused", f"{reason}: {message}")
         return Outcome.REFUSED if self._unchanged(source) else None
 

@@ -49,6 +49,11 @@ class Rules:
     overwrite: bool
     """Also what no pipeline made."""
 
+    @property
+    def all(self) -> str:
+        """Whatever decides: what was found out by others must be found out again."""
+        return f"{self.refusal}-conflict.{'overwrite' if self.overwrite else 'keep'}"
+
 
 @dataclass(frozen=True)
 class Decision:

@@ -32,10 +32,11 @@ class Desk:
         self.context, self._shared = context, shared
         self.inbox = Inbox()
         self.listening = False
-        self._listened = False
+        self._listened = self._dropping = False
         self._cleaner = Cleaner(context)
         self._recent = Recent()
         self._closing = threading.Event()
+        self._lock = threading.Lock()
         self._error: UserError | None = None
         self._threads = [
             threading.Thread(target=self._work, name=f"desk-{number}", daemon=True)
@@ -64,14 +65,28 @@ class Desk:
             return True
         event = notice.at.timestamp() if notice.at else time.time()
         taken = self.inbox.tell(key, time.monotonic(), event, done)
-        context.tally.add("events" if taken else "eventsDropped")
+        context.tally.add(counts.EVENTS if taken else counts.DROPPED)
+        if not taken:
+            self._dropping = True
         return taken
+
+    def recover(self) -> None:
+        """Events that found no room are one gap, told of when there is plenty.
+
+        What found none after the sweep for it had begun would be nobody's.
+        """
+        with self._lock:
+            if not self._dropping or not self.inbox.roomy:
+                return
+            self._dropping = False
+        self.context.tally.add(counts.GAPS)
 
     def now(self) -> Mapping[str, int]:
         """For the metrics."""
         now = time.monotonic()
         return {
             counts.LISTENING: int(self.listening),
+            counts.DROPPING: int(self._dropping),
             counts.EVENTS_PENDING: self.inbox.pending,
             counts.OLDEST_PENDING: int(self.inbox.oldest(now)),
             **self._recent.counts(now),
@@ -95,6 +110,8 @@ class Desk:
             item = self.inbox.take(time.monotonic(), _LOOK_SECONDS)
             if item is not None:
                 self._do(item)
+            if self._dropping:
+                self.recover()
 
     def _do(self, item: Item) -> None:
         try:

@@ -113,6 +113,11 @@ class Inbox:
         return len(left)
 
     @property
+    def roomy(self) -> bool:
+        """Whether half of it is empty."""
+        return 2 * (len(self._waiting) + len(self._later)) <= self._capacity
+
+    @property
     def pending(self) -> int:
         """Keys that wait or are in hand."""
         return len(self._waiting) + len(self._later) + len(self._in_hand)

@@ -1,8 +1,11 @@
-"""What a sweep has looked into and found settled, by a fingerprint of both ETags.
+"""What a sweep has looked into and need not look into again, by a fingerprint of all ETags at a key.
 
 Dates alone say nothing of the last hour, since clocks differ and uploads take their time. Without this, a sweep every
-five minutes would look a dozen times into each new picture. A pair of which either ETag is another one has another
-fingerprint; so an outdated set only costs requests.
+five minutes would look a dozen times into each new picture. A key of which any ETag is another one, or none, has
+another fingerprint, and so it has under other rules; so an outdated set only costs requests.
+
+Dates say neither that something that no pipeline made stands in a picture's place: these are remembered however old
+they are, so that each sweep counts all of them.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import blake2b
 
 from bucketops_jobs.errors import NotFoundError
@@ -18,7 +22,7 @@ from bucketops_jobs.pipeline.context import Context
 
 MOST = 1_000_000
 """Fingerprints of eight bytes each; what comes after them is looked into again."""
-_NAME = "looked.bin"
+_SETTLED, _CONFLICTS = "looked.bin", "conflicts.bin"
 _SIZE = 8
 
 
@@ -30,18 +34,18 @@ class Looked:
         self._known = array("Q", sorted(known))
         self._next = array("Q")
 
-    def knows(self, key: str, source: str, destination: str) -> bool:
-        """Whether these two ETags were found settled; then the next sweep is told so as well."""
-        wanted = self._fingerprint(key, source, destination)
+    def knows(self, *key_and_etags: str) -> bool:
+        """Whether these ETags were found there; then the next sweep is told so as well."""
+        wanted = self._fingerprint(*key_and_etags)
         at = bisect_left(self._known, wanted)
         found = at < len(self._known) and self._known[at] == wanted
         if found:
             self._take(wanted)
         return found
 
-    def add(self, key: str, source: str, destination: str) -> None:
-        """These two were found settled."""
-        self._take(self._fingerprint(key, source, destination))
+    def add(self, *key_and_etags: str) -> None:
+        """These were found."""
+        self._take(self._fingerprint(*key_and_etags))
 
     def encode(self) -> bytes:
         """For `decode`, in the next sweep."""
@@ -62,19 +66,32 @@ class Looked:
         return int.from_bytes(blake2b(text, digest_size=_SIZE).digest(), "big")
 
 
-def read(context: Context) -> Looked:
+@dataclass(frozen=True)
+class Memory:
+    """What is settled, and what is in conflict."""
+
+    settled: Looked
+    conflicts: Looked
+
+
+def read(context: Context) -> Memory:
     """What the last sweep left; nothing, if there was none."""
-    try:
-        with context.destination.get(context.records.folder + _NAME).body as body:
-            return Looked.decode(context.rules.strip, body.read())
-    except NotFoundError:
-        return Looked(context.rules.strip)
+    return Memory(_read(context, _SETTLED), _read(context, _CONFLICTS))
 
 
-def write(context: Context, looked: Looked) -> None:
+def write(context: Context, memory: Memory) -> None:
     """Leave it to the next sweep."""
     headers = {"content-type": "application/octet-stream"}
-    context.destination.put(context.records.folder + _NAME, looked.encode(), headers)
+    for name, looked in ((_SETTLED, memory.settled), (_CONFLICTS, memory.conflicts)):
+        context.destination.put(context.records.folder + name, looked.encode(), headers)
+
+
+def _read(context: Context, name: str) -> Looked:
+    try:
+        with context.destination.get(context.records.folder + name).body as body:
+            return Looked.decode(context.rules.all, body.read())
+    except NotFoundError:
+        return Looked(context.rules.all)
 
 
 def _little(numbers: array[int]) -> array[int]:

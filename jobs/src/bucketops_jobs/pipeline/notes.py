@@ -39,6 +39,7 @@ class Notes:
             "bytes": source.size,
             "reason": reason,
             "message": message,
+            "rules": mark.rules,
             "pipeline": mark.pipeline,
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
         }

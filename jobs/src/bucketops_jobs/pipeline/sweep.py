@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from operator import itemgetter
-from typing import Any
 
 from bucketops_api import counts, names
 from bucketops_api.contract import RunResult
@@ -19,27 +16,15 @@ from bucketops_jobs.pipeline import checks, looked, plan
 from bucketops_jobs.pipeline.cleaner import Cleaner, Outcome
 from bucketops_jobs.pipeline.context import Context
 from bucketops_jobs.pipeline.decide import Act, Seen, decide
-from bucketops_jobs.pipeline.looked import Looked
+from bucketops_jobs.pipeline.looked import Memory
+from bucketops_jobs.pipeline.pairs import Pair, walk
 from bucketops_jobs.pipeline.removal import Removal
-from bucketops_jobs.s3.store import Object
-from bucketops_jobs.s3.within import listing
 from bucketops_jobs.shards import Range
 
 CHUNK = 500
 MARGIN = timedelta(hours=1)
 """So much earlier than the last sweep began, what has changed since is looked into again: clocks differ."""
 _SWEPT = "swept.json"
-_SOURCE, _DESTINATION, _NOTE = range(3)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """What the listings show of one key."""
-
-    key: str
-    source: Object | None
-    destination: Object | None
-    note: Object | None
 
 
 @dataclass(frozen=True)
@@ -66,14 +51,14 @@ def run(context: Context) -> RunResult:
     removal = Removal(context, cleaner, conditional=found.delete_if_match)
     known = _last(context) if whole else None
     remembers = whole and not context.run.changed_since
-    settled = looked.read(context) if remembers else Looked(context.rules.strip)
+    memory = looked.read(context)
     since = _since(context, known, began)
-    _Sweep(context, cleaner, removal, settled, (since, began - MARGIN)).run(within)
+    _Sweep(context, cleaner, removal, memory, (since, began - MARGIN)).run(within)
     if whole and context.spec.on_source_delete == "Delete":
         removal.run()
     if remembers and not context.tally.counts["failed"]:
-        looked.write(context, settled)
-        _remember(context, Swept(began, known.verified if known and since else began, context.rules.strip))
+        looked.write(context, memory)
+        _remember(context, Swept(began, known.verified if known and since else began, context.rules.all))
     return context.tally.result()
 
 
@@ -85,30 +70,45 @@ class _Sweep:
         context: Context,
         cleaner: Cleaner,
         removal: Removal,
-        settled: Looked,
+        memory: Memory,
         since: tuple[datetime | None, datetime],
     ) -> None:
-        self._context, self._cleaner, self._removal, self._settled = context, cleaner, removal, settled
+        self._context, self._cleaner, self._removal, self._memory = context, cleaner, removal, memory
         self._since, self._next = since
 
     def run(self, within: Range) -> None:
         pairs = (pair for pair in walk(self._context, within) if self._context.matches(pair.key))
         for chunk in self._context.engine.chunks(pairs, CHUNK):
-            doubtful = [pair for pair in chunk if self._doubtful(pair)]
+            doubtful = self._doubtful(chunk)
             answers = self._context.engine.map(self._settle, doubtful)
             for pair, answer in zip(doubtful, answers, strict=True):
                 self._count(pair, answer)
-            self._count_all(chunk, len(doubtful))
+            self._count_all(chunk)
 
-    def _doubtful(self, pair: Pair) -> bool:
-        """Whether a look into it is needed: dates alone never say that a pair was settled, only a former look does."""
-        if pair.source is None:
-            self._orphan(pair)
-            return False
-        if pair.destination is None or pair.note is not None or self._since is None:
-            return True
-        recent = max(pair.source.modified, pair.destination.modified) >= self._since
-        return recent and not self._settled.knows(pair.key, pair.source.etag, pair.destination.etag)
+    def _doubtful(self, chunk: Iterable[Pair]) -> list[Pair]:
+        """What must be looked into; all others are counted."""
+        doubtful, believed = [], Counter[Outcome]()
+        for pair in chunk:
+            if pair.source is None:
+                self._orphan(pair)
+            elif (outcome := self._believed(pair)) is None:
+                doubtful.append(pair)
+            else:
+                believed[outcome] += 1
+                self._sample(pair, outcome)
+        for outcome, amount in believed.items():
+            self._context.tally.add(outcome, amount)
+        return doubtful
+
+    def _believed(self, pair: Pair) -> Outcome | None:
+        """What is known of it without a look: dates alone never say that a key was settled, only a former look does."""
+        if self._since is None or (pair.destination is None and pair.note is None):
+            return None
+        if self._memory.conflicts.knows(*pair.etags):
+            return Outcome.CONFLICT
+        if pair.changed >= self._since and not self._memory.settled.knows(*pair.etags):
+            return None
+        return Outcome.STILL_REFUSED if pair.note else Outcome.CURRENT
 
     def _orphan(self, pair: Pair) -> None:
         if pair.destination is not None:
@@ -117,14 +117,17 @@ class _Sweep:
             self._context.notes.remove(pair.key)
 
     def _settle(self, pair: Pair) -> tuple[Outcome, bool]:
-        """What became of it, and whether what the listing showed was settled.
+        """What became of it, and whether the listing showed just that.
 
         A listing is believed where every write depends on what it showed.
         """
         listed = pair.destination is None and pair.note is None
         seen = Seen(pair.source) if listed else self._cleaner.look(pair.key)
-        settled = decide(seen, self._context.rules).act is Act.NOTHING and _etags(seen) == _listed(pair)
-        return self._cleaner.settle(pair.key, seen), settled
+        outcome = self._cleaner.settle(pair.key, seen)
+        if outcome is Outcome.CURRENT and pair.note:  # whoever wrote the clean picture was killed right afterwards
+            self._context.notes.remove(pair.key)
+            return outcome, False
+        return outcome, decide(seen, self._context.rules).act is not Act.CLEAN and _as_listed(seen, pair)
 
     def _count(self, pair: Pair, answer: tuple[Outcome, bool] | Exception) -> None:
         tally = self._context.tally
@@ -134,53 +137,40 @@ class _Sweep:
             tally.add("failed")
             tally.sample(pair.key, "failed", str(answer), first=True)
             return
-        outcome, settled = answer
+        outcome, as_listed = answer
         tally.add(outcome)
-        if settled and pair.source and pair.destination:
-            self._keep(pair.key, pair.source, pair.destination)
+        self._sample(pair, outcome)
+        if as_listed:
+            self._keep(pair, outcome)
+
+    def _sample(self, pair: Pair, outcome: Outcome) -> None:
         if outcome is Outcome.CONFLICT:
-            tally.sample(pair.key, "conflict", "the destination holds an object that no pipeline made", first=True)
+            message = "the destination holds an object that no pipeline made"
+            self._context.tally.sample(pair.key, "conflict", message, first=True)
 
-    def _keep(self, key: str, source: Object, destination: Object) -> None:
-        """What is older is believed by its dates."""
-        if max(source.modified, destination.modified) >= self._next:
-            self._settled.add(key, source.etag, destination.etag)
+    def _keep(self, pair: Pair, outcome: Outcome) -> None:
+        """What is settled and older is believed by its dates."""
+        if outcome is Outcome.CONFLICT:
+            self._memory.conflicts.add(*pair.etags)
+        elif outcome in {Outcome.CURRENT, Outcome.STILL_REFUSED} and pair.changed >= self._next:
+            self._memory.settled.add(*pair.etags)
 
-    def _count_all(self, chunk: Iterable[Pair], doubtful: int) -> None:
+    def _count_all(self, chunk: Iterable[Pair]) -> None:
         pictures = sum(pair.source is not None for pair in chunk)
         self._removal.pictures += sum(pair.destination is not None for pair in chunk)
         self._context.tally.add(counts.DONE, pictures)
         self._context.tally.add("pictures", pictures)
-        self._context.tally.add(Outcome.CURRENT, pictures - doubtful)
         if self._context.run.shards == 1:
             self._context.tally.add("total", pictures)
 
 
-def _etags(seen: Seen) -> tuple[str, str]:
-    return seen.source.etag if seen.source else "", seen.destination.object.etag if seen.destination else ""
-
-
-def _listed(pair: Pair) -> tuple[str, str]:
-    return pair.source.etag if pair.source else "", pair.destination.etag if pair.destination else ""
-
-
-def walk(context: Context, within: Range) -> Iterator[Pair]:
-    """Every key that the source, the destination or the refusals have, in key order."""
-    streams = (
-        _tagged(_SOURCE, listing(context.source, context.spec.source.prefix, within)),
-        _tagged(_DESTINATION, listing(context.destination, context.spec.destination.prefix, within)),
-        _tagged(_NOTE, context.notes.listed(within)),
-    )
-    merged = heapq.merge(*streams, key=itemgetter(0, 1))
-    for key, parts in itertools.groupby(merged, key=itemgetter(0)):
-        context.engine.require_going()
-        found = {stream: entry for _, stream, entry in parts}
-        yield Pair(key, found.get(_SOURCE), found.get(_DESTINATION), found.get(_NOTE))
-
-
-def _tagged(stream: int, pairs: Iterable[tuple[str, Object]]) -> Iterator[tuple[str, int, Any]]:
-    for key, entry in pairs:
-        yield key, stream, entry
+def _as_listed(seen: Seen, pair: Pair) -> bool:
+    """Whether the look found what the listing showed; a note counts where it is what was decided by."""
+    source, destination = seen.source, seen.destination.object if seen.destination else None
+    pairs = [(source, pair.source), (destination, pair.destination)]
+    if seen.note:
+        pairs.append((seen.note.object, pair.note))
+    return all((one.etag if one else "") == (other.etag if other else "") for one, other in pairs)
 
 
 def _since(context: Context, known: Swept | None, now: datetime) -> datetime | None:
@@ -189,7 +179,7 @@ def _since(context: Context, known: Swept | None, now: datetime) -> datetime | N
         return context.run.changed_since - MARGIN
     scheduled = context.run.run.startswith(names.schedule_name(context.run.name))
     every = parse_duration(context.spec.sweep.verify_every)
-    if not scheduled or known is None or known.rules != context.rules.strip or now - known.verified >= every:
+    if not scheduled or known is None or known.rules != context.rules.all or now - known.verified >= every:
         return None
     return known.began - MARGIN
 

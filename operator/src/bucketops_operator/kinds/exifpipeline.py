@@ -16,7 +16,7 @@ from bucketops_api.v1alpha1.exifpipeline import LastSweep, Listeners, PipelineSp
 from bucketops_operator import conditions, progress
 from bucketops_operator.desired import Desired
 from bucketops_operator.executor import Manifest, ObjectName, ObservedRun, Resource
-from bucketops_operator.kinds import pipeline_gaps, runs
+from bucketops_operator.kinds import pipeline_gaps, pipeline_overdue, runs
 from bucketops_operator.kinds.conclusion import Conclusion, conclusion
 from bucketops_operator.kinds.pipeline_counts import folded
 from bucketops_operator.kinds.scheduled import Machine
@@ -27,9 +27,14 @@ from bucketops_operator.settings import Settings
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What ExifPipeline says of its sweeps. `quarantines`: what cannot be made clean is counted as that."""
+    """What ExifPipeline says of its sweeps.
+
+    `quarantines`: what cannot be made clean is counted as that. `hears`: there are events, so that what a sweep writes
+    later than the first was missed by them.
+    """
 
     quarantines: bool = True
+    hears: bool = False
     phase = "sweep"
     spec = PipelineSpec
     status = PipelineStatus
@@ -51,19 +56,24 @@ class Pipeline:
         """What a sweep did joins what the listeners did; what it saw of refusals replaces what was known of them."""
         found, facts = result.counts, dict(result.facts)
         swept = self.counted(status, found, now)
-        refused = found.get("refused", 0) + found.get("stillRefused", 0)
+        refused = found.get(counts.REFUSED, 0) + found.get("stillRefused", 0)
+        repaired = found.get("processed", 0) + found.get(counts.DELETED, 0)
+        later = status.last_sweep is not None and not status.first_run
+        missed = self.hears and (later or status.sweep_since is not None)
         done = swept.progress
         known = {
             "processed": done.processed + found.get("processed", 0),
             "deleted": done.deleted + found.get(counts.DELETED, 0),
             "failed": done.failed + found.get("failed", 0),
+            "unwritten": done.unwritten + found.get(counts.UNWRITTEN, 0),
+            "repaired": done.repaired + (repaired if missed else 0),
             "conflicts": found.get("conflicts", 0),
             "skipped": 0 if self.quarantines else refused,
             "quarantined": refused if self.quarantines else 0,
         }
         last = LastSweep(
             completed_at=now,
-            repaired=found.get("processed", 0) + found.get(counts.DELETED, 0),
+            repaired=repaired,
             pictures=found.get("pictures", 0),
             failed=found.get("failed", 0),
         )
@@ -129,12 +139,14 @@ def desired(resource: Resource, history: Sequence[ObservedRun], now: datetime, s
         return Machine(Pipeline()).desired(resource, history, now, settings)
     begun = pipeline_gaps.begun(spec, resource, now)
     prepared = replace(resource, status={**resource.status, **begun})
-    sweeps = Machine(Pipeline(_quarantines(spec)), more=lambda status: {"changed_since": status.sweep_since})
+    work = Pipeline(_quarantines(spec), hears=spec.events is not None)
+    sweeps = Machine(work, more=lambda status: {"changed_since": status.sweep_since})
     answer = sweeps.desired(prepared, history, now, settings)
     status = answer.status
     if not isinstance(status, PipelineStatus):
         return answer
     status = _heard(spec, status, resource, now, settings)
+    status = status.model_copy(update={"sweep_overdue_at": pipeline_overdue.overdue_at(spec, status, resource, now)})
     status = status.model_copy(update={"conditions": _judged(spec, status, resource, now)})
     return replace(
         answer,

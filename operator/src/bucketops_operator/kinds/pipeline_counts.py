@@ -10,9 +10,16 @@ from bucketops_api.v1alpha1.exifpipeline import CountedReplica, PipelineStatus
 from bucketops_operator.executor import ObservedReplica
 from bucketops_operator.kinds import pipeline_gaps
 
-_ADDED = ("processed", "failed", "conflicts", "refused")
-"""The counts of a pod that add up."""
-_KEPT = (*_ADDED, counts.GAPS)
+ADDED = {
+    "processed": "processed",
+    "failed": "failed",
+    "conflicts": "conflicts",
+    counts.REFUSED: "quarantined",
+    counts.UNWRITTEN: "unwritten",
+    counts.DROPPED: "dropped",
+    counts.GAPS: "gaps",
+}
+"""The counts of a pod that add up, and what they are called in the status."""
 
 
 def folded(
@@ -31,14 +38,14 @@ def folded(
         if not pod.counts or pipeline_gaps.begins(before, pod):  # it does not answer now; what is known of it stays
             kept += [before] if before else []
             continue
-        seen = {name: pod.counts.get(name, 0) for name in _KEPT}
+        seen = {name: pod.counts.get(name, 0) for name in ADDED}
         begun = before.counts if before and before.incarnation == pod.incarnation else {}
-        fresh = counts.add(fresh, {name: max(0, seen[name] - begun.get(name, 0)) for name in _ADDED})
-        kept.append(CountedReplica(pod=pod.name, incarnation=pod.incarnation, counts=seen, seen_at=now))
+        fresh = counts.add(fresh, {name: max(0, seen[name] - begun.get(name, 0)) for name in ADDED})
+        seen_at = now if before is None or pipeline_gaps.hears(pod) else before.seen_at
+        kept.append(CountedReplica(pod=pod.name, incarnation=pod.incarnation, counts=seen, seen_at=seen_at))
     done = status.progress
-    refused = "quarantined" if quarantines else "skipped"
-    added = {name: getattr(done, name) + fresh.get(name, 0) for name in ("processed", "failed", "conflicts")}
-    added[refused] = getattr(done, refused) + fresh.get("refused", 0)
+    names = ADDED if quarantines else {**ADDED, counts.REFUSED: "skipped"}
+    added = {name: getattr(done, name) + fresh.get(count, 0) for count, name in names.items()}
     changes = {"progress": done.model_copy(update={**added, **_now(replicas)}), "counted": kept, "heard_at": now}
     return status.model_copy(update=changes)
 

@@ -1,7 +1,8 @@
 """Events that were missed because a pod did not listen for a while, and the sweep that makes them good. Pure.
 
-MinIO keeps nothing for who does not listen. A pod says so once it listens again, so that the sweep begins after that.
-Queues and webhooks keep what they could not deliver.
+MinIO keeps nothing for who does not listen, nor for who has no room. A pod says so once it hears everything again, so
+that the sweep begins after that. A webhook's sender may keep nothing either, and what was accepted goes with its pod.
+Queues keep whatever was not done.
 """
 
 from __future__ import annotations
@@ -25,9 +26,14 @@ def begins(before: CountedReplica | None, pod: ObservedReplica) -> bool:
     return not known and not pod.counts.get(counts.LISTENING)
 
 
+def hears(pod: ObservedReplica) -> bool:
+    """Whether it misses nothing now: since then is how far back a sweep of what was missed must look."""
+    return bool(pod.counts.get(counts.LISTENING)) and not pod.counts.get(counts.DROPPING)
+
+
 def missed_since(spec: PipelineSpec, status: PipelineStatus, resource: Resource) -> datetime | None:
     """Since when events may have been missed that no sweep has been started for; None: nothing was missed."""
-    if spec.events is None or spec.events.minio is None or spec.schedule is None:
+    if spec.events is None or spec.events.sqs is not None or spec.schedule is None:
         return None
     known = {one.pod: one for one in status.counted}
     found = [one.seen_at for pod in resource.replicas if (one := known.get(pod.name)) and _was_deaf(one, pod)]
