@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -48,6 +48,18 @@ class Pausing(Local):
             return theirs.local.observe(owner)
         return super().observe(owner)
 
+    def rotate(self, owner: Resource, name: str, data: Mapping[str, str]) -> None:
+        """Change a Secret, and its mounts in running workers as the kubelet does: all files at once, by one link."""
+        self._secrets[name] = data
+        for mount in (self._root / owner.uid).glob(f"*/{names.SECRETS_DIR}/{name}"):
+            version = mount / f"..{uuid.uuid4().hex}"
+            version.mkdir()
+            for key, value in data.items():
+                (version / key).write_text(value)
+            _link(mount / "..data", version.name)
+            for key in data:
+                _link(mount / key, f"..data/{key}")
+
     def apply(self, owner: Resource, objects: Iterable[Manifest]) -> None:
         objects = list(objects)
         for manifest in objects:
@@ -55,6 +67,12 @@ class Pausing(Local):
             if action is not None:
                 action()
         super().apply(owner, objects)
+
+
+def _link(path: Path, target: str) -> None:
+    fresh = path.with_name(f"..new-{path.name}")
+    fresh.symlink_to(target)
+    fresh.replace(path)
 
 
 class Driver:

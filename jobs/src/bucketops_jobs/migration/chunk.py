@@ -12,12 +12,13 @@ from datetime import UTC, datetime
 
 from bucketops_api import counts
 from bucketops_jobs.errors import (
+    DeniedError,
     ItemError,
     NotFoundError,
     PreconditionFailedError,
     StoppedError,
 )
-from bucketops_jobs.migration import claim, content
+from bucketops_jobs.migration import claim, content, rights
 from bucketops_jobs.migration.content import Copied, DifferentError
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.journal import Writer
@@ -85,7 +86,12 @@ class Chunks:
             for work in works
             if work.decision.copy is not None and work.item.source is not None
         }
-        return dict(zip(wanted, transfer(self._context, self._plan, list(wanted.values())), strict=True))
+        answers = transfer(self._context, self._plan, list(wanted.values()))
+        if any(isinstance(answer, DeniedError) for answer in answers):
+            rights.require(
+                self._context
+            )  # a right that was taken away ends the run; else it is the object's own matter
+        return dict(zip(wanted, answers, strict=True))
 
     def _look_again(self, works: Sequence[Work], answers: Mapping[str, Answer]) -> list[Settled]:
         sources, destinations = self._now(works)

@@ -32,6 +32,10 @@ _CREDENTIALS = {
     "AuthorizationHeaderMalformed",
 }
 _HTTP_NOT_FOUND, _HTTP_PRECONDITION, _HTTP_FORBIDDEN, _HTTP_SERVER, _HTTP_NOT_IMPLEMENTED = 404, 412, 403, 500, 501
+_FULL = {"XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded"}
+"""Of MinIO and Ceph."""
+_HTTP_FULL = 507
+"""Insufficient Storage: https://www.rfc-editor.org/rfc/rfc4918#section-11.5."""
 _HTTP_UNKNOWN = {405, _HTTP_NOT_IMPLEMENTED}
 _UNKNOWN = {"NotImplemented", "MethodNotAllowed"}
 _ARCHIVED = {"InvalidObjectState", "ObjectNotInActiveTierError"}
@@ -80,10 +84,8 @@ def from_answer(status: int, code: str, message: str, what: str) -> WorkerError:
     https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
     """
     text = f"{what}: {code or status} {message}".rstrip()
-    if code == "NoSuchBucket":
-        return UserError(Reason.BUCKET_NOT_FOUND, f"{text}: create the bucket or mend its name")
-    if code in _CREDENTIALS:
-        return UserError(Reason.ACCESS_DENIED, f"{text}: mend the credentials' Secret")
+    if told := _for_the_user(status, code, text):
+        return told
     if code in _UNKNOWN or status in _HTTP_UNKNOWN:
         return NotSupportedError(text)
     if code in _THROTTLED or status in _HTTP_THROTTLED:
@@ -91,6 +93,17 @@ def from_answer(status: int, code: str, message: str, what: str) -> WorkerError:
     if code in _TRANSIENT or status >= _HTTP_SERVER:
         return TransientError(text)
     return _of_one_object(status, code, text)
+
+
+def _for_the_user(status: int, code: str, text: str) -> UserError | None:
+    """What every further request would be told too."""
+    if code == "NoSuchBucket":
+        return UserError(Reason.BUCKET_NOT_FOUND, f"{text}: create the bucket or mend its name")
+    if code in _CREDENTIALS:
+        return UserError(Reason.ACCESS_DENIED, f"{text}: mend the credentials' Secret")
+    if code in _FULL or status == _HTTP_FULL:
+        return UserError(Reason.STORAGE_FULL, f"{text}: make space in the store, or raise the bucket's quota")
+    return None
 
 
 def _of_one_object(status: int, code: str, text: str) -> ItemError:
