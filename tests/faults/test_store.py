@@ -18,7 +18,7 @@ from bucketops_jobs.s3 import http
 from support.avatars import s3_client
 from support.faulty import DAMAGES, Bursts, Pages, Refusing, Slow, Sometimes, error, is_copy, is_listing
 from support.fire import OBJECTS, Fire, burning
-from support.proxy import Answer
+from support.proxy import Answer, Request
 from support.servers import ADMIN, PASSWORD, Server, start_minio
 
 PHASES = {"copy": 60, "sweep": 3, "delete": 1}
@@ -37,6 +37,7 @@ class Mortal:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._server: Server = start_minio(folder)
+        self._frozen, self._asked, self.asked_again = threading.Event(), set[str](), 0
 
     @property
     def url(self) -> str:
@@ -51,7 +52,19 @@ class Mortal:
     def freeze(self, seconds: float) -> None:
         """It keeps its connections and says nothing for so long."""
         self._server.process.send_signal(signal.SIGSTOP)
-        threading.Timer(seconds, self._server.process.send_signal, [signal.SIGCONT]).start()
+        self._frozen.set()
+        threading.Timer(seconds, self._thaw).start()
+
+    def _thaw(self) -> None:
+        self._frozen.clear()
+        self._server.process.send_signal(signal.SIGCONT)
+
+    def watch(self, request: Request) -> None:
+        """A rule: counts requests that come a second time while it is frozen."""
+        if self._frozen.is_set():
+            asked = f"{request.method} {request.path}"
+            self.asked_again += asked in self._asked
+            self._asked.add(asked)
 
     def stop(self) -> None:
         self._server.process.send_signal(signal.SIGCONT)
@@ -93,10 +106,12 @@ def test_a_store_that_freezes_in_each_phase_holds_nobody_for_ever(
 ) -> None:
     """For longer than a request may take; what was sent to it before is done when it wakes."""
     monkeypatch.setattr(http, "ANSWER_SECONDS", 1.0)
+    own_fire.proxy.rule = mortal.watch
     driver = own_fire.drive()
     for phase, number in PHASES.items():
         own_fire.strike(driver, phase, number, lambda: mortal.freeze(4))
     own_fire.finish(driver)
+    assert mortal.asked_again
     own_fire.expect_the_right_end(driver, interruptions=len(PHASES))
 
 

@@ -19,6 +19,7 @@ from bucketops_operator.local import Data, Local
 from bucketops_operator.local_worker import RunWorker
 from bucketops_operator.reconcile import reconcile
 from bucketops_operator.settings import Settings
+from support import kubelet
 from support.servers import PASSWORD
 
 SETTINGS = Settings(status_seconds=0.2)
@@ -49,16 +50,10 @@ class Pausing(Local):
         return super().observe(owner)
 
     def rotate(self, owner: Resource, name: str, data: Mapping[str, str]) -> None:
-        """Change a Secret, and its mounts in running workers as the kubelet does: all files at once, by one link."""
+        """Change a Secret, and its mounts in running workers as the kubelet does."""
         self._secrets[name] = data
         for mount in (self._root / owner.uid).glob(f"*/{names.SECRETS_DIR}/{name}"):
-            version = mount / f"..{uuid.uuid4().hex}"
-            version.mkdir()
-            for key, value in data.items():
-                (version / key).write_text(value)
-            _link(mount / "..data", version.name)
-            for key in data:
-                _link(mount / key, f"..data/{key}")
+            kubelet.update(mount, data)
 
     def apply(self, owner: Resource, objects: Iterable[Manifest]) -> None:
         objects = list(objects)
@@ -67,12 +62,6 @@ class Pausing(Local):
             if action is not None:
                 action()
         super().apply(owner, objects)
-
-
-def _link(path: Path, target: str) -> None:
-    fresh = path.with_name(f"..new-{path.name}")
-    fresh.symlink_to(target)
-    fresh.replace(path)
 
 
 class Driver:
