@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 
 from bucketops_api import counts
 from bucketops_jobs.errors import (
-    DeniedError,
     ItemError,
     NotFoundError,
     PreconditionFailedError,
@@ -87,10 +86,7 @@ class Chunks:
             if work.decision.copy is not None and work.item.source is not None
         }
         answers = transfer(self._context, self._plan, list(wanted.values()))
-        if any(isinstance(answer, DeniedError) for answer in answers):
-            rights.require(
-                self._context
-            )  # a right that was taken away ends the run; else it is the object's own matter
+        rights.still(self._context, answers)
         return dict(zip(wanted, answers, strict=True))
 
     def _look_again(self, works: Sequence[Work], answers: Mapping[str, Answer]) -> list[Settled]:
