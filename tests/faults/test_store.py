@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from bucketops_jobs import retries
 from bucketops_jobs.s3 import http
 from support.avatars import s3_client
+from support.cluster import wait_for
 from support.faulty import DAMAGES, Bursts, Pages, Refusing, Slow, Sometimes, error, is_copy, is_listing
 from support.fire import OBJECTS, Fire, burning
 from support.proxy import Answer, Request
@@ -193,7 +194,7 @@ class Ballast:
     def fill(self) -> None:
         """Up to the last kilobytes."""
         for size in (8 << 20, 1 << 20, 128 << 10, 4 << 10):
-            with pytest.raises(ClientError, match="XMinioStorageFull"):
+            with pytest.raises(ClientError, match="XMinioStorageFull|no space left on device"):
                 self._put_for_ever(size)
 
     def _put_for_ever(self, size: int) -> None:
@@ -204,6 +205,14 @@ class Ballast:
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket="ballast"):
             for entry in page["Contents"]:
                 self._s3.delete_object(Bucket="ballast", Key=entry["Key"])
+        wait_for("MinIO has taken out its trash", self._has_space)
+
+    def _has_space(self) -> bool:
+        try:
+            self._s3.put_object(Bucket="ballast", Key="feather", Body=b"1")
+        except ClientError:
+            return False
+        return True
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ AGAIN = 0.3
 class Application(Background):
     """Uploads pictures and replaces them, as its rows name them; what fails it tries until it succeeds."""
 
-    def __init__(self, world: World, first: int, pause: float = 0.02) -> None:
+    def __init__(self, world: World, first: int, pause: float = 0.04) -> None:
         super().__init__(self._run)
         self.world, self.pause, self.next = world, pause, first
         self.newest = dict.fromkeys(range(1, first), 0)
@@ -79,7 +79,7 @@ class Witness(Reader):
     """A reader for whom a store that does not answer is no evidence, and each version is right that was written."""
 
     def __init__(self, world: World, application: Application) -> None:
-        super().__init__(world, pause=0.002)
+        super().__init__(world, pause=0.02)
         self.application = application
         self.unanswered = 0
 

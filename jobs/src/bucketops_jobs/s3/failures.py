@@ -34,6 +34,8 @@ _CREDENTIALS = {
 _HTTP_NOT_FOUND, _HTTP_PRECONDITION, _HTTP_FORBIDDEN, _HTTP_SERVER, _HTTP_NOT_IMPLEMENTED = 404, 412, 403, 500, 501
 _FULL = {"XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded"}
 """Of MinIO and Ceph."""
+_NO_SPACE = "no space left on device"
+"""MinIO says so in an InternalError when the disk fills up while it writes."""
 _HTTP_FULL = 507
 """Insufficient Storage: https://www.rfc-editor.org/rfc/rfc4918#section-11.5."""
 _HTTP_UNKNOWN = {405, _HTTP_NOT_IMPLEMENTED}
@@ -84,7 +86,7 @@ def from_answer(status: int, code: str, message: str, what: str) -> WorkerError:
     https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
     """
     text = f"{what}: {code or status} {message}".rstrip()
-    if told := _for_the_user(status, code, text):
+    if told := _for_the_user(status, code, message, text):
         return told
     if code in _UNKNOWN or status in _HTTP_UNKNOWN:
         return NotSupportedError(text)
@@ -95,13 +97,13 @@ def from_answer(status: int, code: str, message: str, what: str) -> WorkerError:
     return _of_one_object(status, code, text)
 
 
-def _for_the_user(status: int, code: str, text: str) -> UserError | None:
+def _for_the_user(status: int, code: str, message: str, text: str) -> UserError | None:
     """What every further request would be told too."""
     if code == "NoSuchBucket":
         return UserError(Reason.BUCKET_NOT_FOUND, f"{text}: create the bucket or mend its name")
     if code in _CREDENTIALS:
         return UserError(Reason.ACCESS_DENIED, f"{text}: mend the credentials' Secret")
-    if code in _FULL or status == _HTTP_FULL:
+    if code in _FULL or status == _HTTP_FULL or _NO_SPACE in message:
         return UserError(Reason.STORAGE_FULL, f"{text}: make space in the store, or raise the bucket's quota")
     return None
 
