@@ -194,7 +194,7 @@ class Ballast:
     def fill(self) -> None:
         """Up to the last kilobytes."""
         for size in (8 << 20, 1 << 20, 128 << 10, 4 << 10):
-            with pytest.raises(ClientError, match="XMinioStorageFull|no space left on device"):
+            with pytest.raises(ClientError, match=r"XMinioStorageFull|no space left on device"):
                 self._put_for_ever(size)
 
     def _put_for_ever(self, size: int) -> None:
