@@ -13,7 +13,7 @@ from support.access import ROOT
 from support.avatars import LEGACY, MODERN
 from support.driver import Driver, condition
 from support.faulty import error
-from support.fire import OBJECTS, Fire, burning
+from support.fire import IN_HAND, OBJECTS, Fire, burning
 from support.identities import Identity, admin_client, migration_user
 from support.proxy import Answer, Request
 
@@ -118,7 +118,7 @@ def test_a_key_that_is_revoked_before_it_is_replaced_stops_the_run_until_it_is(f
     assert "Secret" in fire.hold(driver, "AccessDenied")
     driver.local.rotate(driver.resource, SECRET, new.secret())
     fire.go_on(driver)
-    fire.expect_the_right_end(driver, interruptions=1)
+    fire.expect_the_right_end(driver, again=IN_HAND)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_right_that_is_taken_away_is_named_and_the_run_goes_on_once_it_is_give
     for give in back:
         give()
     fire.go_on(driver)
-    fire.expect_the_right_end(driver, interruptions=1)
+    fire.expect_the_right_end(driver, again=IN_HAND)
 
 
 def test_a_role_that_loses_update_is_told_the_grant_and_goes_on_with_it(fire: Fire) -> None:

@@ -18,7 +18,7 @@ from bucketops_jobs.s3 import http
 from support.avatars import s3_client
 from support.cluster import wait_for
 from support.faulty import DAMAGES, Bursts, Pages, Refusing, Slow, Sometimes, error, is_copy, is_listing
-from support.fire import OBJECTS, Fire, burning
+from support.fire import IN_HAND, OBJECTS, Fire, burning
 from support.proxy import Answer, Request
 from support.servers import ADMIN, PASSWORD, Server, start_minio
 
@@ -99,7 +99,7 @@ def test_a_store_that_is_killed_in_each_phase_is_waited_for(own_fire: Fire, mort
     for phase, number in PHASES.items():
         own_fire.strike(driver, phase, number, mortal.restart)
     own_fire.finish(driver)
-    own_fire.expect_the_right_end(driver, interruptions=len(PHASES))
+    own_fire.expect_the_right_end(driver, again=len(PHASES) * IN_HAND)
 
 
 def test_a_store_that_freezes_in_each_phase_holds_nobody_for_ever(
@@ -113,7 +113,7 @@ def test_a_store_that_freezes_in_each_phase_holds_nobody_for_ever(
         own_fire.strike(driver, phase, number, lambda: mortal.freeze(4))
     own_fire.finish(driver)
     assert mortal.asked_again
-    own_fire.expect_the_right_end(driver, interruptions=len(PHASES))
+    own_fire.expect_the_right_end(driver, again=len(PHASES) * IN_HAND)
 
 
 def test_bursts_of_slow_down_are_ridden_out(fire: Fire) -> None:
@@ -149,7 +149,7 @@ def test_an_error_in_the_200_of_a_copy_is_no_copy(fire: Fire) -> None:
     driver = fire.drive(guard="Check")
     fire.finish(driver)
     assert rule.told > 20
-    fire.expect_the_right_end(driver, interruptions=1)  # one that was made and denied is made again
+    fire.expect_the_right_end(driver, again=rule.late)
 
 
 def test_a_slow_store_is_waited_for(fire: Fire) -> None:
@@ -181,7 +181,7 @@ def test_a_listing_that_fails_half_way_is_no_evidence(fire: Fire, monkeypatch: p
         driver.before(phase, lambda: broken.refuse(2 * retries.ATTEMPTS))
     fire.finish(driver)
     assert broken.told == len(PHASES) * 2 * retries.ATTEMPTS
-    fire.expect_the_right_end(driver, interruptions=len(PHASES))
+    fire.expect_the_right_end(driver, again=len(PHASES) * IN_HAND)
 
 
 class Ballast:
@@ -237,4 +237,4 @@ def test_a_full_disk_stops_the_run_in_words_and_space_lets_it_go_on(tight_fire: 
     assert driver.status["outcomes"]["failed"] == 0
     ballast.drop()
     tight_fire.go_on(driver)
-    tight_fire.expect_the_right_end(driver, interruptions=1)
+    tight_fire.expect_the_right_end(driver, again=IN_HAND)

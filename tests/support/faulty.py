@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import parse_qs, unquote_plus, urlsplit
 
 from support.proxy import Answer, Broken, Request
@@ -57,14 +58,17 @@ class Sometimes:
 
     def __init__(self, chance: random.Random, share: float, answer: Answer, matches: Matches = anything) -> None:
         self._chance, self._share, self._matches = chance, share, matches
-        self._answers = itertools.cycle([answer, Answer(answer.status, answer.body, answer.cut, late=True)])
-        self.told = 0
+        self._answers = itertools.cycle([answer, replace(answer, late=True)])
+        self._lock = threading.Lock()
+        self.told = self.late = 0
 
     def __call__(self, request: Request) -> Answer | None:
         if not self._matches(request) or self._chance.random() >= self._share:
             return None
-        self.told += 1
-        return next(self._answers)
+        with self._lock:
+            answer = next(self._answers)
+            self.told, self.late = self.told + 1, self.late + answer.late
+        return answer
 
 
 class Refusing:

@@ -23,6 +23,8 @@ from support.lab import Lab
 from support.proxy import Answer, Proxy, Request
 
 OBJECTS, CHUNK, WORKERS = 240, 20, 2
+IN_HAND = CHUNK * WORKERS
+"""Objects that all workers have under way."""
 GRACE = "3s"
 AGAIN = 0.3
 """Seconds until the application tries again what the store or the database refused."""
@@ -195,8 +197,8 @@ class Fire:
         driver.until(lambda status: not condition(status, "Stalled"))
         self.finish(driver)
 
-    def expect_the_right_end(self, driver: Driver, *, interruptions: int = 0) -> None:
-        """Nothing lost, undone or dangling at any moment; no more copied again than was in flight."""
+    def expect_the_right_end(self, driver: Driver, *, again: int = 0) -> None:
+        """Nothing lost, undone or dangling at any moment; at most so many copies made again."""
         self.beside.close()
         status, total = driver.status, len(self.application.newest)
         assert condition(status, "Complete"), status
@@ -208,7 +210,7 @@ class Fire:
         assert status["audit"]["after"]["danglingRows"] == 0
         percents = [status["progress"]["percent"] for status in driver.seen if "progress" in status]
         assert percents == sorted(percents)
-        assert self.repeated() <= CHUNK * WORKERS * interruptions, self.copies.made.most_common(50)
+        assert self.repeated() <= again, self.copies.made.most_common(50)
 
     def _expect_all(self, total: int) -> None:
         world = self.world
