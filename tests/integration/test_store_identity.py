@@ -21,7 +21,7 @@ from bucketops_jobs.pace import Pace
 from bucketops_jobs.s3 import boto
 from bucketops_jobs.s3.connect import connect
 from bucketops_jobs.s3.store import Store
-from support import certificates
+from support import certificates, kubelet
 from support.avatars import s3_client
 from support.identities import Identity, store_rights, store_user
 from support.proxy import Answer, Proxy, Request
@@ -77,6 +77,55 @@ def test_a_session_token_of_the_secret_is_sent(tmp_path: Path, recorder: tuple[R
     assert seen.headers["x-amz-security-token"] == "token-1"
     assert "Credential=ASIA1/" in seen.headers["authorization"]
     assert seen.headers["x-amz-request-payer"] == "requester"
+
+
+def replace_secret(root: Path, name: str, **content: str) -> None:
+    kubelet.update(root / "secrets" / name, content)
+
+
+def signer(headers: dict[str, str]) -> str:
+    return headers["authorization"].split("Credential=")[1].split("/")[0]
+
+
+def test_a_secret_that_changes_signs_the_next_request(tmp_path: Path, recorder: tuple[Recorder, str]) -> None:
+    seen, url = recorder
+    replace_secret(tmp_path, "s", AWS_ACCESS_KEY_ID="old", AWS_SECRET_ACCESS_KEY="k", AWS_SESSION_TOKEN="t")
+    with opened(tmp_path, url, credentials={"secretRef": {"name": "s"}}) as store:
+        list(store.list_objects(""))
+        assert (signer(seen.headers), seen.headers["x-amz-security-token"]) == ("old", "t")
+        replace_secret(tmp_path, "s", AWS_ACCESS_KEY_ID="new", AWS_SECRET_ACCESS_KEY="k")
+        list(store.list_objects(""))
+        assert signer(seen.headers) == "new"
+        store.versioning()  # boto3's
+        assert signer(seen.headers) == "new"
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_refusal_of_a_key_that_was_replaced_meanwhile_is_no_refusal(tmp_path: Path, status: int) -> None:
+    """A HEAD is refused without a word, so the status alone has to tell."""
+    replace_secret(tmp_path, "s", AWS_ACCESS_KEY_ID="old", AWS_SECRET_ACCESS_KEY="k")
+
+    def rule(request: Request) -> Answer:
+        if signer({name.lower(): value for name, value in request.headers.items()}) == "new":
+            return Answer(404)
+        replace_secret(tmp_path, "s", AWS_ACCESS_KEY_ID="new", AWS_SECRET_ACCESS_KEY="k")
+        return Answer(status)
+
+    who = {"credentials": {"secretRef": {"name": "s"}}}
+    with Proxy("http://127.0.0.1:1", rule) as proxy, opened(tmp_path, proxy.url, **who) as store:
+        assert store.head("k") is None
+
+
+def test_a_key_that_is_refused_and_not_replaced_is_named(tmp_path: Path) -> None:
+    mount(tmp_path, "s", AWS_ACCESS_KEY_ID="old", AWS_SECRET_ACCESS_KEY="k")
+    body = b"<Error><Code>ExpiredToken</Code><Message>it has expired</Message></Error>"
+    with Proxy("http://127.0.0.1:1", lambda _: Answer(400, body)) as proxy:
+        who = {"credentials": {"secretRef": {"name": "s"}}}
+        with (
+            opened(tmp_path, proxy.url, **who) as store,
+            pytest.raises(UserError, match="mend the credentials' Secret"),
+        ):
+            store.head("k/absent") or list(store.list_objects(""))
 
 
 def test_credentials_that_expire_are_asked_for_again(

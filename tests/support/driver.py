@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +19,7 @@ from bucketops_operator.local import Data, Local
 from bucketops_operator.local_worker import RunWorker
 from bucketops_operator.reconcile import reconcile
 from bucketops_operator.settings import Settings
+from support import kubelet
 from support.servers import PASSWORD
 
 SETTINGS = Settings(status_seconds=0.2)
@@ -47,6 +48,12 @@ class Pausing(Local):
         if theirs is not None and owner.uid == theirs.resource.uid:
             return theirs.local.observe(owner)
         return super().observe(owner)
+
+    def rotate(self, owner: Resource, name: str, data: Mapping[str, str]) -> None:
+        """Change a Secret, and its mounts in running workers as the kubelet does."""
+        self._secrets[name] = data
+        for mount in (self._root / owner.uid).glob(f"*/{names.SECRETS_DIR}/{name}"):
+            kubelet.update(mount, data)
 
     def apply(self, owner: Resource, objects: Iterable[Manifest]) -> None:
         objects = list(objects)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,12 +63,13 @@ def anybody(*_: object) -> Identity:
     return Identity("anybody", "any-password")
 
 
-def forbid(endpoint: str, admin: Identity, user: Identity, action: str, resource: str) -> None:
-    """Take one right from a user, whatever else it may do."""
+def forbid(endpoint: str, admin: Identity, user: Identity, action: str, resource: str) -> Callable[[], object]:
+    """Take one right from a user, whatever else it may do; what is returned gives it back."""
     statement = {"Effect": "Deny", "Action": [action], "Resource": [f"arn:aws:s3:::{resource}"]}
     client, name = admin_client(endpoint, admin), f"deny-{secrets.token_hex(6)}"
     client.policy_add(name, policy={"Version": "2012-10-17", "Statement": [statement]})
     client.attach_policy([name], user=user.name)
+    return lambda: client.detach_policy([name], user=user.name)
 
 
 def admin_client(endpoint: str, admin: Identity, ca: Path | None = None) -> MinioAdmin:

@@ -91,9 +91,9 @@ class Lab:
         self.user = user
         return {"avatars-s3": user.secret(), "avatars-db": self.database}
 
-    def forbid(self, action: str, resource: str) -> None:
-        """Take one right from the last migration's user."""
-        forbid(self.endpoint, Identity(ADMIN, PASSWORD), self.user, action, resource)
+    def forbid(self, action: str, resource: str) -> Callable[[], object]:
+        """Take one right from the last migration's user; what is returned gives it back."""
+        return forbid(self.endpoint, Identity(ADMIN, PASSWORD), self.user, action, resource)
 
     def drive(
         self,

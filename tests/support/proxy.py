@@ -34,11 +34,19 @@ class Request:
 
 @dataclass
 class Answer:
-    """What the proxy answers itself. `cut`: the connection is closed instead."""
+    """What the proxy answers itself.
+
+    `cut`: the connection is closed instead. `late`: the server does what it was asked for, and nobody hears of it.
+    """
 
     status: int = 503
     body: bytes = b""
     cut: bool = False
+    late: bool = False
+
+
+class Broken(bytes):
+    """A body of an answer in whose middle the connection is closed."""
 
 
 Rule = Callable[[Request], Answer | None]
@@ -89,7 +97,7 @@ class Proxy:
     after: Callable[[Request, int], None] = lambda *_: None
     """Called with each request and the server's status once the server has answered."""
     body: Callable[[Request, bytes], bytes] = lambda _, data: data
-    """What of the server's answer is passed on; of the same length."""
+    """What of the server's answer is passed on."""
     counts: Counter[str] = field(default_factory=Counter)
     """By `<METHOD> <bucket>`."""
 
@@ -135,14 +143,16 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - the 
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             proxy.counts[f"{request.method} {request.bucket}"] += 1
             own = proxy.rule(request)
+            if own is None or own.late:
+                status, headers, data = self._pass(request, body)
             if own is None:
-                self._pass(request, body)
+                self._reply(status, headers, proxy.body(request, data))
             elif own.cut:
                 self.close_connection = True
             else:
                 self._reply(own.status, {}, own.body)
 
-        def _pass(self, request: Request, body: bytes) -> None:
+        def _pass(self, request: Request, body: bytes) -> tuple[int, dict[str, str], bytes]:
             self.upstream.putrequest(request.method, request.path, skip_host=True, skip_accept_encoding=True)
             for name, value in request.headers.items():
                 if name.lower() not in HOP_BY_HOP:
@@ -151,7 +161,7 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - the 
             answer = self.upstream.getresponse()
             data = answer.read()
             proxy.after(request, answer.status)
-            self._reply(answer.status, dict(answer.getheaders()), proxy.body(request, data))
+            return answer.status, dict(answer.getheaders()), data
 
         def _reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
             self.send_response_only(status)
@@ -162,7 +172,9 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - the 
             self.send_header("Content-Length", length or "0")
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(body)
+                broken = isinstance(body, Broken)
+                self.wfile.write(body[: len(body) // 2] if broken else body)
+                self.close_connection = self.close_connection or broken
 
         do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any  # noqa: N815 - the library's names
 

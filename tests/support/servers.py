@@ -58,14 +58,17 @@ def start(
     return server
 
 
-def start_minio(folder: Path, *, certificates: Path | None = None, port: int = 0, **environment: str) -> Server:
-    """MinIO on one folder; with TLS where it is given certificates."""
+def start_minio(
+    folder: Path, *, certificates: Path | None = None, port: int = 0, mebibytes: int = 0, **environment: str
+) -> Server:
+    """MinIO on one folder; with TLS where it is given certificates; on a disk of so many MiB, in memory."""
     port = port or free_port()
+    (folder / "data").mkdir(exist_ok=True)
     options = ["--address", f"127.0.0.1:{port}", "--quiet"]
     if certificates:
         options += ["--certs-dir", str(certificates)]
     return start(
-        [built("minio"), "server", *options, folder / "data"],
+        [*_on_a_disk_of(mebibytes, folder / "data"), built("minio"), "server", *options, folder / "data"],
         port,
         "/minio/health/ready",
         folder / "minio.log",
@@ -75,6 +78,14 @@ def start_minio(folder: Path, *, certificates: Path | None = None, port: int = 0
         MINIO_BROWSER="off",
         **environment,
     )
+
+
+def _on_a_disk_of(mebibytes: int, folder: Path) -> list[str | Path]:
+    """What begins a command that alone sees such a disk; a namespace of its own needs no rights of root."""
+    if not mebibytes:
+        return []
+    mount = 'mount -t tmpfs -o size="$1m" none "$2" && shift 2 && exec "$@"'
+    return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh", str(mebibytes), folder]
 
 
 def start_versitygw(folder: Path) -> Server:

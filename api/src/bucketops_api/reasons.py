@@ -55,6 +55,7 @@ class Reason(StrEnum):
     CREDENTIALS_MISSING = "CredentialsMissing"
     ACCESS_DENIED = "AccessDenied"
     BUCKET_NOT_FOUND = "BucketNotFound"
+    STORAGE_FULL = "StorageFull"
     ENDPOINT_UNREACHABLE = "EndpointUnreachable"
     DATABASE_UNREACHABLE = "DatabaseUnreachable"
     DATABASE_REFUSED = "DatabaseRefused"

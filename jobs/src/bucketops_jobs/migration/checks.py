@@ -96,6 +96,14 @@ def rows(context: Context) -> None:
         _table(context, context.rows, table)
 
 
+def still_allowed(context: Context) -> None:
+    """In mid-run, when something was refused: UserError names all rights and grants that are missing by now."""
+    rights.require(context)
+    if context.rows is not None:
+        for table in context.rows.tables:
+            _privileges(context.rows, table)
+
+
 def _statistics(rows: Rows) -> None:
     """Whoever may not read statistics sees no replica's lag, and would take it for none."""
     if not rows.query("look at the privileges", sql()["statistics"])[0][0]:
@@ -107,8 +115,8 @@ def _statistics(rows: Rows) -> None:
 
 
 def _table(context: Context, rows: Rows, table: Table) -> None:
-    names = {"table": table.regclass, "key": table.reference.key, "column": table.reference.column}
-    _privileges(rows, table, names)
+    names = _names(table)
+    _privileges(rows, table)
     if not rows.query("look at the indexes", sql()["unique"], names)[0][0]:
         raise UserError(
             Reason.INVALID_SPEC, f"{table.name}: {table.reference.key} is not unique: name the primary key in key"
@@ -118,8 +126,12 @@ def _table(context: Context, rows: Rows, table: Table) -> None:
     _index(context, rows, table)
 
 
-def _privileges(rows: Rows, table: Table, names: dict[str, str]) -> None:
-    may_select, may_update = rows.query("look at the privileges", sql()["privileges"], names)[0]
+def _names(table: Table) -> dict[str, str]:
+    return {"table": table.regclass, "key": table.reference.key, "column": table.reference.column}
+
+
+def _privileges(rows: Rows, table: Table) -> None:
+    may_select, may_update = rows.query("look at the privileges", sql()["privileges"], _names(table))[0]
     ref = table.reference
     missing = ([] if may_select else [f"SELECT ({ref.key}, {ref.column})"]) + (
         [] if may_update else [f"UPDATE ({ref.column})"]

@@ -17,7 +17,7 @@ from bucketops_jobs.errors import (
     PreconditionFailedError,
     StoppedError,
 )
-from bucketops_jobs.migration import claim, content
+from bucketops_jobs.migration import claim, content, rights
 from bucketops_jobs.migration.content import Copied, DifferentError
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.journal import Writer
@@ -85,7 +85,9 @@ class Chunks:
             for work in works
             if work.decision.copy is not None and work.item.source is not None
         }
-        return dict(zip(wanted, transfer(self._context, self._plan, list(wanted.values())), strict=True))
+        answers = transfer(self._context, self._plan, list(wanted.values()))
+        rights.still(self._context, answers)
+        return dict(zip(wanted, answers, strict=True))
 
     def _look_again(self, works: Sequence[Work], answers: Mapping[str, Answer]) -> list[Settled]:
         sources, destinations = self._now(works)

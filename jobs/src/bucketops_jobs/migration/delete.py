@@ -11,7 +11,7 @@ from bucketops_api import counts
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.scalars import parse_duration
 from bucketops_jobs.errors import PreconditionFailedError, StoppedError, TransientError, UserError
-from bucketops_jobs.migration import claim, plans, replicas
+from bucketops_jobs.migration import claim, plans, replicas, rights
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.copy import LAST_LEGACY_WRITE, decided
 from bucketops_jobs.migration.journal import Reader, Writer
@@ -104,6 +104,7 @@ def _process(
     copies = lookup(context.engine, context.destination, context.spec.destination.prefix, keys, span=span)
     ready = [c for c in chunk if _may_go(context, c, named, sources, copies)]
     answers = _delete(context, ready, checked, conditional=conditional)
+    rights.still(context, (error for _, error in answers))
     for candidate, error in answers:
         _count(context, candidate, error)
     return {c.item.key: (c, error) for c, error in answers if error is not None and not _again(error)}

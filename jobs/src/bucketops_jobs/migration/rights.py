@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -46,6 +46,12 @@ def require(context: Context) -> tuple[str, ...]:
             "prints all that each identity needs",
         )
     return tuple(named)
+
+
+def still(context: Context, answers: Iterable[object]) -> None:
+    """UserError where some objects were denied because a right has been taken away; else that is their own matter."""
+    if any(isinstance(answer, DeniedError) for answer in answers):
+        require(context)
 
 
 def may_copy(context: Context) -> bool:

@@ -5,6 +5,8 @@ It takes a quarter of a second to import and a tenth to read its models, so only
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,16 @@ from bucketops_jobs.s3 import failures, identity
 from bucketops_jobs.s3.http import ANSWER_SECONDS, CONNECT_SECONDS
 from bucketops_jobs.s3.signing import Credentials, Identity
 
+_SOON = timedelta(minutes=1)
+"""Less than the ten minutes before the end at which botocore insists on new credentials."""
+
 
 def session(ref: BucketRef, root: Path) -> boto3.session.Session:
     """The caller of a bucket; UserError names the Secret or key that is missing."""
-    pair = identity.pair(ref, root)
-    made, own = _session(ref, *(pair or ()))
+    made, own = _session(ref)
+    mounted = identity.mounted(ref, root)
+    if mounted:
+        _hand_in(own, "secret", partial(_held, mounted))
     if ref.assume_role:
         _assume(own, ref)
     return made
@@ -111,6 +118,17 @@ def _assume(own: botocore.session.Session, ref: BucketRef) -> None:
         return
     extra = {"RoleSessionName": names.MANAGER} | ({"ExternalId": role.external_id} if role.external_id else {})
     fetcher = AssumeRoleCredentialFetcher(own.create_client, own.get_credentials(), role.role_arn, extra_args=extra)
+    _hand_in(own, "assume-role", fetcher.fetch_credentials)
+
+
+def _hand_in(own: botocore.session.Session, method: str, fetch: Callable[[], Mapping[str, str]]) -> None:
     own._credentials = DeferredRefreshableCredentials(  # noqa: SLF001 - botocore's only way to hand in credentials
-        method="assume-role", refresh_using=fetcher.fetch_credentials
+        method=method, refresh_using=fetch
     )
+
+
+def _held(mounted: identity.Mounted) -> Mapping[str, str]:
+    """What a Secret holds now; botocore asks again each time, since all that ends so soon is about to expire."""
+    who, soon = mounted(), datetime.now(UTC) + _SOON
+    keys = {"access_key": who.access_key, "secret_key": who.secret_key, "token": who.token}
+    return {**keys, "expiry_time": soon.isoformat()}

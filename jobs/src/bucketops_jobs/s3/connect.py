@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from bucketops_jobs.pace import Pace
 from bucketops_jobs.s3 import identity
 from bucketops_jobs.s3.client import S3Store
 from bucketops_jobs.s3.http import Wire
-from bucketops_jobs.s3.signing import Credentials, Identity
+from bucketops_jobs.s3.signing import Identity
 from bucketops_jobs.s3.wire import Calls, place
 
 _REGION = "us-east-1"
@@ -23,14 +23,13 @@ _REGION = "us-east-1"
 
 def connect(ref: BucketRef, root: Path, pace: Pace) -> S3Store:
     """A bucket, nothing of it asked yet; UserError names the Secret or key that is missing."""
-    keys = identity.pair(ref, root)
+    who: Identity | None = None if ref.assume_role else identity.mounted(ref, root)
     lazy = _once(lambda: _control(ref, root))
-    if keys and ref.endpoint and not ref.assume_role:
-        region = ref.region or os.environ.get("AWS_DEFAULT_REGION", _REGION)
-        who: Identity = partial(Credentials, *keys)
-        endpoint = ref.endpoint
+    if who and ref.endpoint:
+        region, endpoint = ref.region or os.environ.get("AWS_DEFAULT_REGION", _REGION), ref.endpoint
     else:
-        region, who, endpoint = _resolved(ref, root, lazy)
+        region, other, endpoint = _resolved(ref, root, lazy)
+        who = who or other
     where = place(ref, endpoint)
     ca = identity.ca_file(ref.ca_bundle, root) if ref.ca_bundle else None
     return S3Store(ref.bucket, Calls(ref, where), Wire(where, region, who, ca), lazy, pace)

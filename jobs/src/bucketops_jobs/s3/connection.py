@@ -11,6 +11,7 @@ from typing import Protocol
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from bucketops_jobs.errors import TooLargeError, TransientError, WorkerError
+from bucketops_jobs.s3.signing import Credentials
 from bucketops_jobs.s3.wire import Request, Response
 
 Done = Callable[[Response | WorkerError], None]
@@ -32,6 +33,8 @@ class Flight:
     """As it goes over the wire."""
     done: Done
     deadline: float
+    who: Credentials
+    """Whom it is signed for."""
     connection: Connection | None = None
     over: bool = False
 

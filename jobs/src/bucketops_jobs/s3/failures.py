@@ -33,6 +33,12 @@ _TO_MEND = {
 )
 """What the user has to do, by S3's code."""
 _HTTP_NOT_FOUND, _HTTP_PRECONDITION, _HTTP_FORBIDDEN, _HTTP_SERVER, _HTTP_NOT_IMPLEMENTED = 404, 412, 403, 500, 501
+_FULL = {"XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded"}
+"""Of MinIO and Ceph."""
+_NO_SPACE = "no space left on device"
+"""MinIO says so in an InternalError when the disk fills up while it writes."""
+_HTTP_FULL = 507
+"""Insufficient Storage: https://www.rfc-editor.org/rfc/rfc4918#section-11.5."""
 _HTTP_UNKNOWN = {405, _HTTP_NOT_IMPLEMENTED}
 _UNKNOWN = {"NotImplemented", "MethodNotAllowed"}
 _ARCHIVED = {"InvalidObjectState", "ObjectNotInActiveTierError"}
@@ -81,9 +87,8 @@ def from_answer(status: int, code: str, message: str, what: str) -> WorkerError:
     https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
     """
     text = f"{what}: {code or status} {message}".rstrip()
-    if code in _TO_MEND:
-        reason, remedy = _TO_MEND[code]
-        return UserError(reason, f"{text}: {remedy}")
+    if told := _for_the_user(status, code, message, text):
+        return told
     if code in _UNKNOWN or status in _HTTP_UNKNOWN:
         return NotSupportedError(text)
     if code in _THROTTLED or status in _HTTP_THROTTLED:
@@ -91,6 +96,14 @@ def from_answer(status: int, code: str, message: str, what: str) -> WorkerError:
     if code in _TRANSIENT or status >= _HTTP_SERVER:
         return TransientError(text)
     return _of_one_object(status, code, text)
+
+
+def _for_the_user(status: int, code: str, message: str, text: str) -> UserError | None:
+    """What every further request would be told too."""
+    if code in _FULL or status == _HTTP_FULL or _NO_SPACE in message:
+        return UserError(Reason.STORAGE_FULL, f"{text}: make space in the store, or raise the bucket's quota")
+    reason, remedy = _TO_MEND.get(code, (None, ""))
+    return UserError(reason, f"{text}: {remedy}") if reason else None
 
 
 def _of_one_object(status: int, code: str, text: str) -> ItemError:

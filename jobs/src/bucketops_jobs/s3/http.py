@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from bucketops_jobs.errors import TransientError, WorkerError
 from bucketops_jobs.s3 import failures, signing, wire
 from bucketops_jobs.s3.connection import Connection, Done, Flight
-from bucketops_jobs.s3.signing import Identity
+from bucketops_jobs.s3.signing import Credentials, Identity
 from bucketops_jobs.s3.wire import Place, Request, Response
 
 CONNECT_SECONDS = 5.0
@@ -24,6 +24,8 @@ CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 SLOWEST = 10 << 20
 """Bytes a second that a server copies at least: its answer to a large copy may take that much longer."""
+_REFUSALS = {400, 401, 403}
+"""What a server answers to a key that it does not know, or that has expired; to a HEAD without a word."""
 IDLE_SECONDS = 60.0
 """A free connection is used so long: network devices forget one without a word after some minutes."""
 
@@ -51,12 +53,13 @@ class Wire:
     def send(self, request: Request, what: str, done: Done) -> Callable[[], None]:
         """Begin; `done` is called once, mostly on the loop's thread. What is returned cancels, and then it is done."""
         try:
-            data = wire.serialized(request, self.signed(request, self._host))
+            who = self._identity()
+            data = wire.serialized(request, self._signed(request, self._host, who))
         except WorkerError as error:
             done(error)
             return _nothing
         deadline = time.monotonic() + ANSWER_SECONDS + request.moves / SLOWEST
-        flight = Flight(request, what, data, done, deadline)
+        flight = Flight(request, what, data, done, deadline, who)
         self._outbox.append(flight)
         if not self._noticed:
             self._noticed = True
@@ -65,7 +68,10 @@ class Wire:
 
     def signed(self, request: Request, host: str) -> wire.Headers:
         """All headers of a request to a host, in the name of who calls here; what expires is refreshed."""
-        return signing.sign(request, host, self._identity(), self._region, time.time())
+        return self._signed(request, host, self._identity())
+
+    def _signed(self, request: Request, host: str, who: Credentials) -> wire.Headers:
+        return signing.sign(request, host, who, self._region, time.time())
 
     def ask(self, request: Request, what: str) -> Response:
         """Send and wait for the answer; its errors are raised."""
@@ -88,9 +94,20 @@ class Wire:
         if not flight.over:
             flight.over, flight.connection = True, None
             self._flights.discard(flight)
-            flight.done(
-                answer if isinstance(answer, WorkerError) else failures.judged(flight.request, answer, flight.what)
-            )
+            flight.done(answer if isinstance(answer, WorkerError) else self._judged(flight, answer))
+
+    def _judged(self, flight: Flight, answer: Response) -> Response | WorkerError:
+        """A refusal of who calls no more is none of who calls now: the request is signed and sent again."""
+        told = failures.judged(flight.request, answer, flight.what)
+        if isinstance(told, WorkerError) and answer.status in _REFUSALS and self._replaced(flight):
+            return TransientError(f"{told}: its credentials have been replaced since")
+        return told
+
+    def _replaced(self, flight: Flight) -> bool:
+        try:
+            return self._identity() != flight.who
+        except WorkerError:
+            return False
 
     def freed(self, connection: Connection) -> None:
         """Of Owner."""

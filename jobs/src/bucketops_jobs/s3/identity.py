@@ -1,4 +1,8 @@
-"""Who calls, and whom to trust: mounted Secrets and CA bundles. Other identities are boto3's business (boto.py)."""
+"""Who calls, and whom to trust: mounted Secrets and CA bundles. Other identities are boto3's business (boto.py).
+
+The kubelet puts a changed Secret into the mounts of running pods, about a minute late:
+https://kubernetes.io/docs/concepts/configuration/secret/#using-secrets-as-files-from-a-pod
+"""
 
 from __future__ import annotations
 
@@ -8,37 +12,69 @@ from bucketops_api import names
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef, CaBundle
 from bucketops_jobs.errors import UserError
+from bucketops_jobs.s3.signing import Credentials
 
 _KEYS = (names.ACCESS_KEY, names.SECRET_KEY)
+_VERSION = "..data"
+"""Where the kubelet mounts a Secret, a link to the folder of its present version; the files are links through it."""
+
+
+class Mounted:
+    """The identity that a bucket's Secret holds now: who rotates a key need not start the workers anew."""
+
+    def __init__(self, bucket: str, name: str, root: Path) -> None:
+        self._bucket, self._name, self._root = bucket, name, root
+        self._file = root / names.SECRETS_DIR / name / names.ACCESS_KEY
+        self._seen, self._known = self._stamp(), _pair(bucket, name, root)
+
+    def __call__(self) -> Credentials:
+        """Read again whenever the files are others; UserError names the Secret or key that has gone."""
+        seen = self._stamp()
+        if seen != self._seen:
+            self._known, self._seen = _pair(self._bucket, self._name, self._root), seen
+        return self._known
+
+    def _stamp(self) -> tuple[int, int] | None:
+        """Changes with the file; a look at it costs two microseconds."""
+        try:
+            found = self._file.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
+
+def mounted(ref: BucketRef, root: Path) -> Mounted | None:
+    """The identity of a bucket that names a Secret; UserError names the Secret or key that is missing."""
+    return Mounted(ref.bucket, ref.credentials.secret_ref.name, root) if ref.credentials else None
 
 
 def secret(root: Path, name: str) -> dict[str, str]:
-    """The keys of a mounted Secret; empty where the Secret is absent (the mount is optional)."""
+    """The keys of a mounted Secret, all of one version; empty where the Secret is absent (the mount is optional)."""
     folder = root / names.SECRETS_DIR / name
     if not folder.is_dir():
         return {}
-    return {file.name: file.read_text().strip() for file in folder.iterdir() if not file.name.startswith("..")}
+    try:
+        return _files(folder)
+    except FileNotFoundError:  # another version has just taken its place
+        return _files(folder)
 
 
-def pair(ref: BucketRef, root: Path) -> tuple[str, ...] | None:
-    """Access key, secret key and, if there is one, session token of the Secret that a bucket names.
+def _files(folder: Path) -> dict[str, str]:
+    version = (folder / _VERSION).resolve()
+    files = (version if version.is_dir() else folder).iterdir()
+    return {file.name: file.read_text().strip() for file in files if not file.name.startswith("..")}
 
-    None: it names no Secret. UserError names the Secret or key that is missing.
-    """
-    if ref.credentials is None:
-        return None
-    name = ref.credentials.secret_ref.name
+
+def _pair(bucket: str, name: str, root: Path) -> Credentials:
     found = secret(root, name)
     missing = [key for key in _KEYS if not found.get(key)]
     if missing:
         what = f"has no key {' and '.join(missing)}" if found else "does not exist"
         raise UserError(
             Reason.CREDENTIALS_MISSING,
-            f"Secret {name} (bucket {ref.bucket}) {what}: create it with {', '.join(_KEYS)}",
+            f"Secret {name} (bucket {bucket}) {what}: create it with {', '.join(_KEYS)}",
         )
-    access, key = (found[name] for name in _KEYS)
-    token = found.get(names.SESSION_TOKEN)
-    return (access, key, token) if token else (access, key)
+    return Credentials(*(found[key] for key in _KEYS), found.get(names.SESSION_TOKEN, ""))
 
 
 def ca_file(bundle: CaBundle, root: Path) -> Path:

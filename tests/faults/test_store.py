@@ -1,0 +1,240 @@
+"""The store fails in mid-run: no object is lost, no row dangles at any moment, nothing of the application is undone."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from bucketops_jobs import retries
+from bucketops_jobs.s3 import http
+from support.avatars import s3_client
+from support.cluster import wait_for
+from support.faulty import DAMAGES, Bursts, Pages, Refusing, Slow, Sometimes, error, is_copy, is_listing
+from support.fire import IN_HAND, OBJECTS, Fire, burning
+from support.proxy import Answer, Request
+from support.servers import ADMIN, PASSWORD, Server, start_minio
+
+PHASES = {"copy": 60, "sweep": 3, "delete": 1}
+"""By phase, before which of its requests it happens."""
+
+
+@pytest.fixture
+def fire(lab: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fire]:
+    with burning(lab, monkeypatch) as fire:
+        yield fire
+
+
+class Mortal:
+    """A MinIO that dies, freezes and comes back, on the same folder and port."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._server: Server = start_minio(folder)
+        self._frozen, self._asked, self.asked_again = threading.Event(), set[str](), 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.port}"
+
+    def restart(self) -> None:
+        """SIGKILL, and start again."""
+        self._server.process.kill()
+        self._server.process.wait()
+        self._server = start_minio(self._folder, port=self._server.port)
+
+    def freeze(self, seconds: float) -> None:
+        """It keeps its connections and says nothing for so long."""
+        self._server.process.send_signal(signal.SIGSTOP)
+        self._frozen.set()
+        threading.Timer(seconds, self._thaw).start()
+
+    def _thaw(self) -> None:
+        self._frozen.clear()
+        self._server.process.send_signal(signal.SIGCONT)
+
+    def watch(self, request: Request) -> None:
+        """A rule: counts requests that come a second time while it is frozen."""
+        if self._frozen.is_set():
+            asked = f"{request.method} {request.path}"
+            self.asked_again += asked in self._asked
+            self._asked.add(asked)
+
+    def stop(self) -> None:
+        self._server.process.send_signal(signal.SIGCONT)
+        self._server.stop()
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[Mortal]:
+    server = Mortal(tmp_path)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_fire(lab: Any, mortal: Mortal, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fire]:
+    """On a store of its own."""
+    lab.endpoint, lab.world.s3 = mortal.url, s3_client(mortal.url, ADMIN, PASSWORD)
+    with burning(lab, monkeypatch) as fire:
+        yield fire
+
+
+def test_nothing_happens(fire: Fire) -> None:
+    """What the others are measured by."""
+    driver = fire.drive()
+    fire.finish(driver)
+    fire.expect_the_right_end(driver)
+
+
+def test_a_store_that_is_killed_in_each_phase_is_waited_for(own_fire: Fire, mortal: Mortal) -> None:
+    driver = own_fire.drive()
+    for phase, number in PHASES.items():
+        own_fire.strike(driver, phase, number, mortal.restart)
+    own_fire.finish(driver)
+    own_fire.expect_the_right_end(driver, again=len(PHASES) * IN_HAND)
+
+
+def test_a_store_that_freezes_in_each_phase_holds_nobody_for_ever(
+    own_fire: Fire, mortal: Mortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For longer than a request may take; what was sent to it before is done when it wakes."""
+    monkeypatch.setattr(http, "ANSWER_SECONDS", 1.0)
+    own_fire.proxy.rule = mortal.watch
+    driver = own_fire.drive()
+    for phase, number in PHASES.items():
+        own_fire.strike(driver, phase, number, lambda: mortal.freeze(4))
+    own_fire.finish(driver)
+    assert mortal.asked_again
+    own_fire.expect_the_right_end(driver, again=len(PHASES) * IN_HAND)
+
+
+def test_bursts_of_slow_down_are_ridden_out(fire: Fire) -> None:
+    rule = fire.proxy.rule = Bursts()
+    driver = fire.drive()
+    fire.finish(driver)
+    assert rule.told > 100
+    fire.expect_the_right_end(driver)
+
+
+def test_errors_at_random_are_ridden_out_whether_the_server_did_its_part_or_not(fire: Fire) -> None:
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")
+    rule = fire.proxy.rule = Sometimes(random.Random(seed), 0.01, Answer(500, error("InternalError")))
+    driver = fire.drive()
+    fire.finish(driver)
+    assert rule.told
+    fire.expect_the_right_end(driver)
+
+
+def test_connections_cut_at_random_are_opened_again_whether_the_server_did_its_part_or_not(fire: Fire) -> None:
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")
+    rule = fire.proxy.rule = Sometimes(random.Random(seed), 0.02, Answer(cut=True))
+    driver = fire.drive()
+    fire.finish(driver)
+    assert rule.told
+    fire.expect_the_right_end(driver)
+
+
+def test_an_error_in_the_200_of_a_copy_is_no_copy(fire: Fire) -> None:
+    rule = fire.proxy.rule = Sometimes(random.Random(1), 0.2, Answer(200, error("InternalError")), is_copy)
+    driver = fire.drive(guard="Check")
+    fire.finish(driver)
+    assert rule.told > 20
+    fire.expect_the_right_end(driver, again=rule.late)
+
+
+def test_a_slow_store_is_waited_for(fire: Fire) -> None:
+    slow = Slow(random.Random(1), seconds=0.1, rate=200_000)
+    fire.proxy.rule, fire.proxy.body = slow, slow.body
+    driver = fire.drive()
+    fire.finish(driver)
+    fire.expect_the_right_end(driver)
+
+
+def test_damaged_pages_are_asked_for_again_and_no_key_is_missed(fire: Fire) -> None:
+    """Cut connections and bodies, a key left out, a count that does not agree, no token, an empty page that goes on."""
+    pages = fire.proxy.body = Pages(every=4)
+    driver = fire.drive()
+    fire.finish(driver)
+    assert set(pages.damaged) == {damage.__name__ for damage in DAMAGES}
+    fire.expect_the_right_end(driver)
+
+
+def test_a_listing_that_fails_half_way_is_no_evidence(fire: Fire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In each phase until the worker gives up: the next attempt begins anew, and absence deletes nothing."""
+    monkeypatch.setattr(retries, "ATTEMPTS", 3)
+    broken = fire.proxy.rule = Refusing(
+        lambda request: is_listing(request) and "continuation-token" in request.path and "bucketops" not in request.path
+    )
+    fire.proxy.body = Pages()
+    driver = fire.drive()
+    for phase in PHASES:
+        driver.before(phase, lambda: broken.refuse(2 * retries.ATTEMPTS))
+    fire.finish(driver)
+    assert broken.told == len(PHASES) * 2 * retries.ATTEMPTS
+    fire.expect_the_right_end(driver, again=len(PHASES) * IN_HAND)
+
+
+class Ballast:
+    """Fills a store's disk, and empties it."""
+
+    def __init__(self, s3: Any) -> None:
+        self._s3 = s3
+        s3.create_bucket(Bucket="ballast")
+
+    def fill(self) -> None:
+        """Up to the last kilobytes."""
+        for size in (8 << 20, 1 << 20, 128 << 10, 4 << 10):
+            with pytest.raises(ClientError, match=r"XMinioStorageFull|no space left on device"):
+                self._put_for_ever(size)
+
+    def _put_for_ever(self, size: int) -> None:
+        for number in itertools.count():
+            self._s3.put_object(Bucket="ballast", Key=f"{size}-{number}", Body=bytes(size))
+
+    def drop(self) -> None:
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket="ballast"):
+            for entry in page["Contents"]:
+                self._s3.delete_object(Bucket="ballast", Key=entry["Key"])
+        wait_for("MinIO has taken out its trash", self._has_space)
+
+    def _has_space(self) -> bool:
+        try:
+            self._s3.put_object(Bucket="ballast", Key="feather", Body=b"1")
+        except ClientError:
+            return False
+        return True
+
+
+@pytest.fixture
+def tight_fire(lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fire]:
+    """On a disk that is soon full."""
+    server = start_minio(tmp_path, mebibytes=64)
+    lab.endpoint = f"http://127.0.0.1:{server.port}"
+    lab.world.s3 = s3_client(lab.endpoint, ADMIN, PASSWORD)
+    with burning(lab, monkeypatch) as fire:
+        yield fire
+    server.stop()
+
+
+def test_a_full_disk_stops_the_run_in_words_and_space_lets_it_go_on(tight_fire: Fire) -> None:
+    """It does not take a hundred thousand refusals for as many failed objects."""
+    ballast = Ballast(tight_fire.world.s3)
+    driver = tight_fire.drive()
+    tight_fire.strike(driver, "copy", PHASES["copy"], ballast.fill)
+    words = tight_fire.hold(driver, "StorageFull")
+    assert "make space" in words
+    assert 0 < len(tight_fire.world.keys(tight_fire.world.destination)) < OBJECTS
+    assert driver.status["outcomes"]["failed"] == 0
+    ballast.drop()
+    tight_fire.go_on(driver)
+    tight_fire.expect_the_right_end(driver, again=IN_HAND)
