@@ -46,22 +46,31 @@ class Reader:
 
     def take(self, size: int) -> bytes:
         """Exactly `size` bytes; RefusedError where the source ends before."""
-        taken = self.peek(size)
+        taken = self._data[self._at : self._at + size]
+        if len(taken) < size:
+            taken = self.peek(size)
         if len(taken) < size:
             raise RefusedError(Refusal.TRUNCATED, f"the file ends inside a segment, at byte {self.read}")
         self._at += size
         return taken
 
-    def marker(self) -> tuple[int, int]:
-        """The code of the next marker, fill bytes passed over, and how many bytes of garbage lay before it."""
-        garbage = 0
+    def marker(self) -> tuple[int, int, int]:
+        """The code of the next marker, how many bytes lay before it, and how many of these are no fill bytes."""
+        if found := _MARKER.match(self._data, self._at):
+            self._at += 2
+            return found[0][1], 0, 0
+        return self._search()
+
+    def _search(self) -> tuple[int, int, int]:
+        begin, garbage = self.position, 0
         while not (found := _MARKER.search(self._data, self._at)):
             garbage += self._pass(len(self._data) - self._data.endswith(b"\xff"))
             if not self._fill():
                 raise RefusedError(Refusal.TRUNCATED, f"the file ends without an EOI marker, at byte {self.read}")
         garbage += self._pass(found.start())
+        skipped = self.position - begin
         self._at += 2
-        return found[0][1], garbage
+        return found[0][1], skipped, garbage
 
     def _pass(self, end: int) -> int:
         garbage = len(self._data[self._at : end].rstrip(b"\xff"))
@@ -96,7 +105,8 @@ class Reader:
         """Read a block behind what is left; False at the end."""
         wanted = BLOCK if self._end is None else min(BLOCK, self._end - self.read)
         block = self._source.read(wanted)
-        self._data, self._at = self._data[self._at :] + block, 0
+        rest = self._data[self._at :]
+        self._data, self._at = rest + block if rest else block, 0
         self.read += len(block)
         self.tail = (self.tail + block)[-TAIL:] if len(block) < TAIL else block[-TAIL:]
         if self.read > self._max:

@@ -25,8 +25,7 @@ _CODED = {
     0xDA: re.compile(rb"(?:\x01.{2}|\x02.{4}|\x03.{6}|\x04.{8}).{3}", re.DOTALL),
 }
 _FRAMES = b"\xc0\xc1\xc2\xc3\xc9\xca\xcb"
-_MARKER = re.compile(rb"\xff(?![\x00\xd0-\xd7\xff])")
-"""Also an FF at the end of a block, of which the next block will tell what it is."""
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _TELLTALES = (b"Exif\x00\x00", b"http://ns.adobe.com/", b"Photoshop 3.0", b"ftypmp4", b"ftypisom")
 """Metadata behind a lost EOI, or hidden in a table; chance makes one of them once in 2^48 bytes."""
 _NEAR = 16 << 10
@@ -57,31 +56,42 @@ def verify(result: BinaryIO) -> Contents:
 class _Proof:
     def __init__(self, result: BinaryIO) -> None:
         self._in = result
+        self._data = b""
+        """What was read last; of it, what begins at `_at` is still to be looked at."""
+        self._at = 0
         self._crc = 0
         self._marker = 0
-        self._payload = b""
+        self._segment = self._payload = b""
 
     def run(self) -> Contents:
-        _expect(self._in.read(2) == b"\xff\xd8", "SOI is missing")
+        _expect(self._take(2) == b"\xff\xd8", "SOI is missing")
         self._next()
         self._is(0xE0, _JFIF)
         orientation = self._is(0xE1, _ORIENTATION)
         icc = self._profile()
         self._is(0xEE, _ADOBE)
         self._image()
-        size = self._in.tell()
-        _expect(self._in.read(1) == b"", "there are bytes behind EOI")
-        return Contents(orientation[1][0] if orientation else 1, icc, size, self._crc)
+        _expect(self._take(1) == b"", "there are bytes behind EOI")
+        return Contents(orientation[1][0] if orientation else 1, icc, self._in.tell(), self._crc)
+
+    def _take(self, size: int) -> bytes:
+        """The next `size` bytes; fewer at the end."""
+        if len(self._data) - self._at < size:
+            self._data, self._at = self._data[self._at :] + self._in.read(_BLOCK), 0
+        self._at += size
+        return self._data[self._at - size : self._at]
 
     def _next(self) -> None:
         """Read a segment."""
-        start = self._in.read(2)
+        start = self._take(2)
         _expect(len(start) == 2 and start[0] == 0xFF, "a marker is missing")  # noqa: PLR2004 - a marker's bytes
         self._marker, self._payload = start[1], b""
         if self._marker != 0xD9:  # noqa: PLR2004 - EOI has no length
-            length = int.from_bytes(self._in.read(2))
-            self._payload = self._in.read(length - 2) if length > 1 else b""
+            size = self._take(2)
+            length = int.from_bytes(size)
+            self._payload = self._take(length - 2) if length > 1 else b""
             _expect(len(self._payload) == length - 2, "a segment is cut off")
+            self._segment = start + size + self._payload
 
     def _is(self, marker: int, form: re.Pattern[bytes]) -> re.Match[bytes] | None:
         """If this is such a segment, it must have that form, and the next one is read."""
@@ -115,8 +125,7 @@ class _Proof:
             _expect(self._is_whole(), f"FF{self._marker:02X} is not allowed, or is not whole")
             _has_no_telltale(self._payload)
             frames += self._marker in _FRAMES
-            whole = b"\xff%c%b%b" % (self._marker, (len(self._payload) + 2).to_bytes(2), self._payload)
-            self._crc = zlib.crc32(whole, self._crc)
+            self._crc = zlib.crc32(self._segment, self._crc)
             if self._marker == 0xDA:  # noqa: PLR2004 - SOS
                 scans += 1
                 self._scan()
@@ -136,24 +145,24 @@ class _Proof:
     def _scan(self) -> None:
         """Entropy-coded data: every FF in it is stuffed, a restart or a fill byte, until a marker comes."""
         before = b""
-        while block := self._in.read(_BLOCK):
-            found = _MARKER.search(block)
-            end = found.start() if found else len(block)
-            self._crc = zlib.crc32(memoryview(block)[:end], self._crc)
-            before = block[end - _NEAR : end] if end >= _NEAR else before[end - _NEAR :] + block[:end]
-            if end < len(block):
-                self._in.seek(end - len(block), 1)
-            if end < len(block) - 1:
-                _has_no_telltale(before)
-                return
-            if block == b"\xff":
-                break
-        raise NotCleanError("EOI is missing")
+        while not (found := _MARKER.search(self._data, self._at)):
+            before = (before + self._coded(len(self._data) - self._data.endswith(b"\xff")))[-_NEAR:]
+            block = self._in.read(_BLOCK)
+            _expect(block != b"", "EOI is missing")
+            self._data, self._at = self._data[self._at :] + block, 0
+        _has_no_telltale((before + self._coded(found.start()))[-_NEAR:])
+
+    def _coded(self, end: int) -> bytes:
+        """Count what stands before `end` as a part of the coded image; its last bytes."""
+        self._crc = zlib.crc32(memoryview(self._data)[self._at : end], self._crc)
+        begin, self._at = max(self._at, end - _NEAR), end
+        return self._data[begin:end]
 
 
 def _has_no_telltale(coded: bytes) -> None:
     for mark in _TELLTALES:
-        _expect(mark not in coded, f"the coded image holds {mark!r}")
+        if mark in coded:
+            raise NotCleanError(f"the coded image holds {mark!r}")
 
 
 def _expect(condition: bool, message: str) -> None:

@@ -61,7 +61,7 @@ class Walk:
 
     def _until_first_scan(self) -> int:
         self._reader.take(len(_SOI))
-        while (marker := self._marker()) != tables.SOS:
+        while (marker := self._next()) != tables.SOS:
             if marker == tables.EOI:
                 raise RefusedError(Refusal.NO_IMAGE, "the file ends before the first scan: it holds no picture")
             if metadata.is_metadata(marker):
@@ -116,16 +116,13 @@ class Walk:
         return self._next()
 
     def _next(self) -> int:
-        """Bytes that belong to nothing behind the first scan mean that a scan is damaged: to go on would shorten it."""
-        at = self._reader.position
-        return self._marker(f"the scan is damaged: no marker where one must be, at byte {at}")
-
-    def _marker(self, damaged: str = "") -> int:
-        begin = self._reader.position
-        marker, garbage = self._reader.marker()
-        if garbage and damaged:
-            raise RefusedError(Refusal.CORRUPT_SCAN, damaged)
-        skipped = self._reader.position - begin - 2
+        """The marker of the next segment, behind what may lie before it."""
+        marker, skipped, garbage = self._reader.marker()
+        if garbage and self.scanning:  # a part of a scan that is damaged: to go on would shorten it
+            at = self._reader.position - 2 - skipped
+            raise RefusedError(
+                Refusal.CORRUPT_SCAN, f"the scan is damaged: no marker where one must be, at byte {at}"
+            )
         if skipped:
             self._report.remove("garbage" if garbage else "fill", skipped)
         self._bound(segments=1, size=skipped)
