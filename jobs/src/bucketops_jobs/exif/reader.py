@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from bucketops_jobs.exif.verdict import Refusal, RefusedError
 
-BLOCK = 512 << 10  # bytes per read
+BLOCK = 256 << 10  # bytes per read
 HEAD = 4 << 10
 TAIL = 16 << 10
 """Bytes; of a trailer, to name it and to find where a Samsung one begins."""

@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
-_BLOCK = 128 << 10  # bytes
+_BLOCK = 256 << 10  # bytes
 _JFIF = re.compile(rb"JFIF\x00.{7}\x00\x00", re.DOTALL)
 _ORIENTATION = re.compile(
     rb"Exif\x00\x00MM\x00\x2a\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00([\x02-\x08])\x00\x00\x00\x00\x00\x00"
@@ -64,34 +64,39 @@ class _Proof:
         self._segment = self._payload = b""
 
     def run(self) -> Contents:
-        _expect(self._take(2) == b"\xff\xd8", "SOI is missing")
+        _expect(self._peek(2) == b"\xff\xd8", "SOI is missing")
+        self._at = 2
         self._next()
         self._is(0xE0, _JFIF)
         orientation = self._is(0xE1, _ORIENTATION)
         icc = self._profile()
         self._is(0xEE, _ADOBE)
         self._image()
-        _expect(self._take(1) == b"", "there are bytes behind EOI")
+        _expect(self._peek(1) == b"", "there are bytes behind EOI")
         return Contents(orientation[1][0] if orientation else 1, icc, self._in.tell(), self._crc)
 
-    def _take(self, size: int) -> bytes:
-        """The next `size` bytes; fewer at the end."""
+    def _peek(self, size: int) -> bytes:
+        """The next `size` bytes, which stay; fewer at the end."""
         if len(self._data) - self._at < size:
-            self._data, self._at = self._data[self._at :] + self._in.read(_BLOCK), 0
-        self._at += size
-        return self._data[self._at - size : self._at]
+            self._more()
+        return self._data[self._at : self._at + size]
+
+    def _more(self) -> bool:
+        """Read a block behind what is left; False at the end."""
+        block = self._in.read(_BLOCK)
+        self._data, self._at = self._data[self._at :] + block, 0
+        return block != b""
 
     def _next(self) -> None:
         """Read a segment."""
-        start = self._take(2)
-        _expect(len(start) == 2 and start[0] == 0xFF, "a marker is missing")  # noqa: PLR2004 - a marker's bytes
-        self._marker, self._payload = start[1], b""
-        if self._marker != 0xD9:  # noqa: PLR2004 - EOI has no length
-            size = self._take(2)
-            length = int.from_bytes(size)
-            self._payload = self._take(length - 2) if length > 1 else b""
-            _expect(len(self._payload) == length - 2, "a segment is cut off")
-            self._segment = start + size + self._payload
+        start = self._peek(4)
+        _expect(len(start) > 1 and start[0] == 0xFF, "a marker is missing")  # noqa: PLR2004 - a marker's bytes
+        self._marker = start[1]
+        size = 2 if self._marker == 0xD9 else 2 + int.from_bytes(start[2:])  # noqa: PLR2004 - EOI has no length
+        self._segment = self._peek(size)
+        _expect(len(self._segment) == size and (size > 3 or self._marker == 0xD9), "a segment is cut off")  # noqa: PLR2004 - a marker and its length
+        self._payload = self._segment[4:]
+        self._at += size
 
     def _is(self, marker: int, form: re.Pattern[bytes]) -> re.Match[bytes] | None:
         """If this is such a segment, it must have that form, and the next one is read."""
@@ -147,9 +152,7 @@ class _Proof:
         before = b""
         while not (found := _MARKER.search(self._data, self._at)):
             before = (before + self._coded(len(self._data) - self._data.endswith(b"\xff")))[-_NEAR:]
-            block = self._in.read(_BLOCK)
-            _expect(block != b"", "EOI is missing")
-            self._data, self._at = self._data[self._at :] + block, 0
+            _expect(self._more(), "EOI is missing")
         _has_no_telltale((before + self._coded(found.start()))[-_NEAR:])
 
     def _coded(self, end: int) -> bytes:

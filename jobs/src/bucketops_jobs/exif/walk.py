@@ -125,7 +125,10 @@ class Walk:
             )
         if skipped:
             self._report.remove("garbage" if garbage else "fill", skipped)
-        self._bound(segments=1, size=skipped)
+            self._bound(skipped)
+        self._segments += 1
+        if self._segments > self._options.max_segments:
+            raise RefusedError(Refusal.TOO_MANY_SEGMENTS, f"there are more than {self._options.max_segments} segments")
         return marker
 
     def _keep(self, marker: int) -> None:
@@ -137,14 +140,11 @@ class Walk:
     def _payload(self) -> bytes:
         """What a segment holds. A length of 0 or 1 counts as empty, as in libjpeg; tables have to be longer anyway."""
         size = max(0, int.from_bytes(self._reader.take(2)) - 2)
-        self._bound(segments=0, size=size + 4)
+        self._bound(size + 4)
         return self._reader.take(size)
 
-    def _bound(self, segments: int, size: int) -> None:
-        self._segments += segments
+    def _bound(self, size: int) -> None:
         self._bytes += size
-        if self._segments > self._options.max_segments:
-            raise RefusedError(Refusal.TOO_MANY_SEGMENTS, f"there are more than {self._options.max_segments} segments")
         if self._bytes > self._options.max_header_bytes:
             limit = self._options.max_header_bytes
             raise RefusedError(Refusal.HEADER_TOO_LARGE, f"the segments have more than {limit} bytes")
