@@ -25,7 +25,14 @@ LARGEST = 20
 """Files of the corpus that stand for a phone's pictures: the larger, the more it is the rate per byte that counts."""
 EXIFTOOL = {
     "exiftool -all=": ["-all="],
-    "exiftool, ICC and orientation kept": ["-fast2", "-all=", "--icc_profile:all", "-tagsfromfile", "@", "-orientation"],
+    "exiftool, ICC and orientation kept": [
+        "-fast2",
+        "-all=",
+        "--icc_profile:all",
+        "-tagsfromfile",
+        "@",
+        "-orientation",
+    ],
 }
 """The first does less than we do: profile and orientation are lost. The second makes what we make."""
 

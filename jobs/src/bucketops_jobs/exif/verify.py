@@ -77,8 +77,8 @@ class _Proof:
 
     def _peek(self, size: int) -> bytes:
         """The next `size` bytes, which stay; fewer at the end."""
-        if len(self._data) - self._at < size:
-            self._more()
+        while len(self._data) - self._at < size and self._more():
+            pass
         return self._data[self._at : self._at + size]
 
     def _more(self) -> bool:

@@ -120,9 +120,7 @@ class Walk:
         marker, skipped, garbage = self._reader.marker()
         if garbage and self.scanning:  # a part of a scan that is damaged: to go on would shorten it
             at = self._reader.position - 2 - skipped
-            raise RefusedError(
-                Refusal.CORRUPT_SCAN, f"the scan is damaged: no marker where one must be, at byte {at}"
-            )
+            raise RefusedError(Refusal.CORRUPT_SCAN, f"the scan is damaged: no marker where one must be, at byte {at}")
         if skipped:
             self._report.remove("garbage" if garbage else "fill", skipped)
             self._bound(skipped)
