@@ -47,9 +47,7 @@ class Reader:
     def take(self, size: int) -> bytes:
         """Exactly `size` bytes; RefusedError where the source ends before."""
         taken = self._data[self._at : self._at + size]
-        if len(taken) < size:
-            taken = self.peek(size)
-        if len(taken) < size:
+        if len(taken) < size and len(taken := self.peek(size)) < size:
             raise RefusedError(Refusal.TRUNCATED, f"the file ends inside a segment, at byte {self.read}")
         self._at += size
         return taken

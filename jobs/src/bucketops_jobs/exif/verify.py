@@ -126,16 +126,26 @@ class _Proof:
 
     def _image(self) -> None:
         frames = scans = 0
+        segments = b""
         while self._marker != 0xD9:  # noqa: PLR2004 - EOI
             _expect(self._is_whole(), f"FF{self._marker:02X} is not allowed, or is not whole")
-            _has_no_telltale(self._payload)
             frames += self._marker in _FRAMES
-            self._crc = zlib.crc32(self._segment, self._crc)
+            segments += self._segment
             if self._marker == 0xDA:  # noqa: PLR2004 - SOS
                 scans += 1
+                self._tables(segments)
                 self._scan()
+                segments = b""
+            elif len(segments) > _NEAR:
+                self._tables(segments)
+                segments = b""
             self._next()
+        self._tables(segments)
         _expect(frames == 1 and scans > 0, "there is no picture")
+
+    def _tables(self, segments: bytes) -> None:
+        _has_no_telltale(segments)
+        self._crc = zlib.crc32(segments, self._crc)
 
     def _is_whole(self) -> bool:
         if self._marker in _FRAMES:

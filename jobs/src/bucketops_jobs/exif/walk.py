@@ -85,12 +85,14 @@ class Walk:
 
     def _write_header(self) -> None:
         self._sink.write(_SOI)
+        coded = []
         for kind, whole in self._header.segments():
             if kind == "coded":
-                self._coded(whole)
+                coded.append(whole)
             else:
                 self._sink.write(whole)
             self._report.keep(kind, len(whole))
+        self._coded(b"".join(coded))
 
     def _scan(self) -> int:
         """A scan's header and its entropy-coded data; the marker behind it."""
