@@ -52,6 +52,15 @@ class Reader:
         self._at += size
         return taken
 
+    def payload(self) -> bytes:
+        """What a segment holds. A length of 0 or 1 counts as empty, as in libjpeg; tables have to be longer anyway."""
+        begin = self._at + 2
+        size = int.from_bytes(self._data[self._at : begin]) - 2
+        if 0 <= size <= len(self._data) - begin:  # nearly always
+            self._at = begin + size
+            return self._data[begin : self._at]
+        return self.take(max(0, int.from_bytes(self.take(2)) - 2))
+
     def marker(self) -> tuple[int, int, int]:
         """The code of the next marker, how many bytes lay before it, and how many of these are no fill bytes."""
         if found := _MARKER.match(self._data, self._at):

@@ -59,6 +59,7 @@ class _Proof:
         self._data = b""
         """What was read last; of it, what begins at `_at` is still to be looked at."""
         self._at = 0
+        self._ended = False
         self._crc = 0
         self._marker = 0
         self._segment = self._payload = b""
@@ -77,15 +78,15 @@ class _Proof:
 
     def _peek(self, size: int) -> bytes:
         """The next `size` bytes, which stay; fewer at the end."""
-        while len(self._data) - self._at < size and self._more():
-            pass
+        while len(self._data) - self._at < size and not self._ended:
+            self._more()
         return self._data[self._at : self._at + size]
 
-    def _more(self) -> bool:
-        """Read a block behind what is left; False at the end."""
+    def _more(self) -> None:
+        """Read a block behind what is left."""
         block = self._in.read(_BLOCK)
+        self._ended = block == b""
         self._data, self._at = self._data[self._at :] + block, 0
-        return block != b""
 
     def _next(self) -> None:
         """Read a segment."""
@@ -162,7 +163,8 @@ class _Proof:
         before = b""
         while not (found := _MARKER.search(self._data, self._at)):
             before = (before + self._coded(len(self._data) - self._data.endswith(b"\xff")))[-_NEAR:]
-            _expect(self._more(), "EOI is missing")
+            self._more()
+            _expect(not self._ended, "EOI is missing")
         _has_no_telltale((before + self._coded(found.start()))[-_NEAR:])
 
     def _coded(self, end: int) -> bytes:

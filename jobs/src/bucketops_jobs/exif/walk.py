@@ -138,10 +138,9 @@ class Walk:
         self._report.keep("coded", len(payload) + 4)
 
     def _payload(self) -> bytes:
-        """What a segment holds. A length of 0 or 1 counts as empty, as in libjpeg; tables have to be longer anyway."""
-        size = max(0, int.from_bytes(self._reader.take(2)) - 2)
-        self._bound(size + 4)
-        return self._reader.take(size)
+        payload = self._reader.payload()
+        self._bound(len(payload) + 4)
+        return payload
 
     def _bound(self, size: int) -> None:
         self._bytes += size
