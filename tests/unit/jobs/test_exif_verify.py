@@ -62,6 +62,9 @@ FORBIDDEN = {
     "another marker behind the scan": PLAIN[:-2] + b"\xff\x3a" + EOI,
     "EXIF in the scan": PLAIN[:-2] + b"Exif\x00\x00" + EOI,
     "EXIF in a table": before_scan(PLAIN, segment(0xDB, b"\x00" + b"Exif\x00\x00".ljust(64))),
+    "EXIF in the first of many tables": before_scan(
+        PLAIN, segment(0xDB, b"\x00" + b"Exif\x00\x00".ljust(64)), segment(0xDB, bytes(65)) * 300
+    ),
     "XMP in the scan": PLAIN[:-2] + bytes(4_090) + b"http://ns.adobe.com/" + EOI,
     "no picture": SOI + EOI,
     "no frame": SOI + PLAIN[PLAIN.index(b"\xff\xda") :],
