@@ -1,116 +1,173 @@
-"""The stripper's rate against exiftool's, which runs all the time (-stay_open) so that Perl starts once.
+"""The stripper's rate per core against exiftool's, which runs all the time (-stay_open), so that Perl starts once.
 
-    python tests/bench/strip.py FOLDER [ROUNDS]
-
-Both read each file from a folder and write a clean one to another. Rounds are interleaved and their order alternates;
-the ratio of a round is paired, and the median counts. CPU seconds are those of the process that does the work, so
-that the ratio is per core and a busy machine hardly matters.
+Both read each file from a folder and write a clean one to another; ours is also read again and proved. CPU seconds are
+those of the process that does the work: ours include this harness, exiftool's leave it out.
 """
 
 from __future__ import annotations
 
-import os
-import statistics
+import shutil
 import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any, Protocol
 
+from bench import report
+from bench.contenders import OURS
+from bench.ratios import paired, rotated, spread
 from bucketops_jobs.exif.strip import strip
+from support import corpus
 
-TICK = os.sysconf("SC_CLK_TCK")
-ROUNDS = 9
-Figures = tuple[float, float]
-"""CPU seconds and seconds."""
+LARGEST = 20
+"""Files of the corpus that stand for a phone's pictures: the larger, the more it is the rate per byte that counts."""
+EXIFTOOL = {
+    "exiftool -all=": ["-all="],
+    "exiftool, ICC and orientation kept": [
+        "-fast2",
+        "-all=",
+        "--icc_profile:all",
+        "-tagsfromfile",
+        "@",
+        "-orientation",
+    ],
+}
+"""The first does less than we do: profile and orientation are lost. The second makes what we make."""
+
+
+class Contender(Protocol):
+    """Strips files, one after the other."""
+
+    def strip(self, source: str, target: str) -> None: ...
+
+    def cpu(self) -> float: ...
+
+
+class Bucketops:
+    """In this process, on one thread."""
+
+    def strip(self, source: str, target: str) -> None:
+        with open(source, "rb") as file, open(target, "w+b") as sink:  # noqa: PTH123 - as quick as can be
+            strip(file, sink)
+
+    def cpu(self) -> float:
+        return time.process_time()
 
 
 class Exiftool:
     """One process for all files."""
 
-    def __init__(self, arguments: list[str]) -> None:
+    def __init__(self, arguments: Sequence[str], pipe: subprocess.Popen[str]) -> None:
+        assert pipe.stdin
+        assert pipe.stdout
         self._arguments = arguments
-        command = ["exiftool", "-stay_open", "True", "-@", "-"]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
+        self._in: IO[str] = pipe.stdin
+        self._out: IO[str] = pipe.stdout
+        self._used = Path(f"/proc/{pipe.pid}/schedstat")
 
-    def strip(self, source: Path, target: Path) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        lines = [*self._arguments, "-o", str(target), str(source), "-execute"]
-        self._process.stdin.write("\n".join(lines) + "\n")
-        self._process.stdin.flush()
-        while self._process.stdout.readline() not in {"{ready}\n", ""}:
+    def strip(self, source: str, target: str) -> None:
+        self._in.write("\n".join([*self._arguments, "-o", target, source, "-execute"]) + "\n")
+        self._in.flush()
+        while self._out.readline() not in {"{ready}\n", ""}:
             pass
 
     def cpu(self) -> float:
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write("-stay_open\nFalse\n")
-        self._process.stdin.close()
-        self._process.wait()
+        """https://docs.kernel.org/scheduler/sched-stats.html: nanoseconds, where utime and stime are centiseconds."""
+        return int(self._used.read_text().split()[0]) / 1e9
 
 
-def ours(source: Path, target: Path) -> None:
-    with source.open("rb") as file, target.open("w+b") as sink:
-        strip(file, sink)
+@contextmanager
+def running(arguments: Sequence[str]) -> Iterator[Contender]:
+    command = ["exiftool", "-stay_open", "True", "-@", "-"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as pipe:
+        yield Exiftool(arguments, pipe)
+        assert pipe.stdin
+        pipe.stdin.write("-stay_open\nFalse\n")
 
 
-def once(files: list[Path], work: Callable[[Path, Path], None], cpu: Callable[[], float]) -> Figures:
-    with tempfile.TemporaryDirectory() as folder:
-        begin, used = time.perf_counter(), cpu()
-        for file in files:
-            work(file, Path(folder, file.name))
-        return cpu() - used, time.perf_counter() - begin
+@dataclass(frozen=True)
+class Sample:
+    """One pass over all files; seconds."""
+
+    contender: str
+    round: int
+    cpu: float
+    wall: float
 
 
-def both_write(files: list[Path], tool: Exiftool) -> list[Path]:
-    """The files that neither refuses: refusing is quick and would flatter."""
-    with tempfile.TemporaryDirectory() as mine, tempfile.TemporaryDirectory() as its:
-        for file in files:
-            ours(file, Path(mine, file.name))
-            tool.strip(file, Path(its, file.name))
-        return [file for file in files if Path(mine, file.name).stat().st_size and Path(its, file.name).exists()]
+def run(rounds: int, folder: Path) -> list[dict[str, Any]]:
+    """The whole corpus, then its largest pictures."""
+    if not corpus.FILES:
+        raise SystemExit(f"there is no {corpus.FOLDER}, whose pictures are stripped")
+    if not shutil.which("exiftool"):
+        raise SystemExit("there is no exiftool: `make up` installs libimage-exiftool-perl")
+    with ExitStack() as stack:
+        contenders: dict[str, Contender] = {OURS: Bucketops()}
+        contenders |= {name: stack.enter_context(running(given)) for name, given in EXIFTOOL.items()}
+        files = _accepted(contenders.values(), folder)
+        largest = sorted(files, key=lambda file: -file.stat().st_size)[:LARGEST]
+        return [
+            _compared(title, those, contenders, rounds, folder)
+            for title, those in (("the corpus", files), ("its largest pictures", largest))
+        ]
 
 
-def compare(name: str, arguments: list[str], files: list[Path], rounds: int) -> float:
-    tool = Exiftool(arguments)
-    files = both_write(files, tool)
-    size = sum(file.stat().st_size for file in files)
-    results: list[tuple[Figures, Figures]] = []
-    for number in range(rounds):
-        pair: dict[str, Figures] = {}
-        for who in ("ours", "its") if number % 2 else ("its", "ours"):
-            pair[who] = once(files, ours, time.process_time) if who == "ours" else once(files, tool.strip, tool.cpu)
-        results.append((pair["ours"], pair["its"]))
-    tool.close()
-    ratio = statistics.median(its[0] / mine[0] for mine, its in results)
-    wall = statistics.median(its[1] / mine[1] for mine, its in results)
-    mine_cpu = statistics.median(mine[0] for mine, _ in results)
-    its_cpu = statistics.median(its[0] for _, its in results)
-    print(f"{name}: {len(files)} files, {size} bytes, {rounds} rounds")
-    print(f"  bucketops {len(files) / mine_cpu:7.0f} files/s per core, {size / mine_cpu / 1e6:5.0f} MB/s")
-    print(f"  exiftool  {len(files) / its_cpu:7.0f} files/s per core, {size / its_cpu / 1e6:5.0f} MB/s")
-    print(f"  median of paired ratios: {ratio:.2f} in CPU seconds, {wall:.2f} in seconds")
-    return ratio
+def _accepted(contenders: Any, folder: Path) -> list[Path]:
+    """The files that nobody refuses: to refuse is quick and would flatter."""
+    files = corpus.FILES
+    for each in contenders:
+        with _pass(files, each.strip, folder) as target:
+            files = [file for file in files if (made := target / file.name).exists() and made.stat().st_size]
+    return files
 
 
-def main() -> int:
-    """Exit 1 if we are not at least twice as fast."""
-    files = sorted(file for file in Path(sys.argv[1]).iterdir() if file.suffix.lower() == ".jpg")
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else ROUNDS
-    keep = ["-all=", "--icc_profile:all", "-tagsfromfile", "@", "-orientation"]
-    ratios = [
-        compare("exiftool -all=", ["-all="], files, rounds),
-        compare("exiftool, keeping ICC and orientation as we do", keep, files, rounds),
+@contextmanager
+def _pass(files: Sequence[Path], work: Callable[[str, str], None], folder: Path) -> Iterator[Path]:
+    """Every file once; what was made of them is there until the block ends."""
+    target = folder / "stripped"
+    target.mkdir()
+    try:
+        for source, made in [(str(file), str(target / file.name)) for file in files]:
+            work(source, made)
+        yield target
+    finally:
+        shutil.rmtree(target)
+
+
+def _sample(name: str, number: int, files: Sequence[Path], contender: Contender, folder: Path) -> Sample:
+    begin, used = time.perf_counter(), contender.cpu()
+    with _pass(files, contender.strip, folder):
+        return Sample(name, number, contender.cpu() - used, time.perf_counter() - begin)
+
+
+def _compared(
+    title: str, files: Sequence[Path], contenders: dict[str, Contender], rounds: int, folder: Path
+) -> dict[str, Any]:
+    samples = [
+        _sample(name, number, files, contenders[name], folder)
+        for number in range(rounds)
+        for name in rotated(list(contenders), number)
     ]
-    return 0 if min(ratios) >= 2 else 1
+    size = sum(file.stat().st_size for file in files)
+    rows = [_row(name, samples, len(files), size) for name in contenders]
+    heads = ("", "files/s of one core", "MB/s of one core", "rate per core: ours/theirs", "rate: ours/theirs")
+    report.table(f"{title}: {len(files)} files, {size / 1e6:.1f} MB; {rounds} rounds", heads, rows)
+    return {"title": title, "files": len(files), "bytes": size, "rows": rows, "samples": samples}
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _row(name: str, samples: Sequence[Sample], files: int, size: int) -> tuple[object, ...]:
+    def rates(who: str, amount: float, seconds: Callable[[Sample], float]) -> dict[int, float]:
+        return {sample.round: amount / seconds(sample) for sample in samples if sample.contender == who}
+
+    rate = rates(name, files, lambda s: s.cpu)
+    ratios = [paired(rates(OURS, 1, by), rates(name, 1, by)) for by in (lambda s: s.cpu, lambda s: s.wall)]
+    return (
+        name,
+        spread(list(rate.values())),
+        spread(list(rates(name, size / 1e6, lambda s: s.cpu).values())),
+        *([None, None] if name == OURS else ratios),
+    )

@@ -207,6 +207,12 @@ def test_limits_hold(reason: Refusal) -> None:
     assert refused(source, LIMITS[reason]) is reason
 
 
+def test_garbage_between_segments_counts_as_theirs() -> None:
+    source = after_soi(picture(), bytes(1000))
+    assert refused(source, Options(max_header_bytes=1000)) is Refusal.HEADER_TOO_LARGE
+    assert run(source, Options(max_header_bytes=3000))[0].clean
+
+
 def test_tables_without_end_are_refused() -> None:
     table = segment(0xDB, bytes((0,)) + bytes(64))
     assert refused(SOI + table * 9000) is Refusal.TRUNCATED

@@ -8,6 +8,7 @@ import random
 import pytest
 
 from bucketops_jobs.exif import header
+from bucketops_jobs.exif import verify as proof
 from bucketops_jobs.exif.strip import strip
 from bucketops_jobs.exif.tiff import orientation_only
 from bucketops_jobs.exif.verdict import Refusal
@@ -61,7 +62,10 @@ FORBIDDEN = {
     "another marker behind the scan": PLAIN[:-2] + b"\xff\x3a" + EOI,
     "EXIF in the scan": PLAIN[:-2] + b"Exif\x00\x00" + EOI,
     "EXIF in a table": before_scan(PLAIN, segment(0xDB, b"\x00" + b"Exif\x00\x00".ljust(64))),
-    "XMP in the scan, over the end of a block": PLAIN[:-2] + bytes(65_528) + b"http://ns.adobe.com/" + EOI,
+    "EXIF in the first of many tables": before_scan(
+        PLAIN, segment(0xDB, b"\x00" + b"Exif\x00\x00".ljust(64)), segment(0xDB, bytes(65)) * 300
+    ),
+    "XMP in the scan": PLAIN[:-2] + bytes(4_090) + b"http://ns.adobe.com/" + EOI,
     "no picture": SOI + EOI,
     "no frame": SOI + PLAIN[PLAIN.index(b"\xff\xda") :],
     "nothing": b"",
@@ -72,6 +76,26 @@ FORBIDDEN = {
 def test_what_is_forbidden_does_not_pass(name: str) -> None:
     with pytest.raises(NotCleanError):
         verify(io.BytesIO(FORBIDDEN[name]))
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 64, 997])
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_what_is_forbidden_does_not_pass_wherever_a_block_ends(
+    name: str, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proof, "_BLOCK", block)
+    with pytest.raises(NotCleanError):
+        verify(io.BytesIO(FORBIDDEN[name]))
+
+
+@pytest.mark.parametrize("name", ["progressive", "restart markers", "CMYK", "ICC in many chunks"])
+def test_what_is_found_does_not_depend_on_where_a_block_ends(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = io.BytesIO()
+    strip(io.BytesIO(TRAPS[name]().source), sink)
+    found = verify(sink)
+    for block in (*range(1, 30), 499, 997):
+        monkeypatch.setattr(proof, "_BLOCK", block)
+        assert verify(sink) == found
 
 
 @pytest.mark.parametrize("name", ["progressive", "restart markers", "CMYK", "ICC in many chunks"])

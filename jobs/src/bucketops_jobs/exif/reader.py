@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from bucketops_jobs.exif.verdict import Refusal, RefusedError
 
-BLOCK = 512 << 10  # bytes per read
+BLOCK = 256 << 10  # bytes per read
 HEAD = 4 << 10
 TAIL = 16 << 10
 """Bytes; of a trailer, to name it and to find where a Samsung one begins."""
@@ -46,22 +46,38 @@ class Reader:
 
     def take(self, size: int) -> bytes:
         """Exactly `size` bytes; RefusedError where the source ends before."""
-        taken = self.peek(size)
-        if len(taken) < size:
+        taken = self._data[self._at : self._at + size]
+        if len(taken) < size and len(taken := self.peek(size)) < size:
             raise RefusedError(Refusal.TRUNCATED, f"the file ends inside a segment, at byte {self.read}")
         self._at += size
         return taken
 
-    def marker(self) -> tuple[int, int]:
-        """The code of the next marker, fill bytes passed over, and how many bytes of garbage lay before it."""
-        garbage = 0
+    def payload(self) -> bytes:
+        """What a segment holds. A length of 0 or 1 counts as empty, as in libjpeg; tables have to be longer anyway."""
+        begin = self._at + 2
+        size = int.from_bytes(self._data[self._at : begin]) - 2
+        if 0 <= size <= len(self._data) - begin:  # nearly always
+            self._at = begin + size
+            return self._data[begin : self._at]
+        return self.take(max(0, int.from_bytes(self.take(2)) - 2))
+
+    def marker(self) -> tuple[int, int, int]:
+        """The code of the next marker, how many bytes lay before it, and how many of these are no fill bytes."""
+        if found := _MARKER.match(self._data, self._at):
+            self._at += 2
+            return found[0][1], 0, 0
+        return self._search()
+
+    def _search(self) -> tuple[int, int, int]:
+        begin, garbage = self.position, 0
         while not (found := _MARKER.search(self._data, self._at)):
             garbage += self._pass(len(self._data) - self._data.endswith(b"\xff"))
             if not self._fill():
                 raise RefusedError(Refusal.TRUNCATED, f"the file ends without an EOI marker, at byte {self.read}")
         garbage += self._pass(found.start())
+        skipped = self.position - begin
         self._at += 2
-        return found[0][1], garbage
+        return found[0][1], skipped, garbage
 
     def _pass(self, end: int) -> int:
         garbage = len(self._data[self._at : end].rstrip(b"\xff"))
@@ -96,7 +112,8 @@ class Reader:
         """Read a block behind what is left; False at the end."""
         wanted = BLOCK if self._end is None else min(BLOCK, self._end - self.read)
         block = self._source.read(wanted)
-        self._data, self._at = self._data[self._at :] + block, 0
+        rest = self._data[self._at :]
+        self._data, self._at = rest + block if rest else block, 0
         self.read += len(block)
         self.tail = (self.tail + block)[-TAIL:] if len(block) < TAIL else block[-TAIL:]
         if self.read > self._max:

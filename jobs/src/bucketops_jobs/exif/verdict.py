@@ -51,7 +51,7 @@ class RefusedError(ItemError):
         self.reason = reason
 
 
-@dataclass
+@dataclass(slots=True)
 class Amount:
     """How often something occurred, and its bytes, markers and lengths included."""
 
@@ -83,7 +83,9 @@ class Report:
 
 
 def _add(amounts: Amounts, kind: str, size: int) -> None:
-    amount = amounts.setdefault(kind, Amount())
+    amount = amounts.get(kind)
+    if amount is None:
+        amount = amounts[kind] = Amount()
     amount.count += 1
     amount.bytes += size
 

@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
-_BLOCK = 128 << 10  # bytes
+_BLOCK = 256 << 10  # bytes
 _JFIF = re.compile(rb"JFIF\x00.{7}\x00\x00", re.DOTALL)
 _ORIENTATION = re.compile(
     rb"Exif\x00\x00MM\x00\x2a\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00([\x02-\x08])\x00\x00\x00\x00\x00\x00"
@@ -25,8 +25,7 @@ _CODED = {
     0xDA: re.compile(rb"(?:\x01.{2}|\x02.{4}|\x03.{6}|\x04.{8}).{3}", re.DOTALL),
 }
 _FRAMES = b"\xc0\xc1\xc2\xc3\xc9\xca\xcb"
-_MARKER = re.compile(rb"\xff(?![\x00\xd0-\xd7\xff])")
-"""Also an FF at the end of a block, of which the next block will tell what it is."""
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _TELLTALES = (b"Exif\x00\x00", b"http://ns.adobe.com/", b"Photoshop 3.0", b"ftypmp4", b"ftypisom")
 """Metadata behind a lost EOI, or hidden in a table; chance makes one of them once in 2^48 bytes."""
 _NEAR = 16 << 10
@@ -57,31 +56,48 @@ def verify(result: BinaryIO) -> Contents:
 class _Proof:
     def __init__(self, result: BinaryIO) -> None:
         self._in = result
+        self._data = b""
+        """What was read last; of it, what begins at `_at` is still to be looked at."""
+        self._at = 0
+        self._ended = False
         self._crc = 0
         self._marker = 0
-        self._payload = b""
+        self._segment = self._payload = b""
 
     def run(self) -> Contents:
-        _expect(self._in.read(2) == b"\xff\xd8", "SOI is missing")
+        _expect(self._peek(2) == b"\xff\xd8", "SOI is missing")
+        self._at = 2
         self._next()
         self._is(0xE0, _JFIF)
         orientation = self._is(0xE1, _ORIENTATION)
         icc = self._profile()
         self._is(0xEE, _ADOBE)
         self._image()
-        size = self._in.tell()
-        _expect(self._in.read(1) == b"", "there are bytes behind EOI")
-        return Contents(orientation[1][0] if orientation else 1, icc, size, self._crc)
+        _expect(self._peek(1) == b"", "there are bytes behind EOI")
+        return Contents(orientation[1][0] if orientation else 1, icc, self._in.tell(), self._crc)
+
+    def _peek(self, size: int) -> bytes:
+        """The next `size` bytes, which stay; fewer at the end."""
+        while len(self._data) - self._at < size and not self._ended:
+            self._more()
+        return self._data[self._at : self._at + size]
+
+    def _more(self) -> None:
+        """Read a block behind what is left."""
+        block = self._in.read(_BLOCK)
+        self._ended = block == b""
+        self._data, self._at = self._data[self._at :] + block, 0
 
     def _next(self) -> None:
         """Read a segment."""
-        start = self._in.read(2)
-        _expect(len(start) == 2 and start[0] == 0xFF, "a marker is missing")  # noqa: PLR2004 - a marker's bytes
-        self._marker, self._payload = start[1], b""
-        if self._marker != 0xD9:  # noqa: PLR2004 - EOI has no length
-            length = int.from_bytes(self._in.read(2))
-            self._payload = self._in.read(length - 2) if length > 1 else b""
-            _expect(len(self._payload) == length - 2, "a segment is cut off")
+        start = self._peek(4)
+        _expect(len(start) > 1 and start[0] == 0xFF, "a marker is missing")  # noqa: PLR2004 - a marker's bytes
+        self._marker = start[1]
+        size = 2 if self._marker == 0xD9 else 2 + int.from_bytes(start[2:])  # noqa: PLR2004 - EOI has no length
+        self._segment = self._peek(size)
+        _expect(len(self._segment) == size and (size > 3 or self._marker == 0xD9), "a segment is cut off")  # noqa: PLR2004 - a marker and its length
+        self._payload = self._segment[4:]
+        self._at += size
 
     def _is(self, marker: int, form: re.Pattern[bytes]) -> re.Match[bytes] | None:
         """If this is such a segment, it must have that form, and the next one is read."""
@@ -111,17 +127,26 @@ class _Proof:
 
     def _image(self) -> None:
         frames = scans = 0
+        segments = b""
         while self._marker != 0xD9:  # noqa: PLR2004 - EOI
             _expect(self._is_whole(), f"FF{self._marker:02X} is not allowed, or is not whole")
-            _has_no_telltale(self._payload)
             frames += self._marker in _FRAMES
-            whole = b"\xff%c%b%b" % (self._marker, (len(self._payload) + 2).to_bytes(2), self._payload)
-            self._crc = zlib.crc32(whole, self._crc)
+            segments += self._segment
             if self._marker == 0xDA:  # noqa: PLR2004 - SOS
                 scans += 1
+                self._tables(segments)
                 self._scan()
+                segments = b""
+            elif len(segments) > _NEAR:
+                self._tables(segments)
+                segments = b""
             self._next()
+        self._tables(segments)
         _expect(frames == 1 and scans > 0, "there is no picture")
+
+    def _tables(self, segments: bytes) -> None:
+        _has_no_telltale(segments)
+        self._crc = zlib.crc32(segments, self._crc)
 
     def _is_whole(self) -> bool:
         if self._marker in _FRAMES:
@@ -136,24 +161,23 @@ class _Proof:
     def _scan(self) -> None:
         """Entropy-coded data: every FF in it is stuffed, a restart or a fill byte, until a marker comes."""
         before = b""
-        while block := self._in.read(_BLOCK):
-            found = _MARKER.search(block)
-            end = found.start() if found else len(block)
-            self._crc = zlib.crc32(memoryview(block)[:end], self._crc)
-            before = block[end - _NEAR : end] if end >= _NEAR else before[end - _NEAR :] + block[:end]
-            if end < len(block):
-                self._in.seek(end - len(block), 1)
-            if end < len(block) - 1:
-                _has_no_telltale(before)
-                return
-            if block == b"\xff":
-                break
-        raise NotCleanError("EOI is missing")
+        while not (found := _MARKER.search(self._data, self._at)):
+            before = (before + self._coded(len(self._data) - self._data.endswith(b"\xff")))[-_NEAR:]
+            self._more()
+            _expect(not self._ended, "EOI is missing")
+        _has_no_telltale((before + self._coded(found.start()))[-_NEAR:])
+
+    def _coded(self, end: int) -> bytes:
+        """Count what stands before `end` as a part of the coded image; its last bytes."""
+        self._crc = zlib.crc32(memoryview(self._data)[self._at : end], self._crc)
+        begin, self._at = max(self._at, end - _NEAR), end
+        return self._data[begin:end]
 
 
 def _has_no_telltale(coded: bytes) -> None:
     for mark in _TELLTALES:
-        _expect(mark not in coded, f"the coded image holds {mark!r}")
+        if mark in coded:
+            raise NotCleanError(f"the coded image holds {mark!r}")
 
 
 def _expect(condition: bool, message: str) -> None:

@@ -61,7 +61,7 @@ class Walk:
 
     def _until_first_scan(self) -> int:
         self._reader.take(len(_SOI))
-        while (marker := self._marker()) != tables.SOS:
+        while (marker := self._next()) != tables.SOS:
             if marker == tables.EOI:
                 raise RefusedError(Refusal.NO_IMAGE, "the file ends before the first scan: it holds no picture")
             if metadata.is_metadata(marker):
@@ -85,12 +85,14 @@ class Walk:
 
     def _write_header(self) -> None:
         self._sink.write(_SOI)
+        coded = []
         for kind, whole in self._header.segments():
             if kind == "coded":
-                self._coded(whole)
+                coded.append(whole)
             else:
                 self._sink.write(whole)
             self._report.keep(kind, len(whole))
+        self._coded(b"".join(coded))
 
     def _scan(self) -> int:
         """A scan's header and its entropy-coded data; the marker behind it."""
@@ -116,19 +118,17 @@ class Walk:
         return self._next()
 
     def _next(self) -> int:
-        """Bytes that belong to nothing behind the first scan mean that a scan is damaged: to go on would shorten it."""
-        at = self._reader.position
-        return self._marker(f"the scan is damaged: no marker where one must be, at byte {at}")
-
-    def _marker(self, damaged: str = "") -> int:
-        begin = self._reader.position
-        marker, garbage = self._reader.marker()
-        if garbage and damaged:
-            raise RefusedError(Refusal.CORRUPT_SCAN, damaged)
-        skipped = self._reader.position - begin - 2
+        """The marker of the next segment, behind what may lie before it."""
+        marker, skipped, garbage = self._reader.marker()
+        if garbage and self.scanning:  # a part of a scan that is damaged: to go on would shorten it
+            at = self._reader.position - 2 - skipped
+            raise RefusedError(Refusal.CORRUPT_SCAN, f"the scan is damaged: no marker where one must be, at byte {at}")
         if skipped:
             self._report.remove("garbage" if garbage else "fill", skipped)
-        self._bound(segments=1, size=skipped)
+            self._bound(skipped)
+        self._segments += 1
+        if self._segments > self._options.max_segments:
+            raise RefusedError(Refusal.TOO_MANY_SEGMENTS, f"there are more than {self._options.max_segments} segments")
         return marker
 
     def _keep(self, marker: int) -> None:
@@ -138,16 +138,12 @@ class Walk:
         self._report.keep("coded", len(payload) + 4)
 
     def _payload(self) -> bytes:
-        """What a segment holds. A length of 0 or 1 counts as empty, as in libjpeg; tables have to be longer anyway."""
-        size = max(0, int.from_bytes(self._reader.take(2)) - 2)
-        self._bound(segments=0, size=size + 4)
-        return self._reader.take(size)
+        payload = self._reader.payload()
+        self._bound(len(payload) + 4)
+        return payload
 
-    def _bound(self, segments: int, size: int) -> None:
-        self._segments += segments
+    def _bound(self, size: int) -> None:
         self._bytes += size
-        if self._segments > self._options.max_segments:
-            raise RefusedError(Refusal.TOO_MANY_SEGMENTS, f"there are more than {self._options.max_segments} segments")
         if self._bytes > self._options.max_header_bytes:
             limit = self._options.max_header_bytes
             raise RefusedError(Refusal.HEADER_TOO_LARGE, f"the segments have more than {limit} bytes")
