@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
+
+from bucketops_jobs.exif import verify_gainmap
 
 _BLOCK = 128 << 10  # bytes
 _JFIF = re.compile(rb"JFIF\x00.{7}\x00\x00", re.DOTALL)
@@ -46,12 +48,24 @@ class Contents:
     icc: bool
     size: int
     coded_crc32: int
+    gain_map_crc32: int | None = None
+    """Of the coded image of a second picture, if there is one."""
 
 
 def verify(result: BinaryIO) -> Contents:
     """Read all of `result`, from its beginning; NotCleanError unless every byte of it is allowed."""
     result.seek(0)
-    return _Proof(result).run()
+    picture = _Proof(result)
+    contents = picture.run(verify_gainmap.PRIMARY)
+    if picture.gain_map:
+        second = _Proof(result)
+        found = second.run(verify_gainmap.GAIN_MAP)
+        wrong = verify_gainmap.error(picture.gain_map, picture.place, second.gain_map, second.place)
+        _expect(not wrong, wrong)
+        _expect(found.orientation == 1, "a gain map has no orientation of its own")
+        contents = replace(contents, size=found.size, gain_map_crc32=found.coded_crc32)
+    _expect(result.read(1) == b"", "there are bytes behind EOI")
+    return contents
 
 
 class _Proof:
@@ -60,18 +74,25 @@ class _Proof:
         self._crc = 0
         self._marker = 0
         self._payload = b""
+        self.gain_map: verify_gainmap.Found = {}
+        self.place = verify_gainmap.Place(0, 0)
 
-    def run(self) -> Contents:
+    def run(self, gain_map: verify_gainmap.Forms) -> Contents:
+        """One picture, of which these segments may speak of a gain map."""
+        begin = self._in.tell()
         _expect(self._in.read(2) == b"\xff\xd8", "SOI is missing")
         self._next()
         self._is(0xE0, _JFIF)
-        orientation = self._is(0xE1, _ORIENTATION)
+        orientation = self._if(0xE1, _ORIENTATION)
+        for marker, form in gain_map:
+            at = self._in.tell() - len(self._payload)
+            if found := self._if(marker, form):
+                self.gain_map[form] = (found, at)
         icc = self._profile()
         self._is(0xEE, _ADOBE)
         self._image()
-        size = self._in.tell()
-        _expect(self._in.read(1) == b"", "there are bytes behind EOI")
-        return Contents(orientation[1][0] if orientation else 1, icc, size, self._crc)
+        self.place = verify_gainmap.Place(begin, self._in.tell())
+        return Contents(orientation[1][0] if orientation else 1, icc, self._in.tell(), self._crc)
 
     def _next(self) -> None:
         """Read a segment."""
@@ -82,6 +103,13 @@ class _Proof:
             length = int.from_bytes(self._in.read(2))
             self._payload = self._in.read(length - 2) if length > 1 else b""
             _expect(len(self._payload) == length - 2, "a segment is cut off")
+
+    def _if(self, marker: int, form: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        """If this is a segment of that form, the next one is read."""
+        found = form.fullmatch(self._payload) if self._marker == marker else None
+        if found:
+            self._next()
+        return found
 
     def _is(self, marker: int, form: re.Pattern[bytes]) -> re.Match[bytes] | None:
         """If this is such a segment, it must have that form, and the next one is read."""
