@@ -34,7 +34,9 @@ def packet(spaces: str, attributes: str, elements: str = "") -> bytes:
     return segment(0xE1, XMP + text.encode())
 
 
-def hdrgm(numbers: dict[str, str] | None = None, elements: str = "", version: str = "1.0", prefix: str = "hdrgm") -> bytes:
+def hdrgm(
+    numbers: dict[str, str] | None = None, elements: str = "", version: str = "1.0", prefix: str = "hdrgm"
+) -> bytes:
     """The XMP segment of a gain map; `elements` for what is one number per channel."""
     attributes = " ".join(f'{prefix}:{name}="{value}"' for name, value in (NUMBERS | (numbers or {})).items())
     return packet(f'xmlns:{prefix}="{HDRGM}"', f'{prefix}:Version="{version}" {attributes}', elements)
@@ -72,7 +74,9 @@ def iso(channels: int = 1, *, common: bool = False, rest: bytes = b"") -> bytes:
 def index(places: list[tuple[int, int]], at: int, order: str = "<") -> bytes:
     """An MPF segment at `at` for pictures of (begin, size) in the file; the first begins at 0."""
     head = (b"II*\x00" if order == "<" else b"MM\x00*") + struct.pack(f"{order}I", 8)
-    tags = struct.pack(f"{order}HHHI4s", 3, 0xB000, 7, 4, b"0100") + struct.pack(f"{order}HHII", 0xB001, 4, 1, len(places))
+    tags = struct.pack(f"{order}HHHI4s", 3, 0xB000, 7, 4, b"0100") + struct.pack(
+        f"{order}HHII", 0xB001, 4, 1, len(places)
+    )
     tags += struct.pack(f"{order}HHIII", 0xB002, 7, 16 * len(places), 50, 0)
     for number, (begin, size) in enumerate(places):
         offset = begin - (at + 8) if number else 0
@@ -126,3 +130,7 @@ def apple() -> bytes:
     return UltraHdr(map_segments=own, with_directory=False).file()
 
 
+def second_begins(result: bytes) -> int:
+    """Where the index of a result says that its second picture begins."""
+    at = result.index(b"MPF\x00MM\x00*") + 4
+    return at + int.from_bytes(result[at + 74 : at + 78])

@@ -40,7 +40,7 @@ def _offsets(block: bytes) -> Iterator[int]:
 
 
 def index(primary_bytes: int, offset: int, second_bytes: int) -> bytes:
-    """The payload of an APP2 segment: two pictures, of which the second begins `offset` behind the TIFF header in it."""
+    """The payload of an APP2 segment: two pictures, the second `offset` bytes behind the TIFF header in it."""
     directory = 8
     entries = directory + 2 + 3 * _TAG + 4
     return (

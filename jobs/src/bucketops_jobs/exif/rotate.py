@@ -22,6 +22,9 @@ from bucketops_jobs.exif.frame import TRANSPOSING, Frame
 from bucketops_jobs.exif.header import segment
 
 PROGRAM = "jpegtran"
+HOW_TO_GET_IT = (
+    "jpegtran on the PATH: install libjpeg-turbo-progs (Debian), libjpeg-turbo-utils (Fedora) or jpeg-turbo (Homebrew)"
+)
 MOST_BYTES = 256 << 20
 """Of coefficients that all rotations of a process may hold at once: half of a pod's default memory limit."""
 _ARRAYS = 2
@@ -66,7 +69,7 @@ class ObstacleError(Exception):
         self.obstacle = obstacle
 
 
-class _Room:
+class Room:
     """Rotations wait until those before them leave enough memory."""
 
     def __init__(self, size: int) -> None:
@@ -88,7 +91,7 @@ class _Room:
                 self._changed.notify_all()
 
 
-_ROOM = _Room(MOST_BYTES)
+_ROOM = Room(MOST_BYTES)
 
 
 def program() -> str | None:
@@ -184,7 +187,9 @@ def _front(head: list[Segment], orientation: int) -> Iterator[bytes]:
     """What stands before the coded image, but for the orientation."""
     for marker, payload in head:
         if marker == metadata.APP0 and orientation in TRANSPOSING:
-            yield segment(marker, payload[:8] + payload[10:12] + payload[8:10] + payload[12:])  # density across and down
+            yield segment(
+                marker, payload[:8] + payload[10:12] + payload[8:10] + payload[12:]
+            )  # density across and down
         elif metadata.is_metadata(marker) and marker != metadata.APP1:
             yield segment(marker, payload)
 

@@ -94,7 +94,6 @@ class _Attempt:
         self.report.remove("trailer_samsung", size - start)
         return coded_crc32
 
-
     def drop_gain_map(self) -> None:
         """It is not needed any more."""
         if self.gain_map:

@@ -6,7 +6,7 @@ Expat reads it, with namespaces; a document type, the door to entities that grow
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from xml.parsers import expat  # noqa: S407 - without a document type there are no entities
+from xml.parsers import expat
 
 SIGNATURE = b"http://ns.adobe.com/xap/1.0/\x00"
 HDRGM = "http://ns.adobe.com/hdr-gain-map/1.0/"
