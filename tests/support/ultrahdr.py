@@ -27,7 +27,8 @@ def packet(spaces: str, attributes: str, elements: str = "") -> bytes:
     """An XMP segment with a packet wrapper, padding, and names of people and tools."""
     text = (
         f'<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/" '
-        f'x:xmptk="{canary("tool").decode()}"><rdf:RDF xmlns:rdf="{RDF}"><rdf:Description rdf:about="{canary("about").decode()}"'
+        f'x:xmptk="{canary("tool").decode()}"><rdf:RDF xmlns:rdf="{RDF}">'
+        f'<rdf:Description rdf:about="{canary("about").decode()}"'
         f' xmlns:dc="http://purl.org/dc/elements/1.1/" dc:creator="{canary("creator").decode()}" {spaces} {attributes}>'
         f'{elements}</rdf:Description></rdf:RDF></x:xmpmeta>{" " * 50}<?xpacket end="w"?>'
     )

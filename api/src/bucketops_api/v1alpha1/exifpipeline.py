@@ -117,8 +117,8 @@ class Strip(Model):
 
     orientation: Literal["Keep", "Drop", "Rotate"] = Field(
         "Keep",
-        description="Keep: a fresh EXIF with that tag alone. Rotate: the picture itself is turned, where that is lossless; "
-        "else Keep.",
+        description="Keep: a fresh EXIF with that tag alone. Rotate: the picture itself is turned, where "
+        "that is lossless; else Keep.",
     )
     icc_profile: Literal["Keep", "Drop"] = Field("Keep", description="Without it, colours beyond sRGB look dull.")
     hdr_gain_map: Literal["Keep", "Drop"] = Field(

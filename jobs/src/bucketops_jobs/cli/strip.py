@@ -90,8 +90,7 @@ def run(parsed: argparse.Namespace) -> int:
         max_bytes=parsed.max_object_bytes,
     )
     try:
-        if options.orientation is Choice.ROTATE and not rotate.program():
-            raise UsageError(f"--orientation Rotate needs {rotate.HOW_TO_GET_IT}")
+        _can_rotate(options)
         inputs = _checked(parsed.files, parsed.output_dir)
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
@@ -103,6 +102,11 @@ def run(parsed: argparse.Namespace) -> int:
         print(outcome.json() if parsed.json else outcome.sentence(), flush=True)
     sys.stderr.write(f"{told[True]} clean, {told[False]} not\n")
     return EXIT_REFUSED if told[False] else names.EXIT_DONE
+
+
+def _can_rotate(options: Options) -> None:
+    if options.orientation is Choice.ROTATE and not rotate.program():
+        raise UsageError(f"--orientation Rotate needs {rotate.HOW_TO_GET_IT}")
 
 
 def _checked(files: Sequence[Path], folder: Path) -> set[Identity]:

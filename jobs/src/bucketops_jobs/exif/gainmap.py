@@ -74,14 +74,16 @@ def _is_gain_map(reader: Reader, options: Options, report: Report, gain_map: Gai
     begin, own = reader.position, gain_map.report
     empty(gain_map.file)
     walk = Walk(reader, gain_map.file, replace(options, orientation=Choice.DROP), own, open_end=False)
+    found = False
     try:
         gain_map.coded_crc32 = walk.run()
+        found = walk.marks.of_gain_map
     finally:
         report.losses |= own.losses & {"hdr_dropped"}
-        if not walk.marks.of_gain_map:
+        if not found:
             gain_map.report = Report()
             report.remove("trailer_jpeg", reader.position - begin)
-    if not walk.marks.of_gain_map:
+    if not found:
         return False
     gain_map.numbers, gain_map.iso = walk.marks.numbers, walk.marks.iso
     report.keep("gain_map", gain_map.file.tell())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from bucketops_jobs.exif.xmp import CONTAINER, HDRGM, ITEM, RDF, SIGNATURE
 
@@ -18,25 +19,32 @@ _NUMBER = re.compile(r"[-+]?(?:\d{1,20}\.?\d{0,40}|\.\d{1,40})(?:[eE][-+]?\d{1,3
 _LARGEST = 999_999
 _DIGITS = 9
 """Behind the point: more than a float has."""
-Numbers = Mapping[str, Sequence[float] | bool]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """All that a viewer needs: by name, one value or one per channel."""
+
+    values: Mapping[str, Sequence[float]]
+    base_is_hdr: bool
 
 
 def numbers(properties: Mapping[str, Sequence[str]]) -> Numbers | None:
-    """What the gain map's properties say, in the order in which it is written; None unless all of it can be understood."""
+    """What the gain map's properties say; None unless all of it can be understood."""
     if properties.get("Version") != [_VERSION] or not properties.keys() >= _REQUIRED:
         return None
-    found: dict[str, Sequence[float] | bool] = {}
-    for name in (*PER_CHANNEL, *SINGLE):
-        if name in properties:
-            values = [_number(text) for text in properties[name]]
-            known = [value for value in values if value is not None]
-            if len(known) < len(values) or len(known) not in ({1, 3} if name in PER_CHANNEL else {1}):
-                return None
-            found[name] = known
+    found = {name: _values(name, properties[name]) for name in (*PER_CHANNEL, *SINGLE) if name in properties}
     base = properties.get("BaseRenditionIsHDR", ["False"])
-    if base not in (["False"], ["True"]) or min(found.get("Gamma", [1.0])) <= 0:  # type: ignore[arg-type, type-var]
+    if not all(found.values()) or min(found.get("Gamma", [1])) <= 0 or base not in (["False"], ["True"]):
         return None
-    return found | {"BaseRenditionIsHDR": base == ["True"]}
+    return Numbers(found, base_is_hdr=base == ["True"])
+
+
+def _values(name: str, texts: Sequence[str]) -> list[float]:
+    """Empty unless there are as many as there must be, and all are numbers."""
+    known = [value for text in texts if (value := _number(text)) is not None]
+    wanted = (1, 3) if name in PER_CHANNEL else (1,)
+    return known if len(known) == len(texts) and len(known) in wanted else []
 
 
 def _number(text: str) -> float | None:
@@ -47,14 +55,13 @@ def _number(text: str) -> float | None:
 def of_gain_map(found: Numbers) -> bytes:
     """The payload of the gain map's XMP segment."""
     attributes, elements = "", ""
-    for name, value in found.items():
-        if isinstance(value, bool):
-            attributes += f' hdrgm:{name}="{value}"'
-        elif len(value) == 1:
-            attributes += f' hdrgm:{name}="{_text(value[0])}"'
+    for name, values in found.values.items():
+        if len(values) == 1:
+            attributes += f' hdrgm:{name}="{_text(values[0])}"'
         else:
-            items = "".join(f"<rdf:li>{_text(one)}</rdf:li>" for one in value)
+            items = "".join(f"<rdf:li>{_text(value)}</rdf:li>" for value in values)
             elements += f"<hdrgm:{name}><rdf:Seq>{items}</rdf:Seq></hdrgm:{name}>"
+    attributes += f' hdrgm:BaseRenditionIsHDR="{found.base_is_hdr}"'
     return _packet(f' xmlns:hdrgm="{HDRGM}" hdrgm:Version="{_VERSION}"{attributes}', elements)
 
 
