@@ -291,6 +291,7 @@ def instead(folder: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, code: 
 WRONG = {
     "nothing": b"",
     "no picture": b"hello, world",
+    "half a frame": b"\xff\xd8\xff\xc0\x00\x05\x08\x00\x10" + EOI,
     "the picture as it was": picture(size=SIZE),
     "half of it": recoded(picture(size=SIZE), "-rotate", "90")[:-50],
 }

@@ -20,6 +20,7 @@ from typing import BinaryIO, cast
 from bucketops_jobs.exif import metadata, tables
 from bucketops_jobs.exif.frame import TRANSPOSING, Frame
 from bucketops_jobs.exif.header import segment
+from bucketops_jobs.exif.verdict import RefusedError
 
 PROGRAM = "jpegtran"
 HOW_TO_GET_IT = (
@@ -165,7 +166,8 @@ def _run(source: BinaryIO, turned: BinaryIO, orientation: int, frame: Frame, mem
 
 def _append(result: BinaryIO, turned: BinaryIO, wanted: Frame) -> int:
     """Write the coded image of `turned`, which must be of the shape that is `wanted`; its CRC-32."""
-    left = turned.seek(-len(_EOI), os.SEEK_END)
+    left = max(0, turned.seek(0, os.SEEK_END) - len(_EOI))
+    turned.seek(left)
     ends = turned.read() == _EOI
     turned.seek(0)
     head = [(marker, payload) for marker, payload in _head(turned) if not metadata.is_metadata(marker)]
@@ -203,7 +205,12 @@ def _head(picture: BinaryIO) -> Iterator[Segment]:
 
 
 def _frame(head: list[Segment]) -> Frame:
-    for marker, payload in head:
-        if marker in tables.SOF:
-            return Frame.read(marker, payload)
+    """The walk has seen to it that a source has one; jpegtran's output is looked at as if anybody had written it."""
+    try:
+        for marker, payload in head:
+            if marker in tables.SOF:
+                tables.check(marker, payload)
+                return Frame.read(marker, payload)
+    except RefusedError as error:
+        raise ObstacleError(Obstacle.FAILED) from error
     raise ObstacleError(Obstacle.FAILED)
