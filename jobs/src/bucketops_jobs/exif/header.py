@@ -38,10 +38,7 @@ class Header:
         self._table_bytes = 0
 
     def application(self, marker: int, payload: bytes, end: int = 0) -> None:
-        """Take what the picture needs from an APPn or COM segment; the rest is counted and forgotten.
-
-        `end`: where in the source it ends.
-        """
+        """Take what the picture needs from an APPn or COM segment; the rest is counted and forgotten."""
         kind = metadata.kind(marker, payload)
         if kind == "jfif" and len(payload) >= _JFIF_BYTES:
             self._jfif = self._instead(kind, "thumbnail", self._jfif, payload[:12] + b"\x00\x00", len(payload))
