@@ -20,6 +20,9 @@ RUN /opt/bucketops/bin/pip uninstall --yes hatchling pip \
  && /opt/bucketops/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/bucketops/lib
 
 FROM python:3.13-slim-trixie
+# jpegtran, for ExifPipeline's orientation: Rotate
+RUN apt-get update -q && apt-get install -q -y --no-install-recommends libjpeg-turbo-progs \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /var/cache/debconf/*-old
 COPY --from=runtime /opt/bucketops /opt/bucketops
 COPY --from=packages /packages /opt/bucketops
 # The user has a number alone, of which some clusters choose another: USER is the name that Kopf asks for.

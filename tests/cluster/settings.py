@@ -58,7 +58,7 @@ DEBIAN_PACKAGES: Final = (
     "faketime",  # not for the cluster: the tests of wrong clocks
     "iproute2",
     "libimage-exiftool-perl",  # not for the cluster: an independent reader of metadata, for the tests of the stripper
-    "libjpeg-turbo-progs",  # the same: djpeg tells each warning of libjpeg, which Pillow keeps to itself
+    "libjpeg-turbo-progs",  # jpegtran turns pictures; for the tests, djpeg tells each warning of libjpeg
     "postgresql",  # not for the cluster: the integration tests start its server themselves
     "runc",
 )

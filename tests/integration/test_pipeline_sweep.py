@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +17,14 @@ from bucketops_api import names
 from bucketops_api.contract import RunResult
 from bucketops_api.v1alpha1.exifpipeline import PipelineSpec
 from bucketops_jobs.__main__ import work
+from bucketops_jobs.exif.verify import verify
 from support.avatars import s3_client
 from support.identities import pipeline_user
 from support.jpegs import picture
 from support.pipeline import ROOT, PipelineLab, photo, stripped
 from support.proxy import Answer, Proxy, Request
 from support.servers import ADMIN, PASSWORD, start_minio
+from support.ultrahdr import UltraHdr
 
 SCHEDULED = "pictures-scheduled-g1"
 AWKWARD = ["a b+c%20.jpg", "été/部署.jpg", "q?&=#'\"<>.jpg", "deep/er/and/deeper.jpg"]
@@ -120,6 +123,19 @@ def test_other_rules_make_every_picture_anew(pipeline_lab: PipelineLab) -> None:
     pipeline_lab.put_all(["a.jpg", "b.jpg"])
     pipeline_lab.sweep()
     assert pipeline_lab.sweep(strip={"orientation": "Drop"}).counts["processed"] == 2
+    assert pipeline_lab.sweep(strip={"orientation": "Rotate"}).counts["processed"] == 2
+    assert pipeline_lab.sweep(strip={"orientation": "Rotate", "hdrGainMap": "Keep"}).counts["processed"] == 2
+    assert pipeline_lab.sweep(strip={"orientation": "Rotate", "hdrGainMap": "Keep"}).counts["processed"] == 0
+
+
+def test_pictures_are_turned_and_gain_maps_kept_if_the_spec_says_so(pipeline_lab: PipelineLab) -> None:
+    pipeline_lab.put("a.jpg", UltraHdr(picture(size=(96, 64)), picture("L", (48, 32)), 6).file())
+    pipeline_lab.put("b.jpg", UltraHdr(picture(size=(96, 64)), picture("L", (44, 30)), 6).file())
+    counts = pipeline_lab.sweep(strip={"orientation": "Rotate", "hdrGainMap": "Keep"}).counts
+    assert counts["processed"] == 2
+    assert counts["loss/rotation_imperfect"] == 1
+    assert [verify(io.BytesIO(pipeline_lab.get(key))).orientation for key in ("a.jpg", "b.jpg")] == [1, 6]
+    assert all(verify(io.BytesIO(pipeline_lab.get(key))).gain_map_crc32 for key in ("a.jpg", "b.jpg"))
 
 
 def test_what_no_pipeline_made_is_kept_unless_asked(pipeline_lab: PipelineLab) -> None:

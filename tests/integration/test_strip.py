@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from typing import Any
 import pytest
 
 from bucketops_jobs.exif.strip import strip
-from bucketops_jobs.exif.verdict import Refusal, Verdict
+from bucketops_jobs.exif.verdict import Choice, Options, Refusal, Verdict
 from support import corpus
 from support.jpegs import picture
 from support.traps import CANARY, TRAPS, Trap, canary
+from support.ultrahdr import UltraHdr, hdrgm, iso
 
 ALLOWED = {
     "SourceFile",
@@ -203,6 +205,64 @@ def test_exiftool_would_have_seen_them(tmp_path: Path) -> None:
     files = [Stripped(name, b"", Verdict(None, "", None, 0), trap().source) for name, trap in TRAPS.items()]  # type: ignore[arg-type]
     seen = {key for _, record in read_metadata(files, tmp_path) for key in set(record) - ALLOWED}
     assert {"File:Comment", "IFD0:Make", "XMP-hdrgm:Version", "Trailer:Samsung"} & seen >= {"File:Comment", "IFD0:Make"}
+
+
+HDR = {
+    "XMP-hdrgm:BaseRenditionIsHDR",
+    "XMP-hdrgm:GainMapMax",
+    "XMP-hdrgm:GainMapMin",
+    "XMP-hdrgm:Gamma",
+    "XMP-hdrgm:HDRCapacityMax",
+    "XMP-hdrgm:HDRCapacityMin",
+    "XMP-hdrgm:OffsetHDR",
+    "XMP-hdrgm:OffsetSDR",
+    "XMP-hdrgm:Version",
+    "XMP-Container:DirectoryItemLength",
+    "XMP-Container:DirectoryItemMime",
+    "XMP-Container:DirectoryItemSemantic",
+    "MPF0:MPFVersion",
+    "MPF0:NumberOfImages",
+    "MPImage1:DependentImage1EntryNumber",
+    "MPImage1:DependentImage2EntryNumber",
+    "MPImage1:MPImageFlags",
+    "MPImage1:MPImageFormat",
+    "MPImage1:MPImageLength",
+    "MPImage1:MPImageStart",
+    "MPImage1:MPImageType",
+    "MPImage2:DependentImage1EntryNumber",
+    "MPImage2:DependentImage2EntryNumber",
+    "MPImage2:MPImageFlags",
+    "MPImage2:MPImageFormat",
+    "MPImage2:MPImageLength",
+    "MPImage2:MPImageStart",
+    "MPImage2:MPImageType",
+    "MPImage2:MPImage2",
+}
+"""What it may see besides, where a gain map is kept."""
+
+
+def test_exiftool_finds_a_kept_gain_map_where_the_index_says_and_nothing_else(tmp_path: Path) -> None:
+    source = UltraHdr(map_segments=hdrgm() + iso()).file()
+    sink = io.BytesIO()
+    verdict = strip(io.BytesIO(source), sink, Options(hdr_gain_map=Choice.KEEP))
+    ((file, record),) = read_metadata([Stripped("hdr", source, verdict, sink.getvalue())], tmp_path)
+    names = {re.sub(r"^Copy\d+:", "", name) for name in record}
+    assert names - ALLOWED <= HDR
+    assert names >= {"XMP-hdrgm:GainMapMax", "XMP-Container:DirectoryItemLength"}
+    command = ["exiftool", "-b", "-MPImage2", str(tmp_path / "0.jpg")]
+    second = subprocess.run(command, capture_output=True, check=True).stdout
+    assert file.result.endswith(second)
+    assert decoded(second) == decoded(UltraHdr().gain_map)
+    assert decoded(second)[0] == 0
+
+
+@corpus.needed
+def test_the_option_for_gain_maps_changes_nothing_in_real_files_without_one(real: list[Stripped]) -> None:
+    for file in real:
+        sink = io.BytesIO()
+        verdict = strip(io.BytesIO(file.source), sink, Options(hdr_gain_map=Choice.KEEP))
+        assert verdict.clean == file.verdict.clean, file.name
+        assert sink.getvalue() == file.result or "gain_map" in verdict.report.kept, file.name
 
 
 @corpus.needed

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bucketops_api import counts
+from bucketops_api.v1alpha1.exifpipeline import PipelineSpec
 from bucketops_jobs.pipeline import marks
 from bucketops_jobs.pipeline.decide import Act, Marked, Rules, Seen, decide, removable
 from bucketops_jobs.pipeline.inbox import Inbox
@@ -121,6 +122,19 @@ def test_a_mark_is_read_as_it_was_written() -> None:
     assert marks.read(given_headers | mark.headers()) == mark
     assert marks.read(given_headers) is None
     assert marks.without(given_headers | mark.headers()) == given_headers
+
+
+def test_each_choice_of_the_look_has_a_mark_of_its_own() -> None:
+    spec = {"source": {"bucket": "aaa"}, "destination": {"bucket": "bbb"}, "onNotJpeg": "Skip"}
+    looks = [
+        {"orientation": orientation, "iccProfile": icc, "hdrGainMap": hdr}
+        for orientation in ("Keep", "Drop", "Rotate")
+        for icc in ("Keep", "Drop")
+        for hdr in ("Keep", "Drop")
+    ]
+    rules = [marks.strip_rules(PipelineSpec.model_validate(spec | {"strip": look})) for look in looks]
+    assert len(set(rules)) == len(looks)
+    assert marks.strip_rules(PipelineSpec.model_validate(spec)) == "1-orientation.keep-icc.keep", "old marks stay valid"
 
 
 def test_a_key_is_never_twice_in_hand_and_an_event_in_between_is_not_lost() -> None:

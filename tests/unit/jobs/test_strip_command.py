@@ -15,6 +15,7 @@ from bucketops_jobs.cli.main import main
 from bucketops_jobs.exif import strip as core
 from support.jpegs import after_soi, exif, look, picture, segment
 from support.traps import CANARY, TRAPS, canary
+from support.ultrahdr import UltraHdr
 
 PHOTO = after_soi(picture(), exif(6, canary("camera")), segment(0xFE, canary("com")))
 
@@ -89,6 +90,16 @@ def test_the_options_of_the_api(photo: Path, out: Path) -> None:
     assert main(["strip", str(photo), "--output-dir", str(out), "--max-object-bytes", "1k"]) == 1
 
 
+def test_a_gain_map_can_be_kept(photo: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hdr = photo.with_name("hdr.jpg")
+    hdr.write_bytes(UltraHdr().file())
+    assert main(["strip", str(hdr), "--output-dir", str(out), "--hdr-gain-map", "keep", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["losses"], told["rotated"]) == ([], False)
+    assert told["kept"]["gain_map"] == {"count": 1, "bytes": len(UltraHdr().gain_map)}
+    assert CANARY not in (out / "hdr.jpg").read_bytes()
+
+
 def test_what_cannot_be_read_is_told_and_the_rest_goes_on(
     photo: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,8 +123,10 @@ def usage(arguments: list[str]) -> int | str | None:
 def test_bad_usage_ends_with_64(photo: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert usage([str(photo)]) == 64
     assert usage(["--output-dir", str(out)]) == 64
-    assert usage([str(photo), "--output-dir", str(out), "--orientation", "Rotate"]) == 64
-    assert "'Rotate' is neither Keep nor Drop" in capsys.readouterr().err
+    assert usage([str(photo), "--output-dir", str(out), "--orientation", "Turn"]) == 64
+    assert "'Turn' is none of Keep, Drop, Rotate" in capsys.readouterr().err
+    assert usage([str(photo), "--output-dir", str(out), "--icc-profile", "Rotate"]) == 64
+    assert "'Rotate' is none of Keep, Drop" in capsys.readouterr().err
     assert usage([str(photo), "--output-dir", str(out), "--max-object-bytes", "much"]) == 64
     assert "write bytes or a quantity such as 512Mi" in capsys.readouterr().err
     assert not out.exists()

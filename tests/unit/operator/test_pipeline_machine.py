@@ -378,8 +378,8 @@ def test_the_listeners_run_spec_is_their_share_and_their_labels_are_no_runs() ->
         ({"quarantine": {"bucket": "bucket-b", "prefix": "q/"}}, "quarantine overlaps"),
         ({"events": {}}, "name one of minio"),
         ({"events": {"minio": {}, "sqs": {"queueUrl": "https://sqs.x/1/q"}}}, "name one of minio"),
-        ({"strip": {"orientation": "Rotate"}}, "Rotate is not offered"),
-        ({"strip": {"hdrGainMap": "Keep"}}, "Keep is not offered"),
+        ({"strip": {"orientation": "Turn"}}, "'Keep', 'Drop' or 'Rotate'"),
+        ({"strip": {"hdrGainMap": "Rotate"}}, "'Keep' or 'Drop'"),
         ({"match": {"extensions": ["jpg"]}}, "such as .jpg"),
         ({"sweep": {"schedule": "now and then"}}, "write a cron expression"),
         ({"source": {"bucket": "bucket-a", "prefix": ".bucketops/x/"}}, "lies under .bucketops/"),
@@ -388,6 +388,13 @@ def test_the_listeners_run_spec_is_their_share_and_their_labels_are_no_runs() ->
 def test_what_cannot_go_well_is_refused_with_what_to_write_instead(spec: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         PipelineSpec.model_validate(PLAIN | spec)
+
+
+@pytest.mark.parametrize("orientation", ["Keep", "Drop", "Rotate"])
+@pytest.mark.parametrize("gain_map", ["Keep", "Drop"])
+def test_every_choice_of_the_look_is_fine(orientation: str, gain_map: str) -> None:
+    look = {"orientation": orientation, "hdrGainMap": gain_map}
+    assert PipelineSpec.model_validate(PLAIN | {"strip": look}).strip.orientation == orientation
 
 
 def test_one_bucket_with_separate_prefixes_is_fine() -> None:

@@ -112,33 +112,20 @@ class Match(Model):
     case_sensitive: bool = Field(default=True, description="false: .JPG is .jpg too.")
 
 
-_ROTATE = (
-    "orientation: Rotate is not offered, since nothing is decoded: Keep lets every viewer turn the picture, Drop does "
-    "without"
-)
-_GAIN_MAP = "hdrGainMap: Keep is not offered: write Drop; the picture stays as its standard range"
-
-
 class Strip(Model):
     """What becomes of what belongs to the look of a picture; all other metadata goes, always."""
 
-    RULES = (
-        Rule("!has(self.orientation) || self.orientation != 'Rotate'", _ROTATE),
-        Rule("!has(self.hdrGainMap) || self.hdrGainMap != 'Keep'", _GAIN_MAP),
-    )
     orientation: Literal["Keep", "Drop", "Rotate"] = Field(
-        "Keep", description="Keep: a fresh EXIF with that tag alone. Rotate is refused: see docs/exif.md."
+        "Keep",
+        description="Keep: a fresh EXIF with that tag alone. Rotate: the picture itself is turned, where "
+        "that is lossless; else Keep.",
     )
     icc_profile: Literal["Keep", "Drop"] = Field("Keep", description="Without it, colours beyond sRGB look dull.")
-    hdr_gain_map: Literal["Keep", "Drop"] = Field("Drop", description="Keep is refused: see docs/exif.md.")
-
-    @model_validator(mode="after")
-    def _offered(self) -> Strip:
-        if self.orientation == "Rotate":
-            raise ValueError(_ROTATE)
-        if self.hdr_gain_map == "Keep":
-            raise ValueError(_GAIN_MAP)
-        return self
+    hdr_gain_map: Literal["Keep", "Drop"] = Field(
+        "Drop",
+        description="Keep: the second picture of an Ultra HDR file is stripped too, and stays. Drop: the picture stays "
+        "as its standard range.",
+    )
 
 
 class PipelineGuards(Model):

@@ -8,17 +8,18 @@ import stat
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from bucketops_api import names
 from bucketops_api.v1alpha1.scalars import parse_quantity
 from bucketops_jobs.cli.strip_outcome import Outcome
+from bucketops_jobs.exif import rotate
 from bucketops_jobs.exif.strip import strip
 from bucketops_jobs.exif.verdict import Choice, Options, Verdict
 
-HELP = "write clean copies of JPEG files: no metadata, the coded image byte for byte as it was"
+HELP = "write clean copies of JPEG files: no metadata, the coded image byte for byte as it was, or turned without loss"
 EPILOG = """exit codes: 0 every file is clean; 1 some were refused or could not be read or written, the others are
 clean; 64 the command itself must be changed, nothing was written. docs/exif.md: what is removed and kept, and why."""
 EXIT_REFUSED = 1
@@ -37,9 +38,16 @@ def add(commands: Any) -> None:  # noqa: ANN401 - argparse has no public type fo
     parser.add_argument(
         "-d", "--output-dir", type=Path, required=True, metavar="DIR", help="where each clean file gets its own name"
     )
-    choices = {"type": _choice, "default": Choice.KEEP, "metavar": "Keep|Drop"}
-    parser.add_argument("--orientation", **choices, help="Keep: a fresh EXIF with that tag alone (default Keep)")
-    parser.add_argument("--icc-profile", **choices, help="Keep: colours stay as they are (default Keep)")
+    _add_choice(
+        parser,
+        "--orientation",
+        [Choice.KEEP, Choice.DROP, Choice.ROTATE],
+        "Keep: a fresh EXIF with that tag alone; Rotate: the picture itself is turned, where that is lossless",
+    )
+    _add_choice(parser, "--icc-profile", [Choice.KEEP, Choice.DROP], "Keep: colours stay as they are")
+    _add_choice(
+        parser, "--hdr-gain-map", [Choice.DROP, Choice.KEEP], "Keep: Ultra HDR pictures stay so, with fresh metadata"
+    )
     parser.add_argument(
         "--max-object-bytes",
         type=_size,
@@ -51,11 +59,19 @@ def add(commands: Any) -> None:  # noqa: ANN401 - argparse has no public type fo
     parser.set_defaults(run=run)
 
 
-def _choice(text: str) -> Choice:
-    try:
+def _add_choice(parser: argparse.ArgumentParser, name: str, choices: list[Choice], text: str) -> None:
+    """An option whose default is the first of its choices."""
+    told = f"{text} (default {choices[0]})"
+    parser.add_argument(name, type=_among(choices), default=choices[0], metavar="|".join(choices), help=told)
+
+
+def _among(choices: list[Choice]) -> Callable[[str], Choice]:
+    def choice(text: str) -> Choice:
+        if text.capitalize() not in choices:
+            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(choices)}")
         return Choice(text.capitalize())
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither Keep nor Drop") from error
+
+    return choice
 
 
 def _size(text: str) -> int:
@@ -67,8 +83,14 @@ def _size(text: str) -> int:
 
 def run(parsed: argparse.Namespace) -> int:
     """Strip, tell, answer the exit code."""
-    options = Options(parsed.orientation, parsed.icc_profile, parsed.max_object_bytes)
+    options = Options(
+        orientation=parsed.orientation,
+        icc_profile=parsed.icc_profile,
+        hdr_gain_map=parsed.hdr_gain_map,
+        max_bytes=parsed.max_object_bytes,
+    )
     try:
+        _can_rotate(options)
         inputs = _checked(parsed.files, parsed.output_dir)
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
@@ -80,6 +102,11 @@ def run(parsed: argparse.Namespace) -> int:
         print(outcome.json() if parsed.json else outcome.sentence(), flush=True)
     sys.stderr.write(f"{told[True]} clean, {told[False]} not\n")
     return EXIT_REFUSED if told[False] else names.EXIT_DONE
+
+
+def _can_rotate(options: Options) -> None:
+    if options.orientation is Choice.ROTATE and not rotate.program():
+        raise UsageError(f"--orientation Rotate needs {rotate.HOW_TO_GET_IT}")
 
 
 def _checked(files: Sequence[Path], folder: Path) -> set[Identity]:

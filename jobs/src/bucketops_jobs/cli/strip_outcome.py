@@ -39,6 +39,7 @@ class Outcome:
             "sourceBytes": verdict.source_bytes,
             "cleanBytes": verdict.clean_bytes,
             "orientation": verdict.report.orientation,
+            "rotated": verdict.report.rotated,
             "codedCrc32": f"{verdict.coded_crc32:08x}",
             "removed": _amounts(verdict.report.removed),
             "kept": _amounts(verdict.report.kept),
@@ -57,7 +58,9 @@ class Outcome:
             return f"refused, {verdict.refusal}: {verdict.message}"
         removed, kept = _listed(verdict.report.removed), _listed(verdict.report.kept)
         losses = f"; note: {', '.join(sorted(verdict.report.losses))}" if verdict.report.losses else ""
-        return f"clean, {verdict.source_bytes} -> {verdict.clean_bytes} bytes; removed {removed}; kept {kept}{losses}"
+        rotated = "; rotated" if verdict.report.rotated else ""
+        size = f"{verdict.source_bytes} -> {verdict.clean_bytes} bytes"
+        return f"clean, {size}; removed {removed}; kept {kept}{rotated}{losses}"
 
 
 def _amounts(amounts: Amounts) -> dict[str, dict[str, int]]:

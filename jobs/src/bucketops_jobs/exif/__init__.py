@@ -9,7 +9,9 @@
     tiff.py       the few values of an EXIF block that are looked at
     trailer.py    what stands behind the picture
     reader.py     a window over the source
-    verify.py     reads the result again and shares none of the above
+    rotate.py     the picture turned upright, by jpegtran; frame.py: its shape
+    gainmap.py    the second picture of Ultra HDR; marks.py, xmp.py, hdrgm.py, iso21496.py, mpf.py: what announces it
+    verify.py     reads the result again and shares none of the above; verify_gainmap.py: the same, of two pictures
 
-Nothing is decoded: https://www.w3.org/Graphics/JPEG/itu-t81.pdf, annex B, is all that is understood of a picture.
+Nothing is decoded here: https://www.w3.org/Graphics/JPEG/itu-t81.pdf, annex B, is all that is understood of a picture.
 """

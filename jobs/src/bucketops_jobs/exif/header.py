@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 
 from bucketops_jobs.exif import metadata, tables
+from bucketops_jobs.exif.marks import Marks
 from bucketops_jobs.exif.tiff import Tiff, orientation_only
 from bucketops_jobs.exif.verdict import Choice, Options, Refusal, RefusedError, Report
 
@@ -27,6 +28,7 @@ class Header:
     def __init__(self, options: Options, report: Report) -> None:
         self._options = options
         self._report = report
+        self.marks = Marks()
         self._jfif: bytes | None = None
         self._adobe: bytes | None = None
         self._orientation: int | None = None
@@ -35,7 +37,7 @@ class Header:
         self._tables: list[tuple[int, bytes]] = []
         self._table_bytes = 0
 
-    def application(self, marker: int, payload: bytes) -> None:
+    def application(self, marker: int, payload: bytes, end: int = 0) -> None:
         """Take what the picture needs from an APPn or COM segment; the rest is counted and forgotten."""
         kind = metadata.kind(marker, payload)
         if kind == "jfif" and len(payload) >= _JFIF_BYTES:
@@ -47,6 +49,8 @@ class Header:
         else:
             if kind == "exif":
                 self._look(Tiff(payload[_EXIF_BYTES:]))
+            elif self._options.hdr_gain_map is Choice.KEEP:
+                self.marks.look(kind, payload, end)
             self._report.remove(kind, len(payload) + 4)
             self._report.losses.update(metadata.losses(marker, payload))
 
@@ -77,7 +81,7 @@ class Header:
         self._tell_losses(icc)
         if self._jfif:
             yield "jfif", segment(metadata.APP0, self._jfif)
-        if self._report.orientation > 1 and self._options.orientation is Choice.KEEP:
+        if self._report.orientation > 1 and self._options.orientation is not Choice.DROP:
             yield "orientation", segment(metadata.APP1, orientation_only(self._report.orientation))
         yield from (("icc", segment(metadata.APP2, chunk)) for chunk in icc)
         if self._adobe:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from bucketops_jobs.exif import trailer
+from bucketops_jobs.exif import gainmap, rotate, trailer
+from bucketops_jobs.exif.gainmap import GainMap, empty
 from bucketops_jobs.exif.reader import Reader
 from bucketops_jobs.exif.verdict import Choice, Options, Refusal, RefusedError, Report, Verdict
 from bucketops_jobs.exif.verify import NotCleanError, verify
@@ -20,18 +21,21 @@ def strip(source: BinaryIO, sink: BinaryIO, options: Options = DEFAULT) -> Verdi
     `source` is read forward once, from where it stands; only a Samsung panorama without EOI is read a second time, if
     `source` can seek. `sink` is an empty file to write, read, seek and truncate, such as a SpooledTemporaryFile: it
     ends up at its beginning, and empty unless the verdict is clean. Memory is bounded by two blocks and a header's
-    tables and profile, whatever the picture holds. Content never raises; OSError of the two files does.
+    tables and profile, whatever the picture holds; rotations have a bound of their own (rotate.py). Content never
+    raises; OSError of the two files does, and of a rotation where there is no jpegtran.
     """
     attempt = _Attempt(source, sink, options)
     try:
-        coded_crc32 = attempt.run()
-        size = _prove(sink, attempt.report, coded_crc32, options)
+        coded_crc32 = _finish(sink, attempt.run(), attempt, options)
+        size = _prove(sink, attempt, coded_crc32, options)
     except RefusedError as error:
-        _empty(sink)
+        empty(sink)
         return Verdict(error.reason, str(error), attempt.report, attempt.read)
     except BaseException:
-        _empty(sink)
+        empty(sink)
         raise
+    finally:
+        attempt.drop_gain_map()
     sink.seek(0)
     return Verdict(None, "", attempt.report, attempt.read, size, coded_crc32)
 
@@ -45,6 +49,7 @@ class _Attempt:
         self._options = options
         self._begin = source.tell() if source.seekable() else None
         self.report = Report()
+        self.gain_map: GainMap | None = None
         self.read = 0
 
     def run(self) -> int:
@@ -53,6 +58,8 @@ class _Attempt:
         try:
             coded_crc32 = walk.run()
             end = reader.position
+            if self._options.hdr_gain_map is Choice.KEEP:
+                self.gain_map = gainmap.take(reader, walk.marks, self._options, self.report)
         except RefusedError as error:
             start = None
             if walk.scanning and error.reason not in _SIZE:
@@ -77,7 +84,8 @@ class _Attempt:
         if self._begin is None:
             raise RefusedError(Refusal.TRUNCATED, f"the picture has no EOI before the Samsung trailer, at byte {start}")
         self._source.seek(self._begin)
-        _empty(self._sink)
+        empty(self._sink)
+        self.drop_gain_map()
         self.report = Report()
         walk = Walk(
             Reader(self._source, self._options.max_bytes, start), self._sink, self._options, self.report, open_end=True
@@ -86,20 +94,43 @@ class _Attempt:
         self.report.remove("trailer_samsung", size - start)
         return coded_crc32
 
+    def drop_gain_map(self) -> None:
+        """It is not needed any more."""
+        if self.gain_map:
+            self.gain_map.file.close()
+        self.gain_map = None
 
-def _prove(sink: BinaryIO, report: Report, coded_crc32: int, options: Options) -> int:
+
+def _finish(sink: BinaryIO, coded_crc32: int, attempt: _Attempt, options: Options) -> int:
+    """What can be done only once the pictures are there: turn them, join them. The CRC-32 of the first."""
+    report, gain_map = attempt.report, attempt.gain_map
+    if options.orientation is Choice.ROTATE and report.orientation > 1:
+        try:
+            sums = rotate.turn([sink, *([gain_map.file] if gain_map else [])], report.orientation)
+        except rotate.ObstacleError as error:
+            report.losses.add(error.obstacle)
+        else:
+            report.rotated = True
+            report.kept.pop("orientation")
+            coded_crc32 = sums[0]
+            if gain_map:
+                gain_map.coded_crc32 = sums[1]
+    if gain_map:
+        gainmap.join(sink, report, gain_map)
+    return coded_crc32
+
+
+def _prove(sink: BinaryIO, attempt: _Attempt, coded_crc32: int, options: Options) -> int:
     """Fail closed: the result must be exactly what the walk says that it wrote. Its bytes."""
     try:
         found = verify(sink)
     except NotCleanError as error:
         raise RefusedError(Refusal.NOT_CLEAN, f"the result did not pass the check: {error}") from error
-    wanted = report.orientation if options.orientation is Choice.KEEP else 1
+    report, gain_map = attempt.report, attempt.gain_map
+    wanted = 1 if options.orientation is Choice.DROP or report.rotated else report.orientation
     same = (found.orientation, found.icc, found.coded_crc32) == (wanted, "icc" in report.kept, coded_crc32)
+    if found.gain_map_crc32 != (gain_map.coded_crc32 if gain_map else None):
+        same = False
     if not same or (found.icc and options.icc_profile is Choice.DROP):
         raise RefusedError(Refusal.NOT_CLEAN, "the result is not what was written")
     return found.size
-
-
-def _empty(sink: BinaryIO) -> None:
-    sink.seek(0)
-    sink.truncate()

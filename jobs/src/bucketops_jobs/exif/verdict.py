@@ -13,6 +13,8 @@ class Choice(StrEnum):
 
     KEEP = "Keep"
     DROP = "Drop"
+    ROTATE = "Rotate"
+    """Of the orientation alone: the coded image itself is turned, where that is possible without loss."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Options:
 
     orientation: Choice = Choice.KEEP
     icc_profile: Choice = Choice.KEEP
+    hdr_gain_map: Choice = Choice.DROP
     max_bytes: int = 512 << 20
     max_header_bytes: int = 64 << 20
     """Of all segments together; scans do not count."""
@@ -69,24 +72,27 @@ class Report:
     removed: Amounts = field(default_factory=dict)
     kept: Amounts = field(default_factory=dict)
     losses: set[str] = field(default_factory=set)
-    """What people may miss: hdr_dropped, colorspace_dropped, icc_invalid, icc_dropped, orientation_dropped."""
+    """What people may miss: hdr_dropped, colorspace_dropped, icc_invalid, icc_dropped, orientation_dropped, and of
+    rotate.Obstacle why a picture was not turned."""
     orientation: int = 1
     """As EXIF counts it, 1 to 8: what the source asks its viewers for."""
+    rotated: bool = False
+    """Whether the result is upright by itself. What is `kept` of the coded image counts as it came."""
 
-    def remove(self, kind: str, size: int) -> None:
+    def remove(self, kind: str, size: int, count: int = 1) -> None:
         """Count something that does not reach the result."""
-        _add(self.removed, kind, size)
+        _add(self.removed, kind, size, count)
 
     def keep(self, kind: str, size: int) -> None:
         """Count something that reaches the result."""
-        _add(self.kept, kind, size)
+        _add(self.kept, kind, size, 1)
 
 
-def _add(amounts: Amounts, kind: str, size: int) -> None:
+def _add(amounts: Amounts, kind: str, size: int, count: int) -> None:
     amount = amounts.get(kind)
     if amount is None:
         amount = amounts[kind] = Amount()
-    amount.count += 1
+    amount.count += count
     amount.bytes += size
 
 
@@ -101,7 +107,8 @@ class Verdict:
     """Read from the source; of a refused one perhaps not all."""
     clean_bytes: int = 0
     coded_crc32: int = 0
-    """Of the coded image alone (tables, frame, scans): equal before and after, whatever metadata there was."""
+    """Of the coded image alone (tables, frame, scans): equal before and after, whatever metadata there was, unless it
+    was rotated."""
 
     @property
     def clean(self) -> bool:

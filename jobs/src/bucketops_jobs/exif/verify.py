@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
+
+from bucketops_jobs.exif import verify_gainmap
 
 _BLOCK = 256 << 10  # bytes
 _JFIF = re.compile(rb"JFIF\x00.{7}\x00\x00", re.DOTALL)
@@ -45,12 +47,23 @@ class Contents:
     icc: bool
     size: int
     coded_crc32: int
+    gain_map_crc32: int | None = None
+    """Of the coded image of a second picture, if there is one."""
 
 
 def verify(result: BinaryIO) -> Contents:
     """Read all of `result`, from its beginning; NotCleanError unless every byte of it is allowed."""
     result.seek(0)
-    return _Proof(result).run()
+    proof = _Proof(result)
+    contents = proof.run(verify_gainmap.PRIMARY)
+    if told := proof.gain_map:
+        place, second = proof.place, proof.run(verify_gainmap.GAIN_MAP)
+        wrong = verify_gainmap.error(told, place, proof.gain_map, proof.place)
+        _expect(not wrong, wrong)
+        _expect(second.orientation == 1, "a gain map has no orientation of its own")
+        contents = replace(contents, size=second.size, gain_map_crc32=second.coded_crc32)
+    proof.end()
+    return contents
 
 
 class _Proof:
@@ -63,18 +76,35 @@ class _Proof:
         self._crc = 0
         self._marker = 0
         self._segment = self._payload = b""
+        self.gain_map: verify_gainmap.Found = {}
+        """What the last picture says of a gain map."""
+        self.place = verify_gainmap.Place(0, 0)
+        """Where the last picture lies."""
 
-    def run(self) -> Contents:
+    def run(self, gain_map: verify_gainmap.Forms) -> Contents:
+        """The next picture, of which these segments may speak of a gain map."""
+        begin, self._crc, self.gain_map = self._tell(), 0, {}
         _expect(self._peek(2) == b"\xff\xd8", "SOI is missing")
-        self._at = 2
+        self._at += 2
         self._next()
         self._is(0xE0, _JFIF)
-        orientation = self._is(0xE1, _ORIENTATION)
+        orientation = self._if(0xE1, _ORIENTATION)
+        for marker, form in gain_map:
+            at = self._tell() - len(self._payload)
+            if found := self._if(marker, form):
+                self.gain_map[form] = (found, at)
         icc = self._profile()
         self._is(0xEE, _ADOBE)
         self._image()
+        self.place = verify_gainmap.Place(begin, self._tell())
+        return Contents(orientation[1][0] if orientation else 1, icc, self._tell(), self._crc)
+
+    def end(self) -> None:
+        """Nothing follows."""
         _expect(self._peek(1) == b"", "there are bytes behind EOI")
-        return Contents(orientation[1][0] if orientation else 1, icc, self._in.tell(), self._crc)
+
+    def _tell(self) -> int:
+        return self._in.tell() - len(self._data) + self._at
 
     def _peek(self, size: int) -> bytes:
         """The next `size` bytes, which stay; fewer at the end."""
@@ -98,6 +128,13 @@ class _Proof:
         _expect(len(self._segment) == size and (size > 3 or self._marker == 0xD9), "a segment is cut off")  # noqa: PLR2004 - a marker and its length
         self._payload = self._segment[4:]
         self._at += size
+
+    def _if(self, marker: int, form: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        """If this is a segment of that form, the next one is read."""
+        found = form.fullmatch(self._payload) if self._marker == marker else None
+        if found:
+            self._next()
+        return found
 
     def _is(self, marker: int, form: re.Pattern[bytes]) -> re.Match[bytes] | None:
         """If this is such a segment, it must have that form, and the next one is read."""

@@ -40,6 +40,7 @@ class Walk:
         self._report = report
         self._open_end = open_end
         self._header = Header(options, report)
+        self.marks = self._header.marks
         self._crc = 0
         self._segments = 0
         self._bytes = 0
@@ -65,7 +66,7 @@ class Walk:
             if marker == tables.EOI:
                 raise RefusedError(Refusal.NO_IMAGE, "the file ends before the first scan: it holds no picture")
             if metadata.is_metadata(marker):
-                self._header.application(marker, self._payload())
+                self._header.application(marker, self._payload(), self._reader.position)
             elif marker in tables.SOF:
                 self._header.table(marker, self._frame())
             elif marker in tables.TABLES:

@@ -61,6 +61,7 @@ class Cleaner:
         self._options = Options(
             orientation=Choice(spec.strip.orientation),
             icc_profile=Choice(spec.strip.icc_profile),
+            hdr_gain_map=Choice(spec.strip.hdr_gain_map),
             max_bytes=self._limit,
         )
 

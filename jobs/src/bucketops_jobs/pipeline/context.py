@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bucketops_api.contract import RunSpec
+from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_api.v1alpha1.exifpipeline import Match, PipelineSpec
 from bucketops_jobs import records as recording
 from bucketops_jobs.engine import Engine
+from bucketops_jobs.errors import UserError
+from bucketops_jobs.exif import rotate
 from bucketops_jobs.pipeline import marks
 from bucketops_jobs.pipeline.decide import Rules
 from bucketops_jobs.pipeline.notes import Notes
@@ -61,6 +64,8 @@ class Context:
 def build(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tally) -> Context:
     """Open everything; UserError names what is missing."""
     spec = PipelineSpec.model_validate(run.spec)
+    if spec.strip.orientation == "Rotate" and not rotate.program():
+        raise UserError(Reason.INVALID_SPEC, f"strip.orientation: Rotate needs {rotate.HOW_TO_GET_IT}, or write Keep")
 
     def store(ref: BucketRef) -> S3Store:
         return connect(ref, root, engine.pace)

@@ -43,8 +43,9 @@ def without(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def strip_rules(spec: PipelineSpec) -> str:
-    """Of clean pictures."""
-    return f"{STRIPPER}-orientation.{spec.strip.orientation}-icc.{spec.strip.icc_profile}".lower()
+    """Of clean pictures. What is as it was before there was a choice is not named: old marks stay valid."""
+    hdr = "" if spec.strip.hdr_gain_map == "Drop" else f"-hdr.{spec.strip.hdr_gain_map}"
+    return f"{STRIPPER}-orientation.{spec.strip.orientation}-icc.{spec.strip.icc_profile}{hdr}".lower()
 
 
 def refusal_rules(spec: PipelineSpec) -> str:
