@@ -17,6 +17,7 @@ import pytest
 
 from bucketops_api import names
 from bucketops_jobs.migration import connection, database
+from support import driver as driving
 from support.application import Application
 from support.avatars import LEGACY, MODERN, Reader, name
 from support.driver import Driver, condition
@@ -111,6 +112,7 @@ def test_an_outage_that_outlasts_the_workers_patience_is_gone_through_by_new_att
     """And is nobody's to mend: no condition says that the user must act."""
     monkeypatch.setattr(connection, "ATTEMPTS", 1)
     monkeypatch.setattr(database, "ATTEMPTS", 1)
+    monkeypatch.setattr(driving, "BACKOFF_SECONDS", 0.2)
     world = scene.lab.world
     with Reader(world, pause=0.01) as reader:
         driver = scene.lab.drive(spec_of(scene.lab))

@@ -51,11 +51,6 @@ def replacement(worker: Worker) -> Iterator[ProcessAttempt]:
         attempt.kill()
 
 
-def ended(attempt: ProcessAttempt) -> int:
-    wait_for("the replacement ends", lambda: attempt.ended() is not None)
-    return attempt.ended() or 0
-
-
 def test_two_workers_that_copy_one_shard_do_everything_once(lab: Any) -> None:
     """Conditional copies and compare-and-swap keep them apart; each journals in a segment of its own."""
     lab.world.seed(legacy=NEWEST)
@@ -68,8 +63,9 @@ def test_two_workers_that_copy_one_shard_do_everything_once(lab: Any) -> None:
         with replacement(at_work(lab, "copy")) as other:
             driver.until(lambda _: both_wait(lab))
             gate.open()
-            status = driver.finish()
-            assert ended(other) == names.EXIT_DONE
+            driver.until(lambda _: other.ended() is not None)
+            assert other.ended() == names.EXIT_DONE
+        status = driver.finish()
     expect_the_right_end(lab.world, status, NEWEST)
     assert copies.made == OBJECTS
     assert reader.reads > 50
@@ -92,8 +88,9 @@ def test_two_workers_that_delete_one_shard_delete_nothing_but_what_may_go(lab: A
         with replacement(at_work(lab, "delete")) as other:
             driver.until(lambda _: deletions.came == 3)
             deletions.let(10**6)
-            status = driver.finish()
-            assert ended(other) == names.EXIT_DONE
+            driver.until(lambda _: other.ended() is not None)
+            assert other.ended() == names.EXIT_DONE
+        status = driver.finish()
     expect_the_right_end(lab.world, status, NEWEST)
     assert status["progress"]["objectsDeleted"] == OBJECTS
     assert reader.reads > 50
@@ -132,7 +129,7 @@ def test_a_worker_that_wakes_up_in_mid_delete_deletes_nothing_on_old_evidence(la
         os.kill(sleeper.pid, signal.SIGSTOP)
         looks.let(10**6)
         with replacement(sleeper) as other:
-            assert ended(other) == names.EXIT_DONE
+            wait_for("the replacement ends", lambda: other.ended() == names.EXIT_DONE)
         assert world.keys(world.source) == {}
         put(world, LEGACY + name(5), 5, version=1)
         world.sql("UPDATE avatars SET path = %s WHERE path = %s", (LEGACY + name(5), MODERN + name(5)))

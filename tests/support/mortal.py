@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from support.cluster import wait_for
 from support.relay import Relay
-from support.replica import Replica, replica_of
+from support.replica import Replica, ask, replica_of
 from support.servers import start_copy, start_postgres
 
 
@@ -47,7 +48,9 @@ class Standby:
         return self._replica.port
 
     def hears_no_more(self) -> None:
-        """Its primary goes on without it, as one that does not wait for standbys does."""
+        """What is there by now it has; its primary goes on without it, as one that waits for no standby does."""
+        place = ask(self._mortal.port, "SELECT pg_current_wal_lsn()")
+        wait_for("the standby has caught up", lambda: self._replica.has(place))
         self._wire.stall()
 
     def take_over(self, address: Relay) -> None:

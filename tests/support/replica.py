@@ -38,11 +38,22 @@ class Replica:
         """Catch up."""
         self._call("SELECT pg_wal_replay_resume()")
 
+    def has(self, place: str) -> bool:
+        """Whether it shows everything up to a place in the primary's log."""
+        return ask(self.port, f"SELECT pg_last_wal_replay_lsn() >= '{place}'") is True
+
     def _call(self, statement: str) -> None:
-        connection: Any = psycopg2.connect(host="127.0.0.1", port=self._server.port, user="postgres", dbname="postgres")
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-        connection.close()
+        ask(self.port, statement)
+
+
+def ask(port: int, statement: str) -> Any:
+    """The one value that a server answers its administrator."""
+    connection: Any = psycopg2.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres")
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        (value,) = cursor.fetchone()
+    connection.close()
+    return value
 
 
 @contextmanager
