@@ -64,8 +64,12 @@ def scene(minio: str, server: Mortal, tmp_path: Path) -> Iterator[Scene]:
 
 
 @pytest.fixture
-def gate(scene: Scene) -> Gate:
-    return Gate(scene.lab.world, objects=OBJECTS, workers=WORKERS, chunk=CHUNK)
+def gate(scene: Scene) -> Iterator[Gate]:
+    """Open in the end, whatever happened: nobody can kill a thread that waits."""
+    gate = Gate(scene.lab.world, objects=OBJECTS, workers=WORKERS, chunk=CHUNK)
+    yield gate
+    scene.server.live()
+    gate.open()
 
 
 def spec_of(lab: Lab, endpoint: str = "", **database: Any) -> dict[str, Any]:

@@ -17,10 +17,15 @@ def put(world: World, path: str, number: int, version: int) -> None:
     world.s3.put_object(Bucket=bucket, Key=path, Body=picture(number, version))
 
 
+def paths_of(number: int) -> tuple[str, str]:
+    """Where the picture may be."""
+    return LEGACY + name(number), MODERN + name(number)
+
+
 class Application(Background):
     """Uploads, replaces and reads pictures as its rows name them; it is told what the newest version is.
 
-    It connects anew when the database goes away.
+    It connects anew when the database goes away, and writes the row that it owes before anything else.
     """
 
     def __init__(self, world: World, first: int, pause: float = 0.01) -> None:
@@ -28,6 +33,8 @@ class Application(Background):
         self.world, self.pause, self.next = world, pause, first
         self.newest: dict[int, int] = dict.fromkeys(range(1, first), 0)
         """By the number of each picture."""
+        self._owed: int | None = None
+        """A picture whose row may not be there."""
 
     @property
     def replaced(self) -> int:
@@ -36,8 +43,9 @@ class Application(Background):
 
     def _run(self) -> None:
         chance = random.Random(1)
-        while self.going(self.pause):
+        while self.going(self.pause) or self._owed:
             with suppress(psycopg2.OperationalError, psycopg2.InterfaceError), cursor_of(self.world.dsn) as cursor:
+                self._name(cursor)
                 while self.going(self.pause):
                     if chance.random() < 0.3:
                         self._upload(cursor)
@@ -48,8 +56,17 @@ class Application(Background):
         """A new user: the picture first, then the row, in the legacy form."""
         number, self.next = self.next, self.next + 1
         put(self.world, LEGACY + name(number), number, 0)
-        self.newest[number] = 0
-        cursor.execute("INSERT INTO avatars (path) VALUES (%s)", (LEGACY + name(number),))
+        self.newest[number], self._owed = 0, number
+        self._name(cursor)
+
+    def _name(self, cursor: Any) -> None:
+        """Nobody knows whether a commit arrived whose answer did not: the row is written where there is none."""
+        if self._owed:
+            cursor.execute(
+                "INSERT INTO avatars (path) SELECT %s WHERE NOT EXISTS (SELECT FROM avatars WHERE path IN %s)",
+                (LEGACY + name(self._owed), paths_of(self._owed)),
+            )
+            self._owed = None
 
     def _replace(self, cursor: Any, number: int) -> None:
         """Once each: a late write by a stale path and another by the new one would be a conflict, and rightly so."""
