@@ -72,7 +72,7 @@ class Application(Background):
         """Once each: a late write by a stale path and another by the new one would be a conflict, and rightly so."""
         if self.newest[number]:
             return
-        cursor.execute("SELECT path FROM avatars WHERE path IN %s", ((LEGACY + name(number), MODERN + name(number)),))
+        cursor.execute("SELECT path FROM avatars WHERE path IN %s", (paths_of(number),))
         if found := cursor.fetchone():
             put(self.world, found[0], number, self.newest[number] + 1)
             self.newest[number] += 1
