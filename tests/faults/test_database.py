@@ -123,7 +123,7 @@ def test_an_outage_that_outlasts_the_workers_patience_is_gone_through_by_new_att
         gate.reach(30)
         driver.until(lambda _: gate.rewritten() >= OBJECTS * 3 // 10)
         scene.server.die()
-        driver.until(lambda _: len(retried(caplog)) > WORKERS)
+        driver.until(lambda _: len(retried(caplog)) > WORKERS, 60)
         scene.server.live()
         gate.open()
         status = driver.finish()
@@ -174,7 +174,7 @@ def test_a_failover_right_before_the_deletion_deletes_nothing_that_a_row_names_a
         standby.hears_no_more()
         open_transaction = psycopg2.connect(world.dsn)
         driver.before("delete", lambda: open_transaction.cursor().execute("CREATE TABLE something (id int)"))
-        driver.until(lambda status: phase_is("delete")(status) and is_fenced(world))
+        driver.until(lambda status: phase_is("delete")(status) and is_fenced(world), 60)
         assert set(world.paths()) == {MODERN + name(n) for n in range(1, OBJECTS + 1)}
         assert set(world.keys(world.source)) == legacy
         standby.take_over(scene.address)
@@ -220,7 +220,7 @@ def test_a_replica_is_never_taken_for_the_primary(scene: Scene) -> None:
             scene.address.turn(standby.port)
 
         driver.before("delete", lead_astray)
-        driver.until(lambda _: knocks.count > WORKERS)
+        driver.until(lambda _: knocks.count > WORKERS, 60)
         assert set(world.keys(world.source)) == {LEGACY + name(n) for n in newest}
         scene.address.turn(scene.server.port)
         status = driver.finish()

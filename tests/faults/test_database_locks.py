@@ -146,7 +146,7 @@ def test_transactions_older_than_the_migration_that_commit_late(lab: Any) -> Non
         driver.until(phase_is("sweep", 3))
         assert [path for path in world.paths() if path.startswith(LEGACY)] == [LEGACY + name(7)]
         changes.connection.commit()
-        driver.until(lambda status: phase_is("delete")(status) and is_fenced(world))
+        driver.until(lambda status: phase_is("delete")(status) and is_fenced(world), 60)
         for _ in range(20):
             status = driver.step()
             time.sleep(0.05)
@@ -193,11 +193,11 @@ def test_readers_of_a_replica_that_lags_are_never_sent_astray(
     driver = lab.drive(spec_of(lab, grace="5s", maxReplicationLag="1s"))
     driver.before("copy", hold).before("delete", hold)
     with Reader(world, pause=0.01, dsn=elsewhere) as reader:
-        driver.until(lambda _: waits())
+        driver.until(lambda _: waits(), 60)
         assert set(world.paths()) == {LEGACY + name(n) for n in NEWEST}
         replica.go_on()
         driver.until(phase_is("delete"))
-        driver.until(lambda _: waits())
+        driver.until(lambda _: waits(), 60)
         assert set(world.keys(world.source)) == {LEGACY + name(n) for n in NEWEST}
         replica.go_on()
         status = driver.finish()
