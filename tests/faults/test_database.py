@@ -191,7 +191,7 @@ def test_a_failover_right_before_the_deletion_deletes_nothing_that_a_row_names_a
 
 def is_fenced(world: Any) -> bool:
     """Whether a worker asks which transactions are open."""
-    asks = "SELECT FROM pg_stat_activity WHERE application_name = 'bucketops' AND query LIKE %s LIMIT 1"
+    asks = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'bucketops' AND query LIKE %s LIMIT 1"
     return bool(world.sql(asks, ("%pg_snapshot_xmin%",)))
 
 

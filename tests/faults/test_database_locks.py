@@ -51,7 +51,7 @@ def wait_for_locks(world: World, count: int = 1) -> bool:
 def is_fenced(world: World) -> bool:
     """Whether a worker asks which transactions are open."""
     asks = (
-        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'bucketops'"
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'bucketops'"
         " AND query LIKE %s LIMIT 1"
     )
     return bool(world.sql(asks, ("%pg_snapshot_xmin%",)))

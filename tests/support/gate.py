@@ -41,7 +41,7 @@ class Gate:
 
     def waits(self) -> bool:
         """Whether somebody stands before it."""
-        return self._world.sql("SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' LIMIT 1") != []
+        return self._world.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' LIMIT 1") != []
 
     def open(self) -> None:
         """Let everything through from now on."""
