@@ -13,25 +13,17 @@ from typing import Any
 import pytest
 import yaml
 
+from bucketops_operator.objects import ATTEMPTS
 from support.avatars import LEGACY, MODERN, name
 from support.cluster import wait_for
 from support.command import apart
 from support.driver import Driver, condition
+from support.ending import Copies
 from support.gate import Gate
-from support.proxy import Proxy, Request
+from support.processes import workers
+from support.proxy import Proxy
 
 OBJECTS, CHUNK, WORKERS = 300, 10, 2
-
-
-class Copies:
-    """How many objects were written to the production place."""
-
-    def __init__(self, bucket: str) -> None:
-        self.bucket, self.made = bucket, 0
-
-    def __call__(self, request: Request, status: int) -> None:
-        if request.method == "PUT" and request.bucket == self.bucket and request.key.startswith(MODERN):
-            self.made += status == 200
 
 
 @pytest.fixture
@@ -123,15 +115,26 @@ def percent_of(line: str) -> int:
     return int(found[1]) if found else 0
 
 
-def workers(folder: Path) -> list[int]:
-    """Ids of worker processes of this test: those of the killed command lie below its own temporary folder."""
-    found = []
-    for proc in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (proc / "cmdline").read_bytes()
-            environment = (proc / "environ").read_bytes()
-        except OSError:
-            continue
-        if b"bucketops_jobs" in command and b"TMPDIR=" + str(folder).encode() in environment:
-            found.append(int(proc.name))
-    return found
+@pytest.mark.usefixtures("quick_phases")
+def test_a_shard_that_used_up_its_attempts_gets_new_ones_and_goes_on_where_it_was(
+    lab: Any, proxy: Proxy, copies: Copies, gate: Gate
+) -> None:
+    """The Job gives it up after its seventh death and lets the others end; then the operator begins the phase anew."""
+    driver = lab.drive(spec_of(lab, proxy), processes=True)
+    driver.until(lambda _: gate.rewritten() >= OBJECTS // 5)
+    deaths: set[int] = set()
+    while len(deaths) <= ATTEMPTS:
+        driver.step()
+        victims = [each for each in workers(lab.root) if each.shard == 0 and each.pid not in deaths]
+        deaths |= {each.pid for each in victims if each.signal(signal.SIGKILL)}
+    gate.open()
+    status = driver.until(lambda status: condition(status, "Stalled"))
+    assert [(run["phase"], run["result"]) for run in status["runs"]][1:] == [("copy", "Failed")]
+    status = driver.until(lambda status: condition(status, "Complete"))
+    assert [(run["phase"], run["result"]) for run in status["runs"]][1:3] == [
+        ("copy", "Failed"),
+        ("copy", "Succeeded"),
+    ]
+    expect_the_right_end(lab)
+    assert status["outcomes"]["moved"] == OBJECTS
+    assert OBJECTS <= copies.made <= OBJECTS + CHUNK * len(deaths)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import psycopg2
 
-from support.avatars import LEGACY, MODERN, World, name, picture
-from support.background import Background
+from support.application import Application, put
+from support.avatars import LEGACY, MODERN, name, picture
 from support.driver import condition
-
-
-def put(world: World, path: str, number: int, version: int) -> None:
-    bucket = world.source if path.startswith(LEGACY) else world.destination
-    world.s3.put_object(Bucket=bucket, Key=path, Body=picture(number, version))
 
 
 def last_run(phase: str, result: str) -> Any:
@@ -115,44 +109,6 @@ def test_a_row_that_is_held_for_less_than_the_lock_timeout_is_waited_for(lab: An
     assert condition(status, "Complete"), status
     assert [(run["phase"], run["pending"]) for run in status["runs"]][1] == ("copy", 0)
     assert status["rowOutcomes"]["rewritten"] == 20
-
-
-class Application(Background):
-    """Uploads, replaces and reads pictures as its rows name them; it is told what the newest version is."""
-
-    def __init__(self, world: World, first: int, pause: float = 0.01) -> None:
-        super().__init__(self._run)
-        self.world, self.pause, self.next = world, pause, first
-        self.newest: dict[int, int] = dict.fromkeys(range(1, first), 0)
-
-    def _run(self) -> None:
-        chance = random.Random(1)
-        connection = psycopg2.connect(self.world.dsn)
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            while self.going(self.pause):
-                if chance.random() < 0.3:
-                    self._upload(cursor)
-                else:
-                    self._replace(cursor, chance.randrange(1, self.next))
-        connection.close()
-
-    def _upload(self, cursor: Any) -> None:
-        """A new user: the picture first, then the row, in the legacy form."""
-        number, self.next = self.next, self.next + 1
-        put(self.world, LEGACY + name(number), number, 0)
-        cursor.execute("INSERT INTO avatars (path) VALUES (%s)", (LEGACY + name(number),))
-        self.newest[number] = 0
-
-    def _replace(self, cursor: Any, number: int) -> None:
-        """Once each: a late write by a stale path and another by the new one would be a conflict, and rightly so."""
-        if self.newest[number]:
-            return
-        cursor.execute("SELECT path FROM avatars WHERE id = %s", (number,))
-        (path,) = cursor.fetchone()
-        version = self.newest[number] + 1
-        put(self.world, path, number, version)
-        self.newest[number] = version
 
 
 def test_a_busy_application_loses_nothing(lab: Any) -> None:

@@ -16,7 +16,7 @@ from support.servers import Server
 
 @pytest.fixture
 def replica(postgres: Server) -> Iterator[Replica]:
-    with replica_of(postgres) as replica:
+    with replica_of(postgres.port) as replica:
         yield replica
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import struct
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -48,6 +50,12 @@ def picture(number: int, version: int = 0) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )
+
+
+def shows(body: bytes, number: int) -> bool:
+    """Whether this is a whole picture of that avatar, of whatever version."""
+    found = re.search(rb"avatar (\d+) version (\d+) ", body)
+    return found is not None and body == picture(number, int(found[2]))
 
 
 def name(number: int) -> str:
@@ -132,25 +140,37 @@ class World:
         return [path for (path,) in self.sql("SELECT path FROM avatars ORDER BY id")]
 
 
-class Reader(Background):
-    """A reader of the website: picks random rows all the while and GETs the picture named there."""
+@contextmanager
+def cursor_of(dsn: str) -> Iterator[Any]:
+    """A cursor of a connection in autocommit mode."""
+    connection = psycopg2.connect(dsn)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
 
-    def __init__(self, world: World, *, threads: int = 2, pause: float = 0.0) -> None:
+
+class Reader(Background):
+    """A reader of the website: picks random rows all the while and GETs the picture named there.
+
+    It connects anew when the database goes away; `dsn` is a replica's, perhaps.
+    """
+
+    def __init__(self, world: World, *, threads: int = 2, pause: float = 0.0, dsn: str = "") -> None:
         super().__init__(*(partial(self._run, number) for number in range(threads)))
-        self.world, self.pause = world, pause
+        self.world, self.pause, self.dsn = world, pause, dsn or world.dsn
+        ((self._most,),) = world.sql("SELECT coalesce(max(id), 0) FROM avatars")
         self.reads = 0
         self.wrong: list[str] = []
 
     def _run(self, number: int) -> None:
         chance = random.Random(number)
-        connection = psycopg2.connect(self.world.dsn)
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT max(id) FROM avatars")
-            (most,) = cursor.fetchone() or (0,)
-            while self.going(self.pause):
-                self._read(cursor, chance.randint(1, most))
-        connection.close()
+        while self.going(self.pause):
+            with suppress(psycopg2.OperationalError, psycopg2.InterfaceError), cursor_of(self.dsn) as cursor:
+                while self.going(self.pause):
+                    self._read(cursor, chance.randint(1, self._most))
 
     def _read(self, cursor: Any, row: int) -> None:
         """No second chance: what a row names at the moment of the read is there, and is this row's picture.
@@ -175,4 +195,4 @@ class Reader(Background):
         except ClientError as error:
             return f"{path}: {error.response['ResponseMetadata']['HTTPStatusCode']}"
         number = int(path.rsplit("-", 1)[1].removesuffix(".png"))
-        return None if body == picture(number) else f"{path}: another picture"
+        return None if shows(body, number) else f"{path}: another picture"

@@ -23,6 +23,8 @@ from support import kubelet
 from support.servers import PASSWORD
 
 SETTINGS = Settings(status_seconds=0.2)
+BACKOFF_SECONDS = 0.2
+"""Until a shard whose worker died begins anew, for the first time."""
 RUN_WORKER: RunWorker = work
 
 
@@ -80,7 +82,7 @@ class Driver:
         if any(PASSWORD in data.values() for data in secrets.values()):
             raise AssertionError("a worker never runs as root: make a user from bucketops_api.privileges")
         run_worker = None if processes else RUN_WORKER
-        self.local = Pausing(root, secrets, backoff_seconds=0.2, run_worker=run_worker)
+        self.local = Pausing(root, secrets, backoff_seconds=BACKOFF_SECONDS, run_worker=run_worker)
         self.resource = Resource(kind, "default", name, str(uuid.uuid4()), 1, spec)
         self.seen: list[dict[str, Any]] = []
         self.ahead = timedelta(0)

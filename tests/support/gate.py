@@ -35,6 +35,14 @@ class Gate:
         """Let the status come to this percentage, and at most twice the chunks in hand beyond it; there it stays."""
         self._let(self._before + self._objects * percent // 100 + self._in_hand)
 
+    def hold(self) -> None:
+        """Let nothing through from now on."""
+        self._let(0)
+
+    def waits(self) -> bool:
+        """Whether somebody stands before it."""
+        return self._world.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' LIMIT 1") != []
+
     def open(self) -> None:
         """Let everything through from now on."""
         self._let(2**31 - 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,25 +120,34 @@ class Lab:
 
 @pytest.fixture
 def lab(minio: str, postgres: Server, tmp_path: Path) -> Iterator[Lab]:
+    with laboratory(minio, postgres.port, tmp_path) as lab:
+        yield lab
+
+
+@contextmanager
+def laboratory(minio: str, port: int, root: Path) -> Iterator[Lab]:
+    """Fresh buckets, database and identity; the database is reached by this port, by its administrator too."""
     token = secrets.token_hex(4)
-    admin = psycopg2.connect(host="127.0.0.1", port=postgres.port, user="postgres", dbname="postgres")
+    admin = psycopg2.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres")
     admin.autocommit = True
     with admin.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE db_{token}")
         cursor.execute(f"CREATE ROLE role_{token} LOGIN")
     admin.close()
-    dsn = f"host=127.0.0.1 port={postgres.port} user=postgres dbname=db_{token}"
+    dsn = f"host=127.0.0.1 port={port} user=postgres dbname=db_{token}"
     world = World(s3_client(minio, ADMIN, PASSWORD), dsn, f"legacy-{token}", f"production-{token}")
     database = {
         "PGHOST": "127.0.0.1",
-        "PGPORT": str(postgres.port),
+        "PGPORT": str(port),
         "PGUSER": f"role_{token}",
         "PGDATABASE": f"db_{token}",
     }
-    lab = Lab(world, minio, database, tmp_path, [])
-    yield lab
-    for context in lab.drivers:
-        context.__exit__(None, None, None)
+    lab = Lab(world, minio, database, root, [])
+    try:
+        yield lab
+    finally:
+        for context in lab.drivers:
+            context.__exit__(None, None, None)
 
 
 @pytest.fixture

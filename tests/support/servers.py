@@ -134,11 +134,11 @@ def start_postgres(folder: Path) -> Server:
     return _postgres(folder, port, who)
 
 
-def start_copy(folder: Path) -> Server:
-    """PostgreSQL on a folder that pg_basebackup has filled."""
+def start_copy(folder: Path, port: int = 0) -> Server:
+    """PostgreSQL on a folder that pg_basebackup has filled, or an earlier server."""
     user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
     who = {"user": user.pw_uid, "group": user.pw_gid} if user else {}
-    return _postgres(folder, free_port(), who, "-c", "wal_receiver_status_interval=1")
+    return _postgres(folder, port or free_port(), who, "-c", "wal_receiver_status_interval=1")
 
 
 def _postgres(folder: Path, port: int, who: Mapping[str, int], *more: str) -> Server:

@@ -72,3 +72,10 @@ class DatabaseError(WorkerError):
         super().__init__(message)
         self.transient = transient
         self.locked = locked
+
+
+class DatabaseUnreachableError(DatabaseError):
+    """Nobody answers, or somebody who may not write (a replica): a restart or a failover, if it was right before."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, transient=True)

@@ -13,7 +13,7 @@ import pytest
 from bucketops_api.contract import RunSpec
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from bucketops_jobs.engine import Engine
-from bucketops_jobs.errors import TransientError, UserError
+from bucketops_jobs.errors import TransientError, UserError, WorkerError
 from bucketops_jobs.migration import claim, delete
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.journal import Writer
@@ -23,6 +23,7 @@ from bucketops_jobs.pace import Pace
 from bucketops_jobs.records import Records
 from bucketops_jobs.s3.capabilities import Capabilities
 from bucketops_jobs.s3.fake import FakeServer, FakeStore
+from bucketops_jobs.s3.store import Object
 from bucketops_jobs.tally import Tally
 
 KEYS = [f"k{number}" for number in range(5)]
@@ -135,6 +136,30 @@ def test_a_picture_that_is_written_while_we_look_stays(scene: Scene, *, if_match
 def test_a_copy_that_vanishes_while_we_look_keeps_its_source(scene: Scene) -> None:
     scene.rows.while_fenced = lambda: scene.destination.remove(["avatar/k3"])
     assert scene.run()[0] == {"k3"}
+
+
+def test_a_picture_that_is_written_after_the_last_look_stays_where_the_store_can_tell(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete_now = scene.source.delete
+
+    def write_first(objects: Iterable[Object], **how: Any) -> dict[str, WorkerError]:
+        objects = list(objects)
+        if objects[0].key == "image/k1":
+            scene.source.put("image/k1", b"newer", {})
+        return delete_now(objects, **how)
+
+    monkeypatch.setattr(scene.source, "delete", write_first)
+    left, tally = scene.run()
+    assert left == {"k1"}
+    assert tally.counts["pending"] == 1
+
+
+def test_who_has_lost_its_claim_deletes_nothing(scene: Scene) -> None:
+    scene.rows.while_fenced = lambda: scene.destination.remove(list(scene.destination.keys(".bucketops/claims/")))
+    with pytest.raises(UserError, match="claim"):
+        scene.run()
+    assert {entry.key for entry in scene.source.list_objects("image/")} == {f"image/{key}" for key in KEYS}
 
 
 def test_what_is_not_in_the_journal_stays(scene: Scene) -> None:

@@ -82,6 +82,16 @@ def again(etag: str) -> Decision:
         ),
         pytest.param(item("s1", "x", DONE, MODERN), REST, id="the application's newer picture is never overwritten"),
         pytest.param(
+            item("s1", "x", replace(INTENT, rows=(("0:2", RowOutcome.REWRITTEN),)), MODERN),
+            FINISH,
+            id="the same where our copy was not recorded: its row names the new place, so it was there",
+        ),
+        pytest.param(
+            item("s1", "x", replace(INTENT, rows=(("0:1", RowOutcome.REWRITTEN),)), LEGACY),
+            Decision(Outcome.CONFLICT, row_outcome=RowOutcome.FAILED),
+            id="where no row was rewritten it may have been there before our copy",
+        ),
+        pytest.param(
             item("s1", "x", DONE, LEGACY), FINISH, id="a row that still names the legacy place is rewritten to it"
         ),
         pytest.param(

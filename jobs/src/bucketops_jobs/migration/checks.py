@@ -83,11 +83,9 @@ def rows(context: Context) -> None:
     """The database can do what the migration needs, and this role may."""
     if context.rows is None:
         return
-    encoding, replica, version = context.rows.query("look at the server", sql()["server"])[0]
+    encoding, version = context.rows.query("look at the server", sql()["server"])[0]
     if encoding != "UTF8":
         raise UserError(Reason.DATABASE_REFUSED, f"the database's encoding is {encoding}: only UTF8 sorts as S3 does")
-    if replica:
-        raise UserError(Reason.DATABASE_REFUSED, "the database is a read-only replica: name the primary in the Secret")
     if version < OLDEST_SERVER:
         raise UserError(Reason.DATABASE_REFUSED, "PostgreSQL 13 or newer is needed")
     if context.spec.database and context.spec.database.max_replication_lag:

@@ -14,7 +14,7 @@ from psycopg2 import errorcodes, errors, extensions
 
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.migration import Database
-from bucketops_jobs.errors import DatabaseError, UserError
+from bucketops_jobs.errors import DatabaseError, DatabaseUnreachableError, UserError
 from bucketops_jobs.s3.identity import ca_file, secret
 
 CONNECT_SECONDS = 5
@@ -35,7 +35,11 @@ _TRANSIENT = {
     errorcodes.ADMIN_SHUTDOWN,
     errorcodes.CRASH_SHUTDOWN,
     errorcodes.CANNOT_CONNECT_NOW,
+    errorcodes.READ_ONLY_SQL_TRANSACTION,
 }
+_PRIMARY = "primary"
+"""What a replica says is late, and after a failover the old address may be one:
+https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-TARGET-SESSION-ATTRS"""
 
 
 def parameters(database: Database, root: Path) -> dict[str, Any]:
@@ -43,6 +47,7 @@ def parameters(database: Database, root: Path) -> dict[str, Any]:
     name = database.credentials.secret_ref.name
     found = secret(root, name)
     common = {"sslmode": database.ssl_mode, "connect_timeout": CONNECT_SECONDS, "application_name": "bucketops"}
+    common["target_session_attrs"] = _PRIMARY
     if database.ca_bundle:
         common["sslrootcert"] = str(ca_file(database.ca_bundle, root))
     if url := next((found[key] for key in _URLS if found.get(key)), None):
@@ -59,7 +64,10 @@ def parameters(database: Database, root: Path) -> dict[str, Any]:
 
 
 def connect(database: Database, root: Path) -> extensions.connection:
-    """A connection in autocommit mode; UserError when the server cannot be reached or refuses."""
+    """A connection to the primary, in autocommit mode.
+
+    UserError when the server refuses, DatabaseUnreachableError when none answers that can write.
+    """
     wanted = parameters(database, root)
     for attempt in range(ATTEMPTS):
         try:
@@ -69,9 +77,8 @@ def connect(database: Database, root: Path) -> extensions.connection:
             if _refused(text):
                 raise UserError(Reason.DATABASE_REFUSED, f"the database refused the connection: {text}") from error
             if attempt == ATTEMPTS - 1:
-                raise UserError(
-                    Reason.DATABASE_UNREACHABLE,
-                    f"the database cannot be reached: {text}; mend the Secret's host and port",
+                raise DatabaseUnreachableError(
+                    f"the database cannot be reached: {text}; mend the Secret's host and port (of the primary)"
                 ) from error
             time.sleep(2**attempt / 2)
             continue

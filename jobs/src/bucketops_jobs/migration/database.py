@@ -109,16 +109,25 @@ class Session:
     def fence(self, require_going: Callable[[], None]) -> None:
         """Wait until every transaction that is open now has ended: what they write is then to be seen.
 
-        `require_going` raises when the worker is told to stop: without the wait there is no evidence.
+        `require_going` raises when the worker is told to stop: without the wait there is no evidence. Where another
+        server answers (a restart, a failover), what was open at the first has ended, and other numbers count.
         """
-        (horizon,) = self.query("read the snapshot", queries()["snapshot"])[0]
+        oldest, horizon, server = self._snapshot()
         began, told = time.monotonic(), False
-        while self.query("read the snapshot", queries()["oldest"])[0][0] < horizon:
+        while oldest < horizon:
             require_going()
             time.sleep(FENCE_LOOK)
+            oldest, following, answers = self._snapshot()
+            if answers != server:
+                horizon, server = following, answers
             if not told and time.monotonic() - began > FENCE_PATIENCE:
                 log.warning("waits for a transaction that is open in the database: it may still write legacy paths")
                 told = True
+
+    def _snapshot(self) -> tuple[int, int, str]:
+        """The oldest transaction that is open, the first that has not begun yet, and which server says so."""
+        oldest, following, server = self.query("read the snapshot", queries()["snapshot"])[0]
+        return oldest, following, server
 
     def lag(self) -> float | None:
         """Seconds that the furthest replica is behind; None where this role may not see it."""

@@ -47,7 +47,6 @@ def run(context: Context) -> None:
     journal = Writer(context.records, plan.epoch, context.shard, reader.next_segment(plan.epoch, context.shard))
     candidates = _candidates(context, scoped(context, walk(context, within, histories)))
     for chunk in context.engine.chunks(candidates, BATCH):
-        replicas.wait(context)
         _note(journal, _process(context, chunk, conditional=plan.capabilities.delete_if_match))
 
 
@@ -96,6 +95,7 @@ def _process(
     keys = [candidate.item.key for candidate in chunk]
     if context.rows is not None:
         context.rows.fence(context.engine.require_going)
+    replicas.wait(context)
     checked = time.monotonic()
     claim.require(context)
     named = context.rows.naming(keys) if context.rows is not None else set()
@@ -103,7 +103,7 @@ def _process(
     sources = lookup(context.engine, context.source, context.spec.source.prefix, keys, span=span)
     copies = lookup(context.engine, context.destination, context.spec.destination.prefix, keys, span=span)
     ready = [c for c in chunk if _may_go(context, c, named, sources, copies)]
-    answers = _delete(context, ready, checked, conditional=conditional)
+    answers = _delete(context, ready, checked + FRESH_SECONDS, conditional=conditional)
     rights.still(context, (error for _, error in answers))
     for candidate, error in answers:
         _count(context, candidate, error)
@@ -144,22 +144,19 @@ def _postpone(context: Context, key: str, reason: str) -> None:
 
 
 def _delete(
-    context: Context, ready: Sequence[Candidate], checked: float, *, conditional: bool
+    context: Context, ready: Sequence[Candidate], until: float, *, conditional: bool
 ) -> list[tuple[Candidate, Exception | None]]:
     """Each candidate with why it stays, or None once it is gone."""
     if conditional:
-        answers = context.engine.map(lambda c: _delete_one(context, c, checked), ready)
+        answers = context.engine.map(lambda c: _delete_one(context, c, until), ready)
         return list(zip(ready, answers, strict=True))
-    if time.monotonic() - checked > FRESH_SECONDS:
-        return [(candidate, TransientError("the check took too long: it is made anew")) for candidate in ready]
-    remaining = context.source.delete([candidate.source for candidate in ready], conditional=False) if ready else {}
+    objects = [candidate.source for candidate in ready]
+    remaining = context.source.delete(objects, conditional=False, until=until) if ready else {}
     return [(candidate, remaining.get(candidate.source.key)) for candidate in ready]
 
 
-def _delete_one(context: Context, candidate: Candidate, checked: float) -> Exception | None:
-    if time.monotonic() - checked > FRESH_SECONDS:
-        return TransientError("the check took too long: it is made anew")
-    remaining = context.source.delete([candidate.source], conditional=True)
+def _delete_one(context: Context, candidate: Candidate, until: float) -> Exception | None:
+    remaining = context.source.delete([candidate.source], conditional=True, until=until)
     return remaining.get(candidate.source.key)
 
 

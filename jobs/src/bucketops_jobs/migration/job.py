@@ -8,17 +8,31 @@ from pathlib import Path
 from bucketops_api.contract import RunResult, RunSpec
 from bucketops_api.reasons import Reason
 from bucketops_jobs.engine import Engine
-from bucketops_jobs.errors import DeniedError, UserError
+from bucketops_jobs.errors import DatabaseUnreachableError, DeniedError, UserError
 from bucketops_jobs.migration import checks, context, phases
+from bucketops_jobs.migration.context import Context
 from bucketops_jobs.tally import Tally
 
 
 def work(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tally) -> RunResult:
-    """One shard of one phase."""
-    with closing(context.build(run, shard, root, engine, tally)) as made:
-        try:
-            return phases.PHASES[run.phase](made)
-        except (DeniedError, UserError) as error:
-            if isinstance(error, DeniedError) or error.reason is Reason.ACCESS_DENIED:
-                checks.still_allowed(made)
+    """One shard of one phase.
+
+    A database that the preflight cannot reach is the user's to mend; later on it comes back, or is tried again.
+    """
+    try:
+        with closing(context.build(run, shard, root, engine, tally)) as made:
+            return _phase(made)
+    except DatabaseUnreachableError as error:
+        if run.phase != "preflight":
             raise
+        raise UserError(Reason.DATABASE_UNREACHABLE, str(error)) from error
+
+
+def _phase(made: Context) -> RunResult:
+    """What is refused in mid-run is looked into: a right that was taken away has a name."""
+    try:
+        return phases.PHASES[made.run.phase](made)
+    except (DeniedError, UserError) as error:
+        if isinstance(error, DeniedError) or error.reason is Reason.ACCESS_DENIED:
+            checks.still_allowed(made)
+        raise

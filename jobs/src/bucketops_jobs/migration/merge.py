@@ -218,6 +218,12 @@ def _as_intended(entry: Entry, destination: Object) -> bool:
     return (destination.etag, destination.size) == (entry.source_etag, entry.source_size)
 
 
+def _seen_by_all(item: Item, entry: Entry) -> bool:
+    """Whether a row of an intent that was never closed names the new place: it was rewritten, so the copy was there."""
+    meant = {row for row, _ in entry.rows}
+    return entry.copied and any(row.id in meant for row in item.rows if not row.legacy)
+
+
 def _as_journalled(item: Item, source: Object, destination: Object, entry: Entry) -> Decision:
     if source.etag != entry.source_etag:
         return _copy(Expect(etag=destination.etag))
@@ -231,6 +237,8 @@ def _not_as_journalled(item: Item, source: Object, destination: Object, policy: 
         return _finished(item, entry)  # the application's newer picture, or one that the user keeps
     if entry is not None and not entry.committed and destination.etag == entry.before:
         return _copy(Expect(etag=destination.etag))  # the intent's copy was never made
+    if entry is not None and _seen_by_all(item, entry) and source.etag == entry.source_etag:
+        return _finished(item, entry)  # our copy was there and never recorded; the application has replaced it since
     if same(source, destination):
         return Decision(Outcome.ALREADY, rewrite=RowOutcome.REWRITTEN, journal=True, compared=True)
     return _conflict(item, destination, policy)

@@ -27,8 +27,7 @@ SELECT has_column_privilege(to_regclass(%(table)s), %(key)s, 'SELECT')
 SELECT pg_has_role('pg_read_all_stats', 'USAGE')
 
 -- server: what kind of server this is
-SELECT current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS replica,
-       current_setting('server_version_num')::int AS version
+SELECT current_setting('server_encoding') AS encoding, current_setting('server_version_num')::int AS version
 
 -- load: rows whose value lies in a range, in no particular order
 SELECT {key}::text, {column}::text FROM {table}
@@ -68,11 +67,10 @@ UPDATE {table} t SET {column} = held.new FROM held WHERE t.{key} = held.key RETU
 -- values: what stands in these rows now
 SELECT {key}::text, {column}::text FROM {table} WHERE {key} = ANY(%(keys)s::text[]::{key_type}[])
 
--- snapshot: the first transaction that has not begun yet
-SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint
-
--- oldest: the oldest transaction that is still open
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+-- snapshot: the oldest transaction that is open, the first that has not begun yet, and of which server they are
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest,
+       pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next,
+       pg_postmaster_start_time()::text AS server
 
 -- lag: seconds that the furthest replica is behind; unknown where this role may not see it
 SELECT count(*) AS replicas, count(*) FILTER (WHERE state IS NULL) AS hidden,

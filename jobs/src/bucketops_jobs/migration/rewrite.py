@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bucketops_jobs.errors import DatabaseError
+from bucketops_jobs.errors import DatabaseError, DatabaseUnreachableError
 from bucketops_jobs.migration.database import Session
 from bucketops_jobs.migration.merge import Row, RowOutcome
 from bucketops_jobs.migration.tables import Table
@@ -37,6 +37,8 @@ def _swap(session: Session, table: Table, wanted: Sequence[Rewrite]) -> dict[str
     try:
         done = _update(session, table, "rewrite", wanted)
         done |= _update_held(session, table, [w for w in wanted if w.row.pk not in done])
+    except DatabaseUnreachableError:
+        raise  # no row is to blame
     except DatabaseError as error:
         if len(wanted) == 1:
             return {wanted[0].row.id: None if error.transient else str(error)}
@@ -47,13 +49,20 @@ def _swap(session: Session, table: Table, wanted: Sequence[Rewrite]) -> dict[str
 
 
 def _update_held(session: Session, table: Table, held: Sequence[Rewrite]) -> set[str]:
-    """Wait once for rows that were skipped; who still cannot have them gets them in the next sweep."""
-    try:
-        return _update(session, table, "rewrite_waiting", held) if held else set()
-    except DatabaseError as error:
-        if error.locked:
-            return set()
-        raise
+    """Wait for rows that were skipped, for each alone, until one cannot be had in time: the next sweep gets the rest.
+
+    Who holds rows while it waits for others may deadlock with the application, and PostgreSQL aborts either of them:
+    https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-DEADLOCKS
+    """
+    done: set[str] = set()
+    for number, one in enumerate(held):
+        try:
+            done |= _update(session, table, "rewrite_waiting", [one])
+        except DatabaseError as error:
+            if not error.locked:
+                raise
+            return done | _update(session, table, "rewrite", held[number + 1 :])
+    return done
 
 
 def _update(session: Session, table: Table, query: str, wanted: Sequence[Rewrite]) -> set[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,7 +31,7 @@ from bucketops_jobs.pace import Pace
 from bucketops_jobs.s3 import failures, large, listing, pages, wire
 from bucketops_jobs.s3.connection import WHOLE
 from bucketops_jobs.s3.http import Wire
-from bucketops_jobs.s3.store import ANYTHING, TAGGING, Content, Copy, Described, Expect, Object, Page
+from bucketops_jobs.s3.store import ANYTHING, TAGGING, TOO_LATE, Content, Copy, Described, Expect, Object, Page
 
 T = TypeVar("T")
 DELETE_BATCH = 1000
@@ -239,25 +241,28 @@ class S3Store:
 
         return self._pace.flow(wanted, start, cost=lambda one: one.source.size, operation="copy")
 
-    def delete(self, objects: Iterable[Object], *, conditional: bool) -> dict[str, WorkerError]:
+    def delete(
+        self, objects: Iterable[Object], *, conditional: bool, until: float = math.inf
+    ) -> dict[str, WorkerError]:
         make = self._single_deletions if conditional else self._batched_deletions
-        remaining = self._deleted(make(objects))
+        remaining = self._deleted(make(objects), until)
         for _ in range(DELETE_AGAIN):
             again = [key for key, error in remaining.items() if isinstance(error, TransientError)]
             if not again or conditional:
                 break
             remaining = {key: error for key, error in remaining.items() if key not in again}
-            remaining |= self._deleted(self._batches(iter(again)))
+            remaining |= self._deleted(self._batches(iter(again)), until)
         return remaining
 
-    def _deleted(self, deletions: Iterable[_Deletion]) -> dict[str, WorkerError]:
+    def _deleted(self, deletions: Iterable[_Deletion], until: float) -> dict[str, WorkerError]:
         remaining: dict[str, WorkerError] = {}
-        for deletion, answer in self._pace.flow(deletions, self._start_deletion, cost=lambda _: 0, operation="delete"):
+        start = partial(self._start_deletion, until)
+        for deletion, answer in self._pace.flow(deletions, start, cost=lambda _: 0, operation="delete"):
             if isinstance(answer, dict):
                 remaining |= answer
             elif isinstance(answer, NotSupportedError) and deletion.request.operation == "DeleteObjects":
                 self.bulk = False
-                remaining |= self._deleted(self._batches(iter(deletion.keys)))
+                remaining |= self._deleted(self._batches(iter(deletion.keys)), until)
             elif isinstance(answer, ItemError):
                 remaining |= dict.fromkeys(deletion.keys, answer)
             else:
@@ -265,8 +270,12 @@ class S3Store:
         return remaining
 
     def _start_deletion(
-        self, deletion: _Deletion, done: Callable[[dict[str, WorkerError] | WorkerError], None]
+        self, until: float, deletion: _Deletion, done: Callable[[dict[str, WorkerError] | WorkerError], None]
     ) -> Callable[[], None]:
+        if time.monotonic() > until:
+            done(dict.fromkeys(deletion.keys, PreconditionFailedError(TOO_LATE)))
+            return lambda: None
+
         def answered(answer: wire.Response | WorkerError) -> None:
             if isinstance(answer, NotFoundError):
                 done({})

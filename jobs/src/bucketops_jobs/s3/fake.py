@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +14,7 @@ from typing import BinaryIO
 
 from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError, WorkerError
 from bucketops_jobs.s3 import listing
-from bucketops_jobs.s3.store import ANYTHING, Content, Copy, Described, Expect, Object, Page
+from bucketops_jobs.s3.store import ANYTHING, TOO_LATE, Content, Copy, Described, Expect, Object, Page
 
 LONGEST_KEY = 1024
 """Bytes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""
@@ -119,8 +121,12 @@ class FakeStore:
             except ItemError as error:
                 yield one, error
 
-    def delete(self, objects: Iterable[Object], *, conditional: bool) -> dict[str, WorkerError]:
+    def delete(
+        self, objects: Iterable[Object], *, conditional: bool, until: float = math.inf
+    ) -> dict[str, WorkerError]:
         remaining: dict[str, WorkerError] = {}
+        if time.monotonic() > until:
+            return {entry.key: PreconditionFailedError(TOO_LATE) for entry in objects}
         for entry in objects:
             with self._server.lock:
                 kept = self._objects.get(entry.key)

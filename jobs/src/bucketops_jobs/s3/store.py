@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, NamedTuple, Protocol
 
 from bucketops_jobs.errors import WorkerError
+
+TOO_LATE = "the check took too long: it is made anew"
+"""Why a deletion was not sent after its time."""
 
 
 class Object(NamedTuple):
@@ -118,10 +122,13 @@ class Store(Protocol):
     def copies(self, wanted: Iterable[Copy]) -> Iterator[tuple[Copy, str | WorkerError]]:
         """Copy many, as many at once as the pace allows: the new ETags, or what went wrong, as they arrive."""
 
-    def delete(self, objects: Iterable[Object], *, conditional: bool) -> dict[str, WorkerError]:
+    def delete(
+        self, objects: Iterable[Object], *, conditional: bool, until: float = math.inf
+    ) -> dict[str, WorkerError]:
         """Delete as they come, many at once; the answer has the keys that remain, with why.
 
-        `conditional`: only while the ETag still holds.
+        `conditional`: only while the ETag still holds. `until`: no request is sent after this time of the monotonic
+        clock, be it the first try or another; such a key remains with PreconditionFailedError.
 
         TransientError: the same may succeed later. DeniedError: the store refuses it.
         """

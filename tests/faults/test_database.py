@@ -1,0 +1,256 @@
+"""The database restarts, fails over, loses commits and connections: nothing is lost, no row dangles at any moment."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from bucketops_api import names
+from bucketops_jobs.migration import connection, database
+from support import driver as driving
+from support.application import Application
+from support.avatars import LEGACY, MODERN, Reader, name
+from support.driver import Driver, condition
+from support.ending import Copies, expect_the_right_end
+from support.gate import Gate
+from support.lab import Lab, laboratory
+from support.mortal import Mortal, standby_of
+from support.proxy import Proxy
+from support.relay import Cut, Relay
+
+OBJECTS, CHUNK, WORKERS = 160, 10, 2
+GRACE = "2s"
+pytestmark = pytest.mark.usefixtures("quick_phases")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Mortal]:
+    with tempfile.TemporaryDirectory(prefix="bucketops-postgres-") as folder:
+        mortal = Mortal(Path(folder))
+        yield mortal
+        mortal.stop()
+
+
+@dataclass
+class Scene:
+    """A world whose database may die; everybody reaches it by one address."""
+
+    lab: Lab
+    server: Mortal
+    address: Relay
+
+    def restart(self, *, down: float = 0.0) -> None:
+        self.server.die()
+        time.sleep(down)
+        self.server.live()
+
+
+@pytest.fixture
+def scene(minio: str, server: Mortal, tmp_path: Path) -> Iterator[Scene]:
+    server.live()
+    with Relay(server.port) as address, laboratory(minio, address.port, tmp_path) as lab:
+        lab.world.seed(legacy=range(1, OBJECTS + 1))
+        yield Scene(lab, server, address)
+
+
+@pytest.fixture
+def gate(scene: Scene) -> Iterator[Gate]:
+    """Open in the end, whatever happened: nobody can kill a thread that waits."""
+    gate = Gate(scene.lab.world, objects=OBJECTS, workers=WORKERS, chunk=CHUNK)
+    yield gate
+    scene.server.live()
+    gate.open()
+
+
+def spec_of(lab: Lab, endpoint: str = "", **database: Any) -> dict[str, Any]:
+    spec = lab.spec(cleanup={"policy": "Delete", "grace": GRACE})
+    spec["database"] |= {"batchSize": CHUNK} | database
+    for place in ("source", "destination"):
+        spec[place]["endpoint"] = endpoint or lab.endpoint
+    return spec
+
+
+def phase_is(phase: str, count: int = 1) -> Any:
+    return lambda status: [run["phase"] for run in status.get("runs", ())].count(phase) >= count
+
+
+def expect_nothing_wrong(reader: Reader, driver: Driver) -> None:
+    assert reader.reads > 50
+    assert reader.wrong == []
+    assert not any(condition(status, "Stalled") for status in driver.seen)
+
+
+def test_restarts_in_mid_copy_and_in_mid_sweep(scene: Scene, gate: Gate) -> None:
+    world = scene.lab.world
+    with Reader(world, pause=0.01) as reader:
+        with Application(world, OBJECTS + 1, pause=0.02) as application:
+            driver = scene.lab.drive(spec_of(scene.lab))
+            for percent in (20, 50):
+                gate.reach(percent)
+                driver.until(lambda _, least=percent: gate.rewritten() >= OBJECTS * least // 100)
+                scene.restart()
+            driver.before("sweep", gate.hold)
+            gate.open()
+            driver.until(lambda status: phase_is("sweep")(status) and gate.waits())
+            scene.restart()
+            gate.open()
+            driver.until(phase_is("sweep", 2))
+        status = driver.finish()
+    expect_the_right_end(world, status, application.newest)
+    expect_nothing_wrong(reader, driver)
+
+
+def test_an_outage_that_outlasts_the_workers_patience_is_gone_through_by_new_attempts(
+    scene: Scene, gate: Gate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And is nobody's to mend: no condition says that the user must act."""
+    monkeypatch.setattr(connection, "ATTEMPTS", 1)
+    monkeypatch.setattr(database, "ATTEMPTS", 1)
+    monkeypatch.setattr(driving, "BACKOFF_SECONDS", 0.2)
+    world = scene.lab.world
+    with Reader(world, pause=0.01) as reader:
+        driver = scene.lab.drive(spec_of(scene.lab))
+        gate.reach(30)
+        driver.until(lambda _: gate.rewritten() >= OBJECTS * 3 // 10)
+        scene.server.die()
+        driver.until(lambda _: len(retried(caplog)) > WORKERS, 60)
+        scene.server.live()
+        gate.open()
+        status = driver.finish()
+    expect_the_right_end(world, status, dict.fromkeys(range(1, OBJECTS + 1), 0))
+    expect_nothing_wrong(reader, driver)
+
+
+def retried(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Ends of attempts that another one follows."""
+    return [record for record in caplog.records if getattr(record, "exit", None) == names.EXIT_RETRY]
+
+
+def test_a_failover_that_loses_commits_brings_legacy_rows_back_and_they_are_found(scene: Scene, gate: Gate) -> None:
+    """The standby has not heard of half the copy: its rows name legacy objects, whose journal says `rewritten`."""
+    world = scene.lab.world
+    copies = Copies(world.destination)
+    with standby_of(scene.server) as standby, Proxy(scene.lab.endpoint, after=copies) as proxy:
+        with Reader(world, pause=0.01) as reader:
+            with Application(world, OBJECTS + 1, pause=0.02) as application:
+                driver = scene.lab.drive(spec_of(scene.lab, proxy.url))
+                gate.reach(20)
+                driver.until(lambda _: gate.rewritten() >= OBJECTS // 5)
+                standby.hears_no_more()
+                gate.reach(60)
+                driver.until(lambda _: gate.rewritten() >= OBJECTS * 3 // 5)
+                before = gate.rewritten()
+                standby.take_over(scene.address)
+                lost = before - gate.rewritten()
+                gate.open()
+                driver.until(phase_is("sweep", 2))
+            status = driver.finish()
+        assert lost >= OBJECTS // 5
+        expect_the_right_end(world, status, application.newest, rows=len(world.paths()))
+        expect_nothing_wrong(reader, driver)
+        assert copies.made <= len(application.newest) + application.replaced
+        assert len(world.paths()) >= OBJECTS
+
+
+def test_a_failover_right_before_the_deletion_deletes_nothing_that_a_row_names_again(scene: Scene) -> None:
+    """The worker waits for a transaction of the old primary, which dies with it; the new one knows no rewritten row.
+
+    Its numbers are lower than those that the worker waits for, and nobody else would count them up.
+    """
+    world = scene.lab.world
+    legacy = {LEGACY + name(n) for n in range(1, OBJECTS + 1)}
+    with standby_of(scene.server) as standby, Reader(world, pause=0.01) as reader:
+        driver = scene.lab.drive(spec_of(scene.lab))
+        standby.hears_no_more()
+        open_transaction = psycopg2.connect(world.dsn)
+        driver.before("delete", lambda: open_transaction.cursor().execute("CREATE TABLE something (id int)"))
+        driver.until(lambda status: phase_is("delete")(status) and is_fenced(world), 60)
+        assert set(world.paths()) == {MODERN + name(n) for n in range(1, OBJECTS + 1)}
+        assert set(world.keys(world.source)) == legacy
+        standby.take_over(scene.address)
+        open_transaction.close()
+        assert set(world.paths()) == legacy
+        status = driver.finish(60)
+        assert [(run["phase"], run["changed"]) for run in status["runs"] if run["phase"] == "delete"] == [
+            ("delete", 0),
+            ("delete", OBJECTS),
+        ]
+        expect_the_right_end(world, status, dict.fromkeys(range(1, OBJECTS + 1), 0))
+        expect_nothing_wrong(reader, driver)
+
+
+def is_fenced(world: Any) -> bool:
+    """Whether a worker asks which transactions are open."""
+    asks = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'bucketops' AND query LIKE %s LIMIT 1"
+    return bool(world.sql(asks, ("%pg_snapshot_xmin%",)))
+
+
+class Knocks:
+    """Counts how often a worker begins a conversation with the database."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, said: bytes) -> None:
+        self.count += b"application_name\0bucketops" in said
+
+
+def test_a_replica_is_never_taken_for_the_primary(scene: Scene) -> None:
+    """After a failover the address may lead to one for a while. It has not heard of the newest legacy row."""
+    world, newest = scene.lab.world, range(1, OBJECTS + 2)
+    world.put_legacy([newest[-1]])
+    knocks = Knocks()
+    with standby_of(scene.server) as standby, Reader(world, pause=0.01) as reader:
+        driver = scene.lab.drive(spec_of(scene.lab))
+
+        def lead_astray() -> None:
+            standby.hears_no_more()
+            world.insert([LEGACY + name(newest[-1])])
+            scene.address.rule = knocks
+            scene.address.turn(standby.port)
+
+        driver.before("delete", lead_astray)
+        driver.until(lambda _: knocks.count > WORKERS, 60)
+        assert set(world.keys(world.source)) == {LEGACY + name(n) for n in newest}
+        scene.address.turn(scene.server.port)
+        status = driver.finish()
+        expect_the_right_end(world, status, dict.fromkeys(newest, 0))
+        expect_nothing_wrong(reader, driver)
+
+
+class Cutting:
+    """Cuts the worker's connection at every second rewrite, each time at another moment of it."""
+
+    def __init__(self) -> None:
+        self.cuts: Counter[Cut] = Counter()
+        self._count, self._order = itertools.count(), itertools.cycle(Cut)
+
+    def __call__(self, said: bytes) -> Cut | None:
+        if b"FOR NO KEY UPDATE" not in said or next(self._count) % 2:
+            return None
+        cut = next(self._order)
+        self.cuts[cut] += 1
+        return cut
+
+
+def test_a_commit_whose_answer_is_lost_is_looked_up_and_never_assumed(scene: Scene) -> None:
+    world = scene.lab.world
+    scene.address.rule = cutting = Cutting()
+    with Reader(world, pause=0.01) as reader:
+        with Application(world, OBJECTS + 1, pause=0.02) as application:
+            driver = scene.lab.drive(spec_of(scene.lab))
+            driver.until(phase_is("sweep", 2))
+        status = driver.finish()
+    assert min(cutting.cuts[cut] for cut in Cut) >= 2
+    expect_the_right_end(world, status, application.newest)
+    expect_nothing_wrong(reader, driver)

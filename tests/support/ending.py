@@ -1,0 +1,47 @@
+"""How every migration under fire has to end, and who counts what was done twice."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from support.avatars import MODERN, World, name, picture
+from support.driver import condition
+from support.proxy import Request
+
+
+class Copies:
+    """How many objects were written to the production place; a proxy tells it of each request."""
+
+    def __init__(self, bucket: str) -> None:
+        self.bucket, self.made = bucket, 0
+        self._lock = threading.Lock()
+
+    def __call__(self, request: Request, status: int) -> None:
+        if request.method == "PUT" and request.bucket == self.bucket and request.key.startswith(MODERN):
+            with self._lock:
+                self.made += status == 200
+
+
+def expect_the_right_end(
+    world: World, status: dict[str, Any], newest: Mapping[int, int], *, rows: int | None = None
+) -> None:
+    """Every picture is at its new place in its newest version, every row names it, and the counts add up.
+
+    `newest`: by number, the version. `rows`: how many there are, where it is not one for each picture.
+    """
+    assert condition(status, "Complete"), status
+    assert world.keys(world.source) == {}
+    assert set(world.keys(world.destination)) == {MODERN + name(n) for n in newest}
+    for number, version in newest.items():
+        assert world.body(world.destination, MODERN + name(number)) == picture(number, version), number
+    paths = world.paths()
+    assert set(paths) <= {MODERN + name(n) for n in newest}
+    assert len(paths) == len(set(paths)) == (len(newest) if rows is None else rows)
+    assert status["outcomes"]["moved"] == sum(status["outcomes"].values()) == len(newest)
+    assert status["rowOutcomes"]["rewritten"] == sum(status["rowOutcomes"].values())
+    assert status["rowOutcomes"]["rewritten"] >= len(paths)
+    assert rows is not None or status["rowOutcomes"]["rewritten"] == len(paths)
+    after = status["audit"]["after"]
+    assert (after["productionObjects"], after["legacyObjects"]) == (len(newest), 0)
