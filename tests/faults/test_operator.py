@@ -115,7 +115,7 @@ def test_killed_after_each_thing_that_it_wrote_the_operator_goes_on_where_it_was
                 operator.start()
             return "Complete" in str(cluster.status("s3migration", "avatars").get("phase"))
 
-        wait_for("the end, in spite of the kills", completed, PATIENCE)
+        wait_for("the end, in spite of the kills", completed, 3 * PATIENCE)
         status = expect_the_right_end(cluster, world, operator)
     assert reader.wrong == []
     written = {what.split()[1].rsplit("/", 1)[-1] for what in killer.kills if what.startswith("POST")}

@@ -72,6 +72,7 @@ class ApiServer:
     def __exit__(self, *exc: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(30)
+        self._loop.close()
         self._process.terminate()
         self._process.wait(10)
 

@@ -34,7 +34,7 @@ def sample(key: str, outcome: str = "conflict") -> Sample:
     return Sample(key=key, outcome=outcome)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(RESULTS)
 def test_a_result_fits_a_termination_message_whatever_it_holds(result: RunResult) -> None:
     text = result.encode()

@@ -54,9 +54,7 @@ def mutated(draw: st.DrawFn, sources: st.SearchStrategy[bytes] = SOURCE) -> byte
     return data
 
 
-@settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(mutated())
 def test_whatever_comes_in_nothing_leaks(source: bytes) -> None:
     sink = io.BytesIO()
@@ -87,7 +85,7 @@ HDR_SOURCES = [
 ]
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES)
 @given(mutated(st.sampled_from(HDR_SOURCES)))
 def test_whatever_comes_in_no_gain_map_leaks(source: bytes) -> None:
     sink = io.BytesIO()
@@ -125,7 +123,7 @@ def _same_pixels(source: bytes, result: bytes) -> None:
         assert pixels(result) == wanted
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=400), st.booleans())
 def test_noise_is_refused_without_a_crash(noise: bytes, begins: bool) -> None:
     sink = io.BytesIO()

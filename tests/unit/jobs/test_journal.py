@@ -59,7 +59,7 @@ def read(records: Records, epoch: str, shard: int, within: Range = Range()) -> d
     return {key: history[-1].entry for key, history in found}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(KEY, ENTRIES, max_size=6))
 def test_what_is_written_is_read_again(entries: dict[str, Entry]) -> None:
     records = Records(FakeServer().store("records"), ".bucketops/x/")
@@ -67,7 +67,7 @@ def test_what_is_written_is_read_again(entries: dict[str, Entry]) -> None:
     assert read(records, "000001", 0) == entries
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.booleans(), st.dictionaries(KEY, ENTRIES, max_size=4)), max_size=8))
 def test_the_newest_entry_counts(chunks: list[tuple[bool, dict[str, Entry]]]) -> None:
     """Each chunk is the walk of another attempt, or of a later epoch with another cut."""

@@ -204,6 +204,6 @@ def _require_outcomes(model: Model) -> None:
 
 
 Migration.TestCase.settings = settings(
-    max_examples=1000, stateful_step_count=40, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=1000, stateful_step_count=40, database=None, suppress_health_check=list(HealthCheck)
 )
 TestTheProtocolKeepsItsPromises = Migration.TestCase

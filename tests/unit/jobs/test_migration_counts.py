@@ -220,7 +220,7 @@ SPECS = st.builds(
 DYING = [Key(source=True, destination=None, rows=1)] * 5
 
 
-@settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, database=None, suppress_health_check=list(HealthCheck))
 @given(
     keys=st.lists(KEYS, min_size=1, max_size=12),
     spec=SPECS,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bucketops_jobs.errors import ShardError, TransientError
@@ -36,7 +36,6 @@ def object_named(key: str) -> Object:
     return Object(key, "0" * 32, 7, datetime(2026, 1, 1, tzinfo=UTC))
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(pages_of(any_key), st.integers(0, 10**6))
 def test_any_key_in_any_order_of_fields_comes_back_by_both_ways(page: Page, seed: int) -> None:
     body = Style(seed).render(page)
@@ -45,7 +44,6 @@ def test_any_key_in_any_order_of_fields_comes_back_by_both_ways(page: Page, seed
     assert quick(body) in (page, None)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(pages_of(xml_key), st.integers(0, 10**6))
 def test_keys_are_not_decoded_where_the_server_did_not_encode_them(page: Page, seed: int) -> None:
     body = Style(seed, encoded=False).render(page)

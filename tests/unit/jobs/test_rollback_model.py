@@ -93,7 +93,7 @@ class ThereAndBack(RuleBasedStateMachine):
 
 
 ThereAndBack.TestCase.settings = settings(
-    max_examples=600, stateful_step_count=30, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=600, stateful_step_count=30, database=None, suppress_health_check=list(HealthCheck)
 )
 TestThereAndBack = ThereAndBack.TestCase
 

@@ -40,7 +40,7 @@ def take(sim: Simulation, step: str) -> None:
 STEPS = st.lists(st.sampled_from(("wait", "crash", *CHANGES, *ENDS)), max_size=40)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(STEPS)
 def test_replaying_an_observation_gives_the_same_answer(steps: list[str]) -> None:
     sim = Simulation()
@@ -50,7 +50,7 @@ def test_replaying_an_observation_gives_the_same_answer(steps: list[str]) -> Non
         assert one == other
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(STEPS)
 def test_a_status_that_was_written_is_a_fixed_point(steps: list[str]) -> None:
     """Reading back what was written, at the same moment, changes nothing and tells nothing again."""
@@ -63,7 +63,7 @@ def test_a_status_that_was_written_is_a_fixed_point(steps: list[str]) -> None:
         assert (sim.status, len(sim.events)) == (before, told)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(STEPS)
 def test_never_two_runs_at_once_and_progress_never_falls(steps: list[str]) -> None:
     """That a run only begins without pods of another is asserted where the simulation creates Jobs."""
