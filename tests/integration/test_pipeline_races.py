@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from bucketops_api import names
-from bucketops_api.contract import RunSpec
-from bucketops_jobs.engine import Engine
-from bucketops_jobs.pace import Pace
-from bucketops_jobs.pipeline import context
 from bucketops_jobs.pipeline.cleaner import Cleaner, Outcome
-from bucketops_jobs.pipeline.context import Context
 from bucketops_jobs.pipeline.notes import Notes
-from bucketops_jobs.tally import Tally
 from support.pipeline import PipelineLab, photo, stripped
 
 OLD, NEW = photo("old", 16), photo("new", 24)
@@ -47,20 +38,10 @@ class Meddled:
         return call if callable(real) else real
 
 
-@contextmanager
-def opened(lab: PipelineLab) -> Iterator[Context]:
-    root = lab.mount("sweep", lab.spec())
-    run = RunSpec.model_validate_json((root / names.RUN_FILE).read_text())
-    with Engine(Pace(4, None, threading.Event()), 4) as engine:
-        made = context.build(run, 0, root, engine, Tally())
-        yield made
-        made.close()
-
-
 def test_a_picture_that_is_replaced_while_it_is_read_is_looked_at_again(pipeline_lab: PipelineLab) -> None:
     """Its event may have come, and gone, before the older result was written: nobody else would tell."""
     pipeline_lab.put("a.jpg", OLD)
-    with opened(pipeline_lab) as plain:
+    with pipeline_lab.opened() as plain:
         source = Meddled(plain.source, after={"get": lambda: pipeline_lab.put("a.jpg", NEW)})
         assert Cleaner(replace(plain, source=source)).settle("a.jpg") is Outcome.PROCESSED  # type: ignore[arg-type]
     assert pipeline_lab.get("a.jpg") == stripped(NEW)
@@ -71,7 +52,7 @@ def test_a_picture_that_is_replaced_between_look_and_read_never_bears_the_mark_o
 ) -> None:
     first = pipeline_lab.put("a.jpg", OLD)
     written: list[str] = []
-    with opened(pipeline_lab) as plain:
+    with pipeline_lab.opened() as plain:
         source = Meddled(plain.source, before={"get": lambda: pipeline_lab.put("a.jpg", NEW)})
         note = lambda: written.append(pipeline_lab.head("a.jpg")["Metadata"]["bucketops-source-etag"])  # noqa: E731
         destination = Meddled(plain.destination, after={"put": note})
@@ -84,7 +65,7 @@ def test_a_picture_that_is_replaced_between_look_and_read_never_bears_the_mark_o
 def test_an_older_result_is_never_written_over_a_newer_one(pipeline_lab: PipelineLab) -> None:
     """Another pod was faster: what this one has made of the older picture is thrown away."""
     pipeline_lab.put("a.jpg", OLD)
-    with opened(pipeline_lab) as plain:
+    with pipeline_lab.opened() as plain:
 
         def faster() -> None:
             pipeline_lab.put("a.jpg", NEW)
@@ -98,7 +79,7 @@ def test_an_older_result_is_never_written_over_a_newer_one(pipeline_lab: Pipelin
 
 def test_what_somebody_else_puts_in_the_way_meanwhile_is_kept(pipeline_lab: PipelineLab) -> None:
     pipeline_lab.put("a.jpg", OLD)
-    with opened(pipeline_lab) as plain:
+    with pipeline_lab.opened() as plain:
         theirs = {"put": lambda: pipeline_lab.put("a.jpg", b"somebody's", bucket=pipeline_lab.b)}
         destination = Meddled(plain.destination, before=theirs)
         assert Cleaner(replace(plain, destination=destination)).settle("a.jpg") is Outcome.CONFLICT  # type: ignore[arg-type]
@@ -133,7 +114,7 @@ def test_whoever_is_killed_at_a_write_leaves_what_the_next_scheduled_sweep_makes
         pipeline_lab.put("a.jpg", first)
         pipeline_lab.sweep(run="pictures-scheduled-g1")
     pipeline_lab.put("a.jpg", then)
-    with opened(pipeline_lab) as plain:
+    with pipeline_lab.opened() as plain:
         if place == "notes":
             meddled = Meddled(plain.notes.store, **{moment: {call: crash}})
             killed = replace(plain, notes=Notes(meddled, plain.notes.prefix))  # type: ignore[arg-type]

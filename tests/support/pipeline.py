@@ -20,7 +20,11 @@ from bucketops_api import counts, names
 from bucketops_api.contract import RunResult, RunSpec, resolved
 from bucketops_api.v1alpha1.exifpipeline import PipelineSpec
 from bucketops_jobs.__main__ import work
+from bucketops_jobs.engine import Engine
 from bucketops_jobs.exif.strip import strip
+from bucketops_jobs.pace import Pace
+from bucketops_jobs.pipeline import context
+from bucketops_jobs.pipeline.context import Context
 from bucketops_jobs.tally import Tally
 from support.avatars import s3_client
 from support.identities import Identity, pipeline_user
@@ -201,6 +205,16 @@ class PipelineLab:
         wait(lambda: pod.now(counts.LISTENING) or pod.answer)
         assert pod.answer is None, pod.answer
         return pod
+
+    @contextmanager
+    def opened(self, **changes: Any) -> Iterator[Context]:
+        """The tools of a pod, in the hands of a test."""
+        root = self.mount("sweep", self.spec(**changes))
+        run = RunSpec.model_validate_json((root / names.RUN_FILE).read_text())
+        with Engine(Pace(4, None, threading.Event()), 4) as engine:
+            made = context.build(run, 0, root, engine, Tally())
+            yield made
+            made.close()
 
     def end(self, pod: Pod) -> tuple[int, RunResult]:
         """As SIGTERM does."""

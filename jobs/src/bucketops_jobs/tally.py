@@ -67,10 +67,11 @@ class Tally(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The counts as Prometheus metrics (see bucketops_api.counts)."""
+        now = dict(self.now())  # before the counts: whoever hears everything again has counted the gap by then
         with self._lock:
             counted = dict(self.counts)
         families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
-        for name, amount in sorted((counted | dict(self.now())).items()):
+        for name, amount in sorted((counted | now).items()):
             family, labels = counts.to_metric(name)
             make = GaugeMetricFamily if name.startswith(counts.NOW) else CounterMetricFamily
             metric = families.setdefault(family, make(family, "What this worker has counted.", labels=list(labels)))

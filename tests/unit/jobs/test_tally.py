@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from bucketops_api import names
+from bucketops_api import counts, names
 from bucketops_api.contract import SAMPLES
 from bucketops_jobs.errors import TransientError
 from bucketops_jobs.pace import Pace
@@ -91,3 +91,16 @@ def test_requests_are_shown_beside_the_counts_and_the_operator_takes_them_for_no
     assert registry.get_sample_value(names.METRIC_IN_FLIGHT) == 0
     assert registry.get_sample_value(names.METRIC_IN_FLIGHT_LIMIT) == pace.gate.limit
     assert parse(generate_latest(registry).decode()) == {"done": 4}
+
+
+def test_what_is_so_now_is_read_before_what_was_counted() -> None:
+    """A pod counts a gap and then says that it hears everything: nobody may see the latter alone."""
+    tally = Tally()
+
+    def now() -> dict[str, int]:
+        tally.add(counts.GAPS)
+        return {counts.DROPPING: 0}
+
+    tally.now = now
+    samples = [(sample.name, sample.labels) for family in tally.collect() for sample in family.samples]
+    assert {counts.from_metric(name, labels) for name, labels in samples} == {counts.GAPS, counts.DROPPING}

@@ -67,7 +67,8 @@ class Desk:
         taken = self.inbox.tell(key, time.monotonic(), event, done)
         context.tally.add(counts.EVENTS if taken else counts.DROPPED)
         if not taken:
-            self._dropping = True
+            with self._lock:
+                self._dropping = True
         return taken
 
     def recover(self) -> None:
@@ -76,10 +77,9 @@ class Desk:
         What found none after the sweep for it had begun would be nobody's.
         """
         with self._lock:
-            if not self._dropping or not self.inbox.roomy:
-                return
-            self._dropping = False
-        self.context.tally.add(counts.GAPS)
+            if self._dropping and self.inbox.roomy:
+                self.context.tally.add(counts.GAPS)
+                self._dropping = False
 
     def now(self) -> Mapping[str, int]:
         """For the metrics."""
