@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from bucketops_operator.kinds import runs
 from support.avatars import LEGACY, MODERN, name, picture
 from support.driver import Driver, condition
 from support.gate import Gate
@@ -113,8 +115,11 @@ def test_suspend_stops_at_a_safe_point_and_resume_goes_on(lab: Any, gate: Gate) 
     never_falls(driver)
 
 
-def test_a_picture_replaced_between_the_commit_and_its_record_is_no_conflict(lab: Any) -> None:
-    """Its worker breaks off there. The newer picture stays, and so does the original: nobody can tell what was copied."""
+def test_a_picture_replaced_between_the_commit_and_its_record_is_no_conflict(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker breaks off there. The newer picture stays, and so does the original: nobody knows if it was copied."""
+    monkeypatch.setattr(runs, "FIRST_RETRY", timedelta(seconds=1))
     world = lab.world
     world.seed(legacy=range(1, 11))
     replaced: list[str] = []

@@ -224,7 +224,7 @@ class Fire:
             assert world.body(world.destination, MODERN + name(number)) == picture(number, newest), number
 
     def kept(self) -> set[str]:
-        """Originals that stay: a worker broke off before its record, and the application replaced their copies since."""
+        """Originals that stay: a worker broke off before its record, and the application was faster than the next."""
         kept = set(self.world.keys(self.world.source))
         modern = {LEGACY + name(n) for n, newest in self.application.newest.items() if newest} - {
             LEGACY + name(n) for n in self.application.replaced

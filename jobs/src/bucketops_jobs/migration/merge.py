@@ -273,8 +273,8 @@ _CHOOSE_ONE = "the application has written both places since: delete the object 
 
 
 _REPLACED = (
-    "the application wrote a newer picture before an attempt that broke off was gone on with: it stays, and so does the "
-    "original, for nobody can tell whether it had been copied"
+    "an attempt broke off here, and the application has written a newer picture since: it stays, and so does the "
+    "original, for nobody can tell whether it was copied"
 )
 
 
