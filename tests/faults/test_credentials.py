@@ -18,7 +18,7 @@ from support.identities import Identity, admin_client, migration_user
 from support.proxy import Answer, Request
 
 SECRET = "avatars-s3"
-MIDDLE = 60
+MIDDLE = 40
 """Copies that have begun when it happens."""
 
 
@@ -85,9 +85,9 @@ def test_temporary_credentials_that_expire_are_followed_by_those_that_the_secret
 
     def rotate() -> None:
         nonlocal now
-        expired.keys.add(now["AWS_ACCESS_KEY_ID"])
-        now = session(fire)
+        before, now = now, session(fire)
         driver.local.rotate(driver.resource, SECRET, now)
+        expired.keys.add(before["AWS_ACCESS_KEY_ID"])
 
     for phase, number in {"copy": MIDDLE, "delete": 1}.items():
         fire.strike(driver, phase, number, rotate)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from support.avatars import LEGACY, MODERN, name
+from bucketops_operator.kinds import runs
+from support.avatars import LEGACY, MODERN, name, picture
 from support.driver import Driver, condition
 from support.gate import Gate
-from support.proxy import Hold, Proxy
+from support.proxy import Answer, Hold, Proxy, Request
 
 WORKER = {"parallelism": 2, "shards": 2, "concurrency": 8}
 
@@ -111,6 +113,38 @@ def test_suspend_stops_at_a_safe_point_and_resume_goes_on(lab: Any, gate: Gate) 
     driver.step()
     expect_the_right_end(lab, driver.finish(), 100)
     never_falls(driver)
+
+
+def test_a_picture_replaced_between_the_commit_and_its_record_is_no_conflict(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker breaks off there. The newer picture stays, and so does the original: nobody knows if it was copied."""
+    monkeypatch.setattr(runs, "FIRST_RETRY", timedelta(seconds=1))
+    world = lab.world
+    world.seed(legacy=range(1, 11))
+    replaced: list[str] = []
+
+    def break_off(request: Request) -> Answer | None:
+        if replaced or request.method != "PUT" or not request.key.endswith(".done"):
+            return None
+        replaced.extend(path for path in world.paths() if path.startswith(MODERN))
+        number = int(replaced[0].removeprefix(f"{MODERN}avatar-").removesuffix(".png"))
+        world.s3.put_object(Bucket=world.destination, Key=replaced[0], Body=picture(number, 1))
+        return Answer(403, b"<Error><Code>AccessDenied</Code><Message>not now</Message></Error>")
+
+    with Proxy(lab.endpoint, rule=break_off) as proxy:
+        spec = lab.spec(worker=WORKER | {"parallelism": 1, "shards": 1})
+        spec["source"]["endpoint"] = spec["destination"]["endpoint"] = proxy.url
+        driver = lab.drive(spec)
+        driver.until(lambda status: condition(status, "Stalled"))
+        driver.until(lambda status: not condition(status, "Stalled"))
+        status = driver.finish()
+    assert condition(status, "Complete"), status
+    number = int(replaced[0].removeprefix(f"{MODERN}avatar-").removesuffix(".png"))
+    assert world.body(world.destination, replaced[0]) == picture(number, 1)
+    assert set(world.keys(world.source)) == {LEGACY + name(number)}
+    assert (status["outcomes"]["moved"], status["outcomes"]["changedByApp"]) == (9, 1)
+    assert status["rowOutcomes"]["rewritten"] == 10
 
 
 def test_the_status_written_late_or_never_changes_nothing(lab: Any) -> None:

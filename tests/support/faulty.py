@@ -40,14 +40,14 @@ def is_copy(request: Request) -> bool:
 
 
 class Bursts:
-    """Of so many requests in a row, the last ones are answered by SlowDown: a prefix of AWS before it is split."""
+    """Every so many seconds all requests are answered by SlowDown for a while: a prefix of AWS before it is split."""
 
-    def __init__(self, every: int = 150, length: int = 40) -> None:
-        self._every, self._length, self._count = every, length, itertools.count()
+    def __init__(self, every: float = 1.5, length: float = 0.4) -> None:
+        self._every, self._length = every, length
         self.told = 0
 
     def __call__(self, _: Request) -> Answer | None:
-        if next(self._count) % self._every < self._every - self._length:
+        if time.monotonic() % self._every > self._length:
             return None
         self.told += 1
         return Answer(503, error("SlowDown"))
