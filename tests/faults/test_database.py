@@ -69,6 +69,7 @@ def gate(scene: Scene) -> Iterator[Gate]:
     gate = Gate(scene.lab.world, objects=OBJECTS, workers=WORKERS, chunk=CHUNK)
     yield gate
     scene.server.live()
+    scene.address.turn(scene.server.port)
     gate.open()
 
 
