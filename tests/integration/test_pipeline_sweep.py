@@ -125,7 +125,7 @@ def test_other_rules_make_every_picture_anew(pipeline_lab: PipelineLab) -> None:
     assert pipeline_lab.sweep(strip={"orientation": "Drop"}).counts["processed"] == 2
     assert pipeline_lab.sweep(strip={"orientation": "Rotate"}).counts["processed"] == 2
     assert pipeline_lab.sweep(strip={"orientation": "Rotate", "hdrGainMap": "Keep"}).counts["processed"] == 2
-    assert pipeline_lab.sweep(strip={"orientation": "Rotate", "hdrGainMap": "Keep"}).counts["processed"] == 0
+    assert pipeline_lab.sweep(strip={"orientation": "Rotate", "hdrGainMap": "Keep"}).counts.get("processed", 0) == 0
 
 
 def test_pictures_are_turned_and_gain_maps_kept_if_the_spec_says_so(pipeline_lab: PipelineLab) -> None:
