@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import io
 import random
 import signal
 import threading
@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from bucketops_jobs import retries
 from bucketops_jobs.s3 import http
 from support.avatars import s3_client
-from support.cluster import wait_for
 from support.faulty import DAMAGES, Bursts, Pages, Refusing, Slow, Sometimes, error, is_copy, is_listing
 from support.fire import IN_HAND, OBJECTS, Fire, burning
 from support.proxy import Answer, Request
@@ -184,57 +182,56 @@ def test_a_listing_that_fails_half_way_is_no_evidence(fire: Fire, monkeypatch: p
     fire.expect_the_right_end(driver, again=len(PHASES) * IN_HAND)
 
 
-class Ballast:
-    """Fills a store's disk, and empties it."""
+class Tight:
+    """A MinIO on a disk of its own that is soon full."""
 
-    def __init__(self, s3: Any) -> None:
-        self._s3 = s3
-        s3.create_bucket(Bucket="ballast")
+    def __init__(self, folder: Path) -> None:
+        self._server = start_minio(folder, mebibytes=64)
+        self.url = f"http://127.0.0.1:{self._server.port}"
+        seen_by_it = Path(f"/proc/{self._server.process.pid}/root{folder}/data")
+        self._ballast = seen_by_it / "ballast"
 
     def fill(self) -> None:
-        """Up to the last kilobytes."""
-        for size in (8 << 20, 1 << 20, 128 << 10, 4 << 10):
-            with pytest.raises(ClientError, match=r"XMinioStorageFull|no space left on device"):
-                self._put_for_ever(size)
+        """To the last byte."""
+        with self._ballast.open("wb", buffering=0) as file:
+            for size in (1 << 20, 1):
+                with pytest.raises(OSError, match="No space left on device"):
+                    _write_for_ever(file, size)
 
-    def _put_for_ever(self, size: int) -> None:
-        for number in itertools.count():
-            self._s3.put_object(Bucket="ballast", Key=f"{size}-{number}", Body=bytes(size))
+    def empty(self) -> None:
+        self._ballast.unlink()
 
-    def drop(self) -> None:
-        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket="ballast"):
-            for entry in page["Contents"]:
-                self._s3.delete_object(Bucket="ballast", Key=entry["Key"])
-        wait_for("MinIO has taken out its trash", self._has_space)
+    def stop(self) -> None:
+        self._server.stop()
 
-    def _has_space(self) -> bool:
-        try:
-            self._s3.put_object(Bucket="ballast", Key="feather", Body=b"1")
-        except ClientError:
-            return False
-        return True
+
+def _write_for_ever(file: io.RawIOBase, size: int) -> None:
+    while True:
+        file.write(bytes(size))
 
 
 @pytest.fixture
-def tight_fire(lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fire]:
-    """On a disk that is soon full."""
-    server = start_minio(tmp_path, mebibytes=64)
-    lab.endpoint = f"http://127.0.0.1:{server.port}"
-    lab.world.s3 = s3_client(lab.endpoint, ADMIN, PASSWORD)
-    with burning(lab, monkeypatch) as fire:
-        yield fire
+def tight(tmp_path: Path) -> Iterator[Tight]:
+    server = Tight(tmp_path)
+    yield server
     server.stop()
 
 
-def test_a_full_disk_stops_the_run_in_words_and_space_lets_it_go_on(tight_fire: Fire) -> None:
+@pytest.fixture
+def tight_fire(lab: Any, tight: Tight, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fire]:
+    lab.endpoint, lab.world.s3 = tight.url, s3_client(tight.url, ADMIN, PASSWORD)
+    with burning(lab, monkeypatch) as fire:
+        yield fire
+
+
+def test_a_full_disk_stops_the_run_in_words_and_space_lets_it_go_on(tight_fire: Fire, tight: Tight) -> None:
     """It does not take a hundred thousand refusals for as many failed objects."""
-    ballast = Ballast(tight_fire.world.s3)
     driver = tight_fire.drive()
-    tight_fire.strike(driver, "copy", PHASES["copy"], ballast.fill)
+    tight_fire.strike(driver, "copy", PHASES["copy"], tight.fill)
     words = tight_fire.hold(driver, "StorageFull")
     assert "make space" in words
     assert 0 < len(tight_fire.world.keys(tight_fire.world.destination)) < OBJECTS
     assert driver.status["outcomes"]["failed"] == 0
-    ballast.drop()
+    tight.empty()
     tight_fire.go_on(driver)
     tight_fire.expect_the_right_end(driver, again=IN_HAND)

@@ -26,8 +26,8 @@ OBJECTS, CHUNK, WORKERS = 160, 10, 2
 IN_HAND = CHUNK * WORKERS
 """Objects that all workers have under way."""
 GRACE = "3s"
-AGAIN = 0.3
-"""Seconds until the application tries again what the store or the database refused."""
+AGAIN, PATIENCE = 0.3, 100
+"""Seconds until the application tries again what the store refused, and how often it does."""
 
 
 class Application(Background):
@@ -64,8 +64,10 @@ class Application(Background):
         if path.startswith(LEGACY):
             self.replaced.add(number)
         self.newest[number] = 1
-        while not self._put(path, number, 1):
-            continue
+        for _ in range(PATIENCE):
+            if self._put(path, number, 1):
+                return
+        raise AssertionError(f"{path}: the store does not come back")
 
     def _put(self, path: str, number: int, version: int) -> bool:
         bucket = self.world.source if path.startswith(LEGACY) else self.world.destination
