@@ -28,7 +28,7 @@ from support.mortal import Mortal, standby_of
 from support.proxy import Proxy
 from support.relay import Cut, Relay
 
-OBJECTS, CHUNK, WORKERS = 160, 10, 2
+OBJECTS, CHUNK, WORKERS = 120, 10, 2
 GRACE = "2s"
 pytestmark = pytest.mark.usefixtures("quick_phases")
 

@@ -160,6 +160,24 @@ def test_transactions_older_than_the_migration_that_commit_late(lab: Any) -> Non
     assert reader.wrong == []
 
 
+def test_the_last_transaction_to_begin_is_waited_for_too(lab: Any) -> None:
+    """In a database where nothing else goes on: nobody has ended since it began."""
+    world, newest = lab.world, dict.fromkeys(range(1, OBJECTS + 2), 0)
+    world.seed(legacy=NEWEST)
+    world.put_legacy([OBJECTS + 1])
+    insert = "INSERT INTO avatars (path) VALUES (%s)"
+    with Reader(world, pause=0.01) as reader, transaction(world) as last:
+        driver = lab.drive(spec_of(lab))
+        driver.before("delete", lambda: last.execute(insert, (LEGACY + name(OBJECTS + 1),)))
+        driver.until(lambda status: phase_is("delete")(status) and is_fenced(world), 60)
+        assert set(world.keys(world.source)) == {LEGACY + name(n) for n in newest}
+        last.connection.commit()
+        status = driver.finish()
+    expect_the_right_end(world, status, newest)
+    assert reader.reads > 50
+    assert reader.wrong == []
+
+
 @pytest.fixture
 def replica(postgres: Server) -> Iterator[Replica]:
     with replica_of(postgres.port) as replica:

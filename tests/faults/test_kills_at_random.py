@@ -22,7 +22,7 @@ from support.ending import Copies, expect_the_right_end
 from support.processes import workers
 from support.proxy import Proxy, Request
 
-OBJECTS, CHUNK, SHARDS = 200, 5, 6
+OBJECTS, CHUNK, SHARDS = 120, 5, 4
 SEED = int(os.environ.get("BUCKETOPS_KILL_SEED", random.randrange(10**6)))
 KILLS = {"preflight": 3, "copy": 20, "sweep": 20, "delete": 20, "audit": 3}
 """By phase, all that there are but `plan`, which writes nothing."""

@@ -107,27 +107,28 @@ class Session:
                 connection.set_session(isolation_level="default", readonly="default", autocommit=True)
 
     def fence(self, require_going: Callable[[], None]) -> None:
-        """Wait until every transaction that is open now has ended: what they write is then to be seen.
+        """Wait until every transaction that has written anything by now has ended: that is then to be seen.
 
         `require_going` raises when the worker is told to stop: without the wait there is no evidence. Where another
         server answers (a restart, a failover), what was open at the first has ended, and other numbers count.
         """
-        oldest, horizon, server = self._snapshot()
+        horizon, server = self._numbered("mark")
+        oldest, answers = self._numbered("oldest")
         began, told = time.monotonic(), False
-        while oldest < horizon:
+        while answers != server or oldest < horizon:
             require_going()
-            time.sleep(FENCE_LOOK)
-            oldest, following, answers = self._snapshot()
             if answers != server:
-                horizon, server = following, answers
+                horizon, server = self._numbered("mark")
+            time.sleep(FENCE_LOOK)
+            oldest, answers = self._numbered("oldest")
             if not told and time.monotonic() - began > FENCE_PATIENCE:
                 log.warning("waits for a transaction that is open in the database: it may still write legacy paths")
                 told = True
 
-    def _snapshot(self) -> tuple[int, int, str]:
-        """The oldest transaction that is open, the first that has not begun yet, and which server says so."""
-        oldest, following, server = self.query("read the snapshot", queries()["snapshot"])[0]
-        return oldest, following, server
+    def _numbered(self, which: str) -> tuple[int, str]:
+        """The number of a transaction, and the server that counts so."""
+        number, server = self.query("look for open transactions", queries()[which])[0]
+        return number, server
 
     def lag(self) -> float | None:
         """Seconds that the furthest replica is behind; None where this role may not see it."""

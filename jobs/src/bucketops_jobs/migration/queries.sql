@@ -67,10 +67,12 @@ UPDATE {table} t SET {column} = held.new FROM held WHERE t.{key} = held.key RETU
 -- values: what stands in these rows now
 SELECT {key}::text, {column}::text FROM {table} WHERE {key} = ANY(%(keys)s::text[]::{key_type}[])
 
--- snapshot: the oldest transaction that is open, the first that has not begun yet, and of which server they are
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest,
-       pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next,
-       pg_postmaster_start_time()::text AS server
+-- mark: a transaction of our own, younger than all that have written anything by now, and of which server; no replica
+-- has any. (The upper end of a snapshot is no mark: it follows the last transaction that has ended.)
+SELECT pg_current_xact_id()::text::bigint AS horizon, pg_postmaster_start_time()::text AS server
+
+-- oldest: the oldest transaction that is open, and of which server
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest, pg_postmaster_start_time()::text AS server
 
 -- lag: seconds that the furthest replica is behind; unknown where this role may not see it
 SELECT count(*) AS replicas, count(*) FILTER (WHERE state IS NULL) AS hidden,
