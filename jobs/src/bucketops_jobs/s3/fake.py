@@ -62,6 +62,9 @@ class FakeStore:
     def versioning(self) -> str:
         return "Off"
 
+    def now(self, prefix: str) -> datetime:  # noqa: ARG002 - of the real store
+        return datetime.now(UTC)
+
     def close(self) -> None:
         """Nothing is held open."""
 
