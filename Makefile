@@ -34,13 +34,13 @@ unit: $(READY) ## pure cores, in seconds, without a network
 
 integration: $(READY) ## whole migrations on real MinIO and PostgreSQL, as processes of this machine
 	@$(CLUSTER) packages
-	@$(PYTEST) tests/integration --numprocesses 2 --dist loadfile
+	@$(PYTEST) tests/integration --numprocesses 2 --dist worksteal
 
 e2e: up $(READY) ## the chart and the examples in the cluster
 	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/e2e
 
 faults: up $(READY) ## kills in the middle of the work, of processes and in the cluster
-	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/faults
+	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/faults --numprocesses 2 --dist loadgroup
 
 fuzz: $(READY) ## mutated JPEG files against the stripper, for some minutes (FUZZ_EXAMPLES=20000)
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(PYTEST) tests/unit/jobs/test_exif_fuzz.py

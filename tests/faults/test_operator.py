@@ -17,6 +17,7 @@ from support.cluster import Cluster, avatars_world, example, give_access, namesp
 from support.operator_process import OperatorProcess
 from support.operators import PATIENCE, scaled
 
+pytestmark = pytest.mark.xdist_group("cluster")  # one at a time: they share its buckets and its operator
 OBJECTS = 120
 OUTAGE = 60.0
 REFUSED = 0.1
