@@ -27,7 +27,6 @@ WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 LEGACY = Row(0, "1", "image/k", legacy=True)
 MODERN = Row(0, "2", "avatar/k", legacy=False)
 INTENT = Entry("s1", 1, copied=True, before=None)
-BROKEN_OFF = replace(INTENT, rows=(("0:2", RowOutcome.REWRITTEN),))
 DONE = replace(INTENT, committed=True, after="s1", outcome=Outcome.MOVED)
 TAKEN_OVER = Entry("s1", 1, copied=False, before="s1", committed=True, after="s1", outcome=Outcome.ALREADY)
 KEPT = Entry("s1", 1, copied=False, before="x", committed=True, after=None, outcome=Outcome.ALREADY)
@@ -69,21 +68,6 @@ def again(etag: str) -> Decision:
             item("s1", "x", None, LEGACY),
             Decision(Outcome.CONFLICT, row_outcome=RowOutcome.FAILED),
             id="other content that is not ours is a conflict, and its row stays as it is",
-        ),
-        pytest.param(
-            item("s1", "x", BROKEN_OFF, MODERN),
-            Decision(Outcome.CHANGED_BY_APP),
-            id="the application's newer picture where an attempt broke off after the rows were rewritten",
-        ),
-        pytest.param(
-            item("s2", "x", BROKEN_OFF, MODERN),
-            Decision(Outcome.CONFLICT),
-            id="a conflict, if it has replaced the legacy one too",
-        ),
-        pytest.param(
-            item("s1", "x", BROKEN_OFF, MODERN, LEGACY),
-            Decision(Outcome.CONFLICT, row_outcome=RowOutcome.FAILED),
-            id="or if a row still names the legacy one",
         ),
         pytest.param(item("s1", "x"), Decision(Outcome.CONFLICT), id="a conflict without a row fails no row"),
         pytest.param(item("s1", "s1", INTENT, LEGACY), FINISH, id="a crash after the copy is finished"),

@@ -241,18 +241,7 @@ def _not_as_journalled(item: Item, source: Object, destination: Object, policy: 
         return _finished(item, entry)  # our copy was there and never recorded; the application has replaced it since
     if same(source, destination):
         return Decision(Outcome.ALREADY, rewrite=RowOutcome.REWRITTEN, journal=True, compared=True)
-    if entry is not None and source.etag == entry.source_etag and _rewritten(item, entry):
-        return Decision(Outcome.CHANGED_BY_APP, message=_REPLACED)
     return _conflict(item, destination, policy)
-
-
-def _rewritten(item: Item, entry: Entry) -> bool:
-    """Whether all rows that an open intent was about name the new place by now, so that what stands there is theirs.
-
-    Either we died after we had rewritten them, or the application was faster. To overwrite it would undo its write.
-    """
-    about = {row for row, _ in entry.rows}
-    return not item.legacy and any(row.id in about for row in item.rows)
 
 
 def _copy(expect: Expect) -> Decision:
@@ -278,12 +267,6 @@ def _conflict(item: Item, destination: Object, policy: Policy) -> Decision:
 
 _CHOOSE_HOW = "the destination holds other content that is not ours: choose onConflict KeepDestination or Overwrite"
 _CHOOSE_ONE = "the application has written both places since: delete the object that is not wanted, set a new trigger"
-
-
-_REPLACED = (
-    "an attempt broke off here, and the application has written a newer picture since: it stays, and so does the "
-    "original, for nobody can tell whether it was copied"
-)
 
 
 def deletable(item: Item) -> str | None:
