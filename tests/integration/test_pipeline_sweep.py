@@ -289,6 +289,7 @@ def test_old_refusals_are_believed_by_their_dates_until_the_rules_change(pipelin
         requests.clear()
         assert pipeline_lab.sweep(run=SCHEDULED, **small).counts["stillRefused"] == 1
         assert requests == set()
+        pipeline_lab.watermark(began=(datetime.now(UTC) + timedelta(hours=2)).isoformat())
         assert pipeline_lab.sweep(run=SCHEDULED, **enough).counts["processed"] == 1
     assert pipeline_lab.keys(pipeline_lab.q) == set()
 
