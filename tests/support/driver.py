@@ -83,6 +83,8 @@ class Driver:
         self.local = Pausing(root, secrets, backoff_seconds=0.2, run_worker=run_worker)
         self.resource = Resource(kind, "default", name, str(uuid.uuid4()), 1, spec)
         self.seen: list[dict[str, Any]] = []
+        self.pause = 0.05
+        """Seconds between two reconciles."""
 
     def before(self, phase: str, action: Callable[[], object]) -> Driver:
         """Do something right before the first run of a phase starts."""
@@ -110,7 +112,7 @@ class Driver:
         while not wanted(status := self.step()):
             if time.monotonic() > deadline:
                 raise AssertionError(f"not reached in {seconds} s: {status}")
-            time.sleep(0.05)
+            time.sleep(self.pause)
         return status
 
     def finish(self, seconds: float = 300) -> dict[str, Any]:
