@@ -87,6 +87,8 @@ class Driver:
         self.seen: list[dict[str, Any]] = []
         self.ahead = timedelta(0)
         """How wrong the operator's clock is."""
+        self.pause = 0.05
+        """Seconds between two reconciles."""
 
     def before(self, phase: str, action: Callable[[], object]) -> Driver:
         """Do something right before the first run of a phase starts."""
@@ -114,7 +116,7 @@ class Driver:
         while not wanted(status := self.step()):
             if time.monotonic() > deadline:
                 raise AssertionError(f"not reached in {seconds} s: {status}")
-            time.sleep(0.05)
+            time.sleep(self.pause)
         return status
 
     def finish(self, seconds: float = 300) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import psycopg2
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -42,25 +43,29 @@ class Application(Background):
 
     def _run(self) -> None:
         chance = random.Random(1)
-        while self.going(self.pause):
-            if chance.random() < 0.3:
-                self._upload(self.next)
-            else:
-                self._replace(chance.randrange(1, self.next))
+        connection = psycopg2.connect(self.world.dsn)
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            while self.going(self.pause):
+                if chance.random() < 0.3:
+                    self._upload(cursor, self.next)
+                else:
+                    self._replace(cursor, chance.randrange(1, self.next))
+        connection.close()
 
-    def _upload(self, number: int) -> None:
+    def _upload(self, cursor: Any, number: int) -> None:
         """A new user: the picture first, then the row, in the legacy form."""
         path = LEGACY + name(number)
         if self._put(path, number, 0):
             self.newest[number], self.next = 0, number + 1
-            self.world.insert([path])
+            cursor.execute("INSERT INTO avatars (path) VALUES (%s)", (path,))
 
-    def _replace(self, number: int) -> None:
+    def _replace(self, cursor: Any, number: int) -> None:
         """Once each: a late write by a stale path and another by the new one would be a conflict, and rightly so."""
         if self.newest[number]:
             return
-        suffix = "%/" + name(number)
-        ((path,),) = self.world.sql("SELECT path FROM avatars WHERE path LIKE %s", (suffix,))
+        cursor.execute("SELECT path FROM avatars WHERE path LIKE %s", (f"%/{name(number)}",))
+        ((path,),) = cursor.fetchall()
         if path.startswith(LEGACY):
             self.replaced.add(number)
         self.newest[number] = 1
@@ -83,7 +88,7 @@ class Witness(Reader):
     """A reader for whom a store that does not answer is no evidence, and each version is right that was written."""
 
     def __init__(self, world: World, application: Application) -> None:
-        super().__init__(world, pause=0.02)
+        super().__init__(world, threads=1, pause=0.01)
         self.application = application
         self.unanswered = 0
 
@@ -168,7 +173,9 @@ class Fire:
         """The application and its readers begin, and the migration."""
         self.beside.enter_context(self.application)
         self.beside.enter_context(self.witness)
-        return self.lab.drive(self.spec(**changes))
+        driver = self.lab.drive(self.spec(**changes))
+        driver.pause = 0.2
+        return driver
 
     def strike(self, driver: Driver, phase: str, number: int, action: Callable[[], object]) -> Strike:
         """Do something once in the middle of a phase: before its n-th request that tells the phase."""
