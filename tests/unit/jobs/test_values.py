@@ -39,6 +39,6 @@ def test_other_spellings_of_a_prefix_lie_within_the_range() -> None:
 
 
 def test_every_statement_is_found_by_its_name() -> None:
-    names = {"describe", "unique", "privileges", "load", "naming", "rewrite", "rewrite_waiting", "values", "snapshot"}
+    names = {"describe", "unique", "privileges", "load", "naming", "rewrite", "rewrite_waiting", "values", "mark"}
     assert names <= set(queries())
     assert all(text.strip() for text in queries().values())
