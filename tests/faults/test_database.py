@@ -19,7 +19,7 @@ from bucketops_api import names
 from bucketops_jobs.migration import connection, database
 from support import driver as driving
 from support.application import Application
-from support.avatars import LEGACY, MODERN, Reader, name
+from support.avatars import LEGACY, MODERN, Reader, cursor_of, name
 from support.driver import Driver, condition
 from support.ending import Copies, expect_the_right_end
 from support.gate import Gate
@@ -227,6 +227,32 @@ def test_a_replica_is_never_taken_for_the_primary(scene: Scene) -> None:
         status = driver.finish()
         expect_the_right_end(world, status, dict.fromkeys(newest, 0))
         expect_nothing_wrong(reader, driver)
+
+
+def test_a_database_that_takes_no_writes_for_a_while_fails_no_row(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a primary that has just been demoted, while connections to it are still open."""
+    caplog.set_level(logging.INFO)
+    world = scene.lab.world
+
+    def take_writes(answer: str) -> None:
+        with cursor_of(world.dsn) as cursor:
+            cursor.execute(f"ALTER SYSTEM SET default_transaction_read_only = {answer}")
+            cursor.execute("SELECT pg_reload_conf()")
+
+    with Reader(world, pause=0.01) as reader:
+        driver = scene.lab.drive(spec_of(scene.lab))
+        try:
+            driver.before("copy", lambda: take_writes("on"))
+            refused = "again: rewrite public.avatars.path: cannot execute UPDATE in a read-only transaction"
+            driver.until(lambda _: refused in caplog.messages, 60)
+        finally:
+            take_writes("off")
+        status = driver.finish()
+    expect_the_right_end(world, status, dict.fromkeys(range(1, OBJECTS + 1), 0))
+    assert not any(status.get("rowOutcomes", {}).get("failed") for status in driver.seen)
+    expect_nothing_wrong(reader, driver)
 
 
 class Cutting:
