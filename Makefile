@@ -40,7 +40,8 @@ e2e: up $(READY) ## the chart and the examples in the cluster
 	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/e2e
 
 faults: up $(READY) ## kills in the middle of the work, of processes and in the cluster
-	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/faults --numprocesses 2 --dist loadgroup
+	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/faults/test_cluster.py
+	@$(PYTEST) tests/faults --ignore tests/faults/test_cluster.py --numprocesses 2 --dist worksteal
 
 fuzz: $(READY) ## mutated JPEG files against the stripper, for some minutes (FUZZ_EXAMPLES=20000)
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(PYTEST) tests/unit/jobs/test_exif_fuzz.py

@@ -17,7 +17,6 @@ from support.cluster import ROOT, SYSTEM, Cluster, avatars_world, example, give_
 from support.gate import Gate
 from support.operators import PATIENCE
 
-pytestmark = pytest.mark.xdist_group("cluster")  # one at a time: they share its buckets and its operator
 OBJECTS, CHUNK, WORKERS = 1500, 25, 4
 
 

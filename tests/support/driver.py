@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +85,6 @@ class Driver:
         self.local = Pausing(root, secrets, backoff_seconds=BACKOFF_SECONDS, run_worker=run_worker)
         self.resource = Resource(kind, "default", name, str(uuid.uuid4()), 1, spec)
         self.seen: list[dict[str, Any]] = []
-        self.ahead = timedelta(0)
-        """How wrong the operator's clock is."""
         self.pause = 0.05
         """Seconds between two reconciles."""
 
@@ -106,7 +104,7 @@ class Driver:
     def step(self) -> dict[str, Any]:
         """One reconcile; a status written is a status read by the next."""
         current = replace(self.resource, status=self.status)
-        reconcile(current, self.local, datetime.now(UTC) + self.ahead, SETTINGS)
+        reconcile(current, self.local, datetime.now(UTC), SETTINGS)
         self.seen.append(self.status)
         return self.status
 
