@@ -238,7 +238,8 @@ def _not_as_journalled(item: Item, source: Object, destination: Object, policy: 
     if entry is not None and not entry.committed and destination.etag == entry.before:
         return _copy(Expect(etag=destination.etag))  # the intent's copy was never made
     if entry is not None and _seen_by_all(item, entry) and source.etag == entry.source_etag:
-        return _finished(item, entry)  # our copy was there and never recorded; the application has replaced it since
+        # our copy was there and never recorded; what the application wrote over it since is not ours
+        return replace(_finished(item, entry), keeps=True)
     if same(source, destination):
         return Decision(Outcome.ALREADY, rewrite=RowOutcome.REWRITTEN, journal=True, compared=True)
     return _conflict(item, destination, policy)
