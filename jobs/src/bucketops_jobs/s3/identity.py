@@ -74,7 +74,7 @@ def _pair(bucket: str, name: str, root: Path) -> Credentials:
             Reason.CREDENTIALS_MISSING,
             f"Secret {name} (bucket {bucket}) {what}: create it with {', '.join(_KEYS)}",
         )
-    return Credentials(*(found[key] for key in _KEYS), found.get(names.SESSION_TOKEN, ""))
+    return Credentials(found[names.ACCESS_KEY], found[names.SECRET_KEY], found.get(names.SESSION_TOKEN, ""))
 
 
 def ca_file(bundle: CaBundle, root: Path) -> Path:
