@@ -137,7 +137,7 @@ def test_an_error_in_the_200_of_a_copy_is_no_copy(fire: Fire) -> None:
 
 
 def test_a_slow_store_is_waited_for(fire: Fire) -> None:
-    slow = Slow(random.Random(1), seconds=0.1, rate=200_000)
+    slow = Slow(random.Random(1), seconds=0.06, rate=300_000)
     fire.proxy.rule, fire.proxy.body = slow, slow.body
     driver = fire.drive()
     fire.finish(driver)
