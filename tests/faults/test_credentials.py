@@ -10,16 +10,13 @@ import pytest
 
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from support.access import ROOT
-from support.avatars import LEGACY, MODERN
 from support.driver import Driver, condition
 from support.faulty import error
-from support.fire import IN_HAND, OBJECTS, Fire, burning
+from support.fire import IN_HAND, OBJECTS, PHASES, Fire, burning
 from support.identities import Identity, admin_client, migration_user
 from support.proxy import Answer, Request
 
 SECRET = "avatars-s3"
-MIDDLE = 40
-"""Copies that have begun when it happens."""
 
 
 @pytest.fixture
@@ -89,8 +86,8 @@ def test_temporary_credentials_that_expire_are_followed_by_those_that_the_secret
         driver.local.rotate(driver.resource, SECRET, now)
         expired.keys.add(before["AWS_ACCESS_KEY_ID"])
 
-    for phase, number in {"copy": MIDDLE, "delete": 1}.items():
-        fire.strike(driver, phase, number, rotate)
+    for phase in ("copy", "delete"):
+        fire.strike(driver, phase, PHASES[phase], rotate)
     fire.finish(driver)
     assert expired.told
     assert never_stalled(driver)
@@ -105,7 +102,7 @@ def test_a_key_that_is_replaced_and_revoked_at_once_interrupts_nothing(fire: Fir
         driver.local.rotate(driver.resource, SECRET, new.secret())
         revoke(fire, old)
 
-    fire.strike(driver, "copy", MIDDLE, replace)
+    fire.strike(driver, "copy", PHASES["copy"], replace)
     fire.finish(driver)
     assert never_stalled(driver)
     fire.expect_the_right_end(driver)
@@ -114,46 +111,53 @@ def test_a_key_that_is_replaced_and_revoked_at_once_interrupts_nothing(fire: Fir
 def test_a_key_that_is_revoked_before_it_is_replaced_stops_the_run_until_it_is(fire: Fire) -> None:
     driver = fire.drive()
     old, new = fire.lab.user, same_rights(fire)
-    fire.strike(driver, "copy", MIDDLE, lambda: revoke(fire, old))
+    fire.strike(driver, "copy", PHASES["copy"], lambda: revoke(fire, old))
     assert "Secret" in fire.hold(driver, "AccessDenied")
     driver.local.rotate(driver.resource, SECRET, new.secret())
     fire.go_on(driver)
+    fire.finish(driver)
     fire.expect_the_right_end(driver, again=IN_HAND)
 
 
 @pytest.mark.parametrize(
-    ("phase", "number", "action", "where"),
+    "taken",
     [
-        ("copy", MIDDLE, "s3:PutObject", "{destination}/" + MODERN + "*"),
-        ("copy", MIDDLE, "s3:PutObject", "{destination}/.bucketops/*"),
-        ("copy", MIDDLE, "s3:GetObject", "{source}/" + LEGACY + "*"),
-        ("sweep", 1, "s3:ListBucket", "{destination}"),
-        ("delete", 1, "s3:DeleteObject", "{source}/" + LEGACY + "*"),
+        {
+            "copy": ("s3:PutObject", "{destination}/avatar/*"),
+            "sweep": ("s3:ListBucket", "{destination}"),
+            "delete": ("s3:DeleteObject", "{source}/image/*"),
+        },
+        {"copy": ("s3:PutObject", "{destination}/.bucketops/*")},
+        {"copy": ("s3:GetObject", "{source}/image/*")},
     ],
+    ids=["copy, list, delete", "journal", "read"],
 )
 def test_a_right_that_is_taken_away_is_named_and_the_run_goes_on_once_it_is_given_back(
-    fire: Fire, phase: str, number: int, action: str, where: str
+    fire: Fire, taken: dict[str, tuple[str, str]]
 ) -> None:
-    resource = where.format(source=fire.world.source, destination=fire.world.destination)
+    places = {"source": fire.world.source, "destination": fire.world.destination}
+    rights = {phase: (action, where.format(**places)) for phase, (action, where) in taken.items()}
     back: list[Callable[[], object]] = []
     driver = fire.drive()
-    fire.strike(driver, phase, number, lambda: back.append(fire.lab.forbid(action, resource)))
-    words = fire.hold(driver, "AccessDenied")
-    assert action in words
-    assert resource.removesuffix("*") in words or resource.partition("/")[0] in words
-    assert driver.status["outcomes"]["failed"] == 0
-    for give in back:
-        give()
-    fire.go_on(driver)
-    fire.expect_the_right_end(driver, again=IN_HAND)
+    for phase, right in rights.items():
+        fire.strike(driver, phase, PHASES[phase], lambda right=right: back.append(fire.lab.forbid(*right)))
+    for action, where in rights.values():
+        words = fire.hold(driver, "AccessDenied")
+        assert action in words
+        assert where.removesuffix("*") in words
+        back.pop()()
+        fire.go_on(driver)
+    fire.finish(driver)
+    fire.expect_the_right_end(driver, again=IN_HAND * len(taken))
 
 
 def test_a_role_that_loses_update_is_told_the_grant_and_goes_on_with_it(fire: Fire) -> None:
     role = fire.lab.database["PGUSER"]
     driver = fire.drive()
-    fire.strike(driver, "copy", MIDDLE, lambda: fire.world.sql(f"REVOKE UPDATE (path) ON avatars FROM {role}"))
+    fire.strike(driver, "copy", PHASES["copy"], lambda: fire.world.sql(f"REVOKE UPDATE (path) ON avatars FROM {role}"))
     assert "GRANT UPDATE (path) ON public.avatars" in fire.hold(driver, "AccessDenied")
     assert 0 < len(fire.world.keys(fire.world.destination)) < OBJECTS
     fire.world.sql(f"GRANT UPDATE (path) ON avatars TO {role}")
     fire.go_on(driver)
+    fire.finish(driver)
     fire.expect_the_right_end(driver)

@@ -42,7 +42,7 @@ def is_copy(request: Request) -> bool:
 class Bursts:
     """Every so many seconds all requests are answered by SlowDown for a while: a prefix of AWS before it is split."""
 
-    def __init__(self, every: float = 1.5, length: float = 0.4) -> None:
+    def __init__(self, every: float = 2.0, length: float = 0.3) -> None:
         self._every, self._length = every, length
         self.told = 0
 

@@ -24,6 +24,8 @@ from support.lab import Lab
 from support.proxy import Answer, Proxy, Request
 
 OBJECTS, CHUNK, WORKERS = 160, 10, 2
+PHASES = {"copy": 40, "sweep": 3, "delete": 1}
+"""By phase, before which of the requests that tell it a fault happens."""
 IN_HAND = CHUNK * WORKERS
 """Objects that all workers have under way."""
 GRACE = "3s"
@@ -190,21 +192,23 @@ class Fire:
         return made
 
     def finish(self, driver: Driver) -> dict[str, Any]:
-        """The application writes until the second sweep; then to the end."""
-        driver.until(lambda status: sweeps(status) >= 2 or condition(status, "Stalled"))
-        self.application.__exit__()
-        return driver.finish()
+        """The application writes until the second sweep; then to the end, or until the run is held up."""
+        status = driver.until(lambda status: sweeps(status) > 1 or condition(status, "Stalled"))
+        if sweeps(status) > 1:
+            self.application.__exit__()
+            status = driver.finish()
+        return status
 
     def hold(self, driver: Driver, reason_: str) -> str:
-        """Wait until the run is held up for a reason; what it says to the user. Part of the work is done by then."""
-        status = driver.until(lambda status: condition(status, "Stalled"))
+        """Wait until the run is held up for a reason; what it says to the user. No object has failed by then."""
+        status = self.finish(driver)
         assert reason(status, "Stalled") == reason_, status
+        assert status["outcomes"]["failed"] == 0
         return message(status, "Stalled")
 
     def go_on(self, driver: Driver) -> None:
-        """The user has mended it, and touched nothing else: the run goes on by itself, to the end."""
+        """The user has mended it, and touched nothing else: the run goes on by itself."""
         driver.until(lambda status: not condition(status, "Stalled"))
-        self.finish(driver)
 
     def expect_the_right_end(self, driver: Driver, *, again: int = 0) -> None:
         """Nothing lost, undone or dangling at any moment; at most so many copies made again."""
