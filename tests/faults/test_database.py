@@ -27,6 +27,7 @@ from support.lab import Lab, laboratory
 from support.mortal import Mortal, standby_of
 from support.proxy import Proxy
 from support.relay import Cut, Relay
+from support.under_way import is_fenced, phase_is
 
 OBJECTS, CHUNK, WORKERS = 120, 10, 2
 GRACE = "2s"
@@ -79,10 +80,6 @@ def spec_of(lab: Lab, endpoint: str = "", **database: Any) -> dict[str, Any]:
     for place in ("source", "destination"):
         spec[place]["endpoint"] = endpoint or lab.endpoint
     return spec
-
-
-def phase_is(phase: str, count: int = 1) -> Any:
-    return lambda status: [run["phase"] for run in status.get("runs", ())].count(phase) >= count
 
 
 def expect_nothing_wrong(reader: Reader, driver: Driver) -> None:
@@ -175,7 +172,7 @@ def test_a_failover_right_before_the_deletion_deletes_nothing_that_a_row_names_a
         standby.hears_no_more()
         open_transaction = psycopg2.connect(world.dsn)
         driver.before("delete", lambda: open_transaction.cursor().execute("CREATE TABLE something (id int)"))
-        driver.until(lambda status: phase_is("delete")(status) and is_fenced(world), 60)
+        driver.until(is_fenced(world), 60)
         assert set(world.paths()) == {MODERN + name(n) for n in range(1, OBJECTS + 1)}
         assert set(world.keys(world.source)) == legacy
         standby.take_over(scene.address)
@@ -188,12 +185,6 @@ def test_a_failover_right_before_the_deletion_deletes_nothing_that_a_row_names_a
         ]
         expect_the_right_end(world, status, dict.fromkeys(range(1, OBJECTS + 1), 0))
         expect_nothing_wrong(reader, driver)
-
-
-def is_fenced(world: Any) -> bool:
-    """Whether a worker asks which transactions are open."""
-    asks = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'bucketops' AND query LIKE %s LIMIT 1"
-    return bool(world.sql(asks, ("%pg_snapshot_xmin%",)))
 
 
 class Knocks:

@@ -18,6 +18,7 @@ from support.driver import condition
 from support.ending import expect_the_right_end
 from support.replica import Replica, replica_of
 from support.servers import Server
+from support.under_way import is_fenced, phase_is
 
 OBJECTS, CHUNK = 120, 20
 NEWEST = dict.fromkeys(range(1, OBJECTS + 1), 0)
@@ -28,10 +29,6 @@ def spec_of(lab: Any, grace: str = "2s", **database: Any) -> dict[str, Any]:
     spec: dict[str, Any] = lab.spec(cleanup={"policy": "Delete", "grace": grace})
     spec["database"] |= {"batchSize": CHUNK} | database
     return spec
-
-
-def phase_is(phase: str, count: int = 1) -> Any:
-    return lambda status: [run["phase"] for run in status.get("runs", ())].count(phase) >= count
 
 
 @contextmanager
@@ -46,15 +43,6 @@ def wait_for_locks(world: World, count: int = 1) -> bool:
     waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     ((found,),) = world.sql(waits)
     return int(found) >= count
-
-
-def is_fenced(world: World) -> bool:
-    """Whether a worker asks which transactions are open."""
-    asks = (
-        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'bucketops'"
-        " AND query LIKE %s LIMIT 1"
-    )
-    return bool(world.sql(asks, ("%pg_snapshot_xmin%",)))
 
 
 def test_who_waits_for_a_row_holds_no_other(lab: Any) -> None:
@@ -146,7 +134,7 @@ def test_transactions_older_than_the_migration_that_commit_late(lab: Any) -> Non
         driver.until(phase_is("sweep", 3))
         assert [path for path in world.paths() if path.startswith(LEGACY)] == [LEGACY + name(7)]
         changes.connection.commit()
-        driver.until(lambda status: phase_is("delete")(status) and is_fenced(world), 60)
+        driver.until(is_fenced(world), 60)
         for _ in range(20):
             status = driver.step()
             time.sleep(0.05)
@@ -169,7 +157,7 @@ def test_the_last_transaction_to_begin_is_waited_for_too(lab: Any) -> None:
     with Reader(world, pause=0.01) as reader, transaction(world) as last:
         driver = lab.drive(spec_of(lab))
         driver.before("delete", lambda: last.execute(insert, (LEGACY + name(OBJECTS + 1),)))
-        driver.until(lambda status: phase_is("delete")(status) and is_fenced(world), 60)
+        driver.until(is_fenced(world), 60)
         assert set(world.keys(world.source)) == {LEGACY + name(n) for n in newest}
         last.connection.commit()
         status = driver.finish()

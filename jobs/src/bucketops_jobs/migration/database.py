@@ -16,7 +16,7 @@ from psycopg2 import extensions, sql
 
 from bucketops_api.v1alpha1 import migration as api
 from bucketops_api.v1alpha1.scalars import parse_duration
-from bucketops_jobs.errors import DatabaseError
+from bucketops_jobs.errors import DatabaseError, DatabaseUnreachableError
 from bucketops_jobs.migration.connection import connect, translated
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,8 @@ class Session:
         self.database = database
         self._root = root
         self._connection: extensions.connection | None = None
+        self._answered = False
+        """Whether the server ever has: one that never did is not waited for."""
 
     def query(self, what: str, statement: sql.Composable | str, values: dict[str, Any] | None = None) -> list[Any]:
         """Run one statement in its own transaction; again on a new connection when the server went away."""
@@ -65,7 +67,8 @@ class Session:
                 with translated(what):
                     return run()
             except DatabaseError as error:
-                if not error.transient or error.locked or attempt == ATTEMPTS - 1:
+                never = isinstance(error, DatabaseUnreachableError) and not self._answered
+                if never or not error.transient or error.locked or attempt == ATTEMPTS - 1:
                     raise
                 log.info("again: %s", error)
                 self.close()
@@ -75,6 +78,7 @@ class Session:
     def _open(self) -> extensions.connection:
         if self._connection is None or self._connection.closed:
             self._connection = connect(self.database, self._root)
+            self._answered = True
             lock_ms = int(parse_duration(self.database.lock_timeout).total_seconds() * 1000)
             with self._connection.cursor() as cursor:
                 cursor.execute("SELECT set_config('lock_timeout', %s, false)", (f"{lock_ms}ms",))
