@@ -43,8 +43,8 @@ faults: up $(READY) ## kills in the middle of the work, of processes and in the 
 	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/faults/test_cluster.py
 	@$(PYTEST) tests/faults --ignore tests/faults/test_cluster.py --numprocesses 2 --dist worksteal
 
-fuzz: $(READY) ## mutated JPEG files against the stripper, for some minutes (FUZZ_EXAMPLES=20000)
-	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(PYTEST) tests/unit/jobs/test_exif_fuzz.py
+fuzz: $(READY) ## the migration's protocol and the stripper, 20 times as many random examples (FUZZ=20)
+	@FUZZ=$${FUZZ:-20} $(PYTEST) tests/unit/jobs/test_*_model.py tests/unit/jobs/test_migration_counts.py tests/unit/jobs/test_exif_fuzz.py
 
 mutants: $(READY) ## take each guard away in turn and see a test go red
 	@$(BIN)/python tests/mutants/run.py

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
 
+from support.examples import SAME_EACH_TIME
+
 pytest_plugins = ["support.lab", "support.retention", "support.access", "support.pipeline"]
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")  # no test fails because its machine has other work
+settings.register_profile(
+    "bucketops",
+    deadline=None,  # no test fails because its machine has other work
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=SAME_EACH_TIME,
+)
+settings.load_profile("bucketops")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import warnings
 from collections.abc import Callable
@@ -15,11 +14,11 @@ from bucketops_jobs.exif.strip import strip
 from bucketops_jobs.exif.verdict import Choice, Options
 from bucketops_jobs.exif.verify import verify
 from support import corpus
+from support.examples import examples
 from support.jpegs import EOI, SOI, pixels
 from support.traps import CANARY, TRAPS
 from support.ultrahdr import UltraHdr, hdrgm, iso
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "600"))
 SMALL = 20_000  # bytes: mutations of larger files seldom meet a header
 SOURCES = [trap().source for trap in TRAPS.values()] + [
     content for file in corpus.FILES if len(content := file.read_bytes()) < SMALL
@@ -54,7 +53,7 @@ def mutated(draw: st.DrawFn, sources: st.SearchStrategy[bytes] = SOURCE) -> byte
     return data
 
 
-@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=examples(600), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(mutated())
 def test_whatever_comes_in_nothing_leaks(source: bytes) -> None:
     sink = io.BytesIO()
@@ -85,7 +84,7 @@ HDR_SOURCES = [
 ]
 
 
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=examples(600))
 @given(mutated(st.sampled_from(HDR_SOURCES)))
 def test_whatever_comes_in_no_gain_map_leaks(source: bytes) -> None:
     sink = io.BytesIO()
@@ -133,7 +132,7 @@ def _same_pixels(source: bytes, result: bytes) -> None:
         assert pixels(result) == wanted
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.binary(max_size=400), st.booleans())
 def test_noise_is_refused_without_a_crash(noise: bytes, begins: bool) -> None:
     sink = io.BytesIO()

@@ -83,7 +83,7 @@ def again(etag: str) -> Decision:
         pytest.param(item("s1", "x", DONE, MODERN), REST, id="the application's newer picture is never overwritten"),
         pytest.param(
             item("s1", "x", replace(INTENT, rows=(("0:2", RowOutcome.REWRITTEN),)), MODERN),
-            FINISH,
+            replace(FINISH, keeps=True),
             id="the same where our copy was not recorded: its row names the new place, so it was there",
         ),
         pytest.param(

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from bucketops_jobs.migration.chunk import Settled, Work
 from bucketops_jobs.migration.merge import Outcome, Policy, Row, RowOutcome, gave_up, settled_rows
 from bucketops_jobs.migration.rewrite import Verdict
+from support.examples import examples
 from support.model import Answer, Blob, Model
 
 KEYS = ("a", "b", "c")
@@ -204,6 +205,6 @@ def _require_outcomes(model: Model) -> None:
 
 
 Migration.TestCase.settings = settings(
-    max_examples=1000, stateful_step_count=40, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(1000), stateful_step_count=40, database=None, suppress_health_check=list(HealthCheck)
 )
 TestTheProtocolKeepsItsPromises = Migration.TestCase

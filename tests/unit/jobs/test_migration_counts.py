@@ -28,6 +28,7 @@ from bucketops_jobs.s3.fake import FakeServer, FakeStore
 from bucketops_jobs.s3.store import Copy
 from bucketops_jobs.shards import Range
 from bucketops_jobs.tally import Tally
+from support.examples import examples
 from support.generated import CAN, SPEC
 
 LEGACY, MODERN = "image/", "avatar/"
@@ -220,7 +221,7 @@ SPECS = st.builds(
 DYING = [Key(source=True, destination=None, rows=1)] * 5
 
 
-@settings(max_examples=300, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(300), database=None, suppress_health_check=list(HealthCheck))
 @given(
     keys=st.lists(KEYS, min_size=1, max_size=12),
     spec=SPECS,

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from support.examples import examples
 from support.there_and_back import LEGACY, MODERN, TwoPlaces
 
 KEYS = ("a", "b", "c")
@@ -93,7 +94,7 @@ class ThereAndBack(RuleBasedStateMachine):
 
 
 ThereAndBack.TestCase.settings = settings(
-    max_examples=600, stateful_step_count=30, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(600), stateful_step_count=30, database=None, suppress_health_check=list(HealthCheck)
 )
 TestThereAndBack = ThereAndBack.TestCase
 
