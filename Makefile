@@ -11,7 +11,7 @@ CLUSTER := $(PYTHON) tests/cluster
 PYTEST := $(BIN)/python -m pytest
 export BUCKETOPS_ENGINE := $(ENGINE)
 
-.PHONY: help demo test up down status unit integration e2e faults fuzz mutants bench lint format generate verify lock image clean
+.PHONY: help demo test up down status unit integration e2e faults soak fuzz mutants bench lint format generate verify lock image clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -45,6 +45,10 @@ faults: up $(READY) ## kills in the middle of the work, of processes and in the 
 
 fuzz: $(READY) ## the migration's protocol and the stripper, 20 times as many random examples (FUZZ=20)
 	@FUZZ=$${FUZZ:-20} $(PYTEST) tests/unit/jobs/test_*_model.py tests/unit/jobs/test_migration_counts.py tests/unit/jobs/test_exif_fuzz.py
+
+soak: $(READY) ## an hour of random faults, with an application at work (ARGS="--minutes 5 --seed 1")
+	@$(CLUSTER) packages
+	@PYTHONPATH=tests $(BIN)/python -m soak $(ARGS)
 
 mutants: $(READY) ## take each guard away in turn and see a test go red
 	@$(BIN)/python tests/mutants/run.py

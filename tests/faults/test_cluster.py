@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from support import operators
+from support import operators, storage
 from support.avatars import LEGACY, MODERN, Reader, World, name, picture
 from support.cluster import ROOT, SYSTEM, Cluster, avatars_world, example, give_access, namespace, wait_for
 from support.gate import Gate
@@ -26,8 +27,18 @@ def cluster() -> Iterator[Cluster]:
         yield cluster
 
 
-def begin(cluster: Cluster) -> tuple[World, Gate, dict[str, Any]]:
-    """The example on a smaller world, with a short grace and small chunks, held at the gate."""
+@dataclass
+class Scene:
+    """A migration in the cluster, held at a gate."""
+
+    cluster: Cluster
+    world: World
+    gate: Gate
+    manifest: dict[str, Any]
+
+
+def begin(cluster: Cluster) -> Scene:
+    """The example on a smaller world, with a short grace and small chunks."""
     world, manifest = avatars_world(cluster), example("s3migration")
     world.seed(range(1, OBJECTS + 1), range(OBJECTS + 1, OBJECTS + 21))
     gate = Gate(world, objects=OBJECTS, workers=WORKERS, chunk=CHUNK)
@@ -36,17 +47,17 @@ def begin(cluster: Cluster) -> tuple[World, Gate, dict[str, Any]]:
     assert manifest["spec"]["worker"]["parallelism"] == WORKERS
     give_access(cluster, world, manifest)
     cluster.apply(manifest)
-    return world, gate, manifest
+    return Scene(cluster, world, gate, manifest)
 
 
 def percent(cluster: Cluster) -> int:
     return int(cluster.status("s3migration", "avatars").get("progress", {}).get("percent", 0))
 
 
-def at(cluster: Cluster, gate: Gate, least: int) -> int:
+def at(scene: Scene, least: int) -> int:
     """Let the migration come to this percentage and wait until the status shows it."""
-    gate.reach(least)
-    seen = wait_for(f"{least} %", lambda: (p := percent(cluster)) >= least and p, PATIENCE)
+    scene.gate.reach(least)
+    seen = wait_for(f"{least} %", lambda: (p := percent(scene.cluster)) >= least and p, PATIENCE)
     assert 20 <= seen <= 80, "not in the middle"
     return int(seen)
 
@@ -61,30 +72,42 @@ def a_worker(cluster: Cluster) -> str:
     return str(wait_for("a worker", found, PATIENCE)[0])
 
 
-def kill_operator(cluster: Cluster) -> None:
-    cluster.kubectl("delete", "pod", *operators.SELECTOR, "--grace-period=0", "--force", namespace=SYSTEM)
+def kill_operator(scene: Scene) -> None:
+    scene.cluster.kubectl("delete", "pod", *operators.SELECTOR, "--grace-period=0", "--force", namespace=SYSTEM)
 
 
-def kill_worker(cluster: Cluster) -> None:
-    cluster.kubectl("delete", "pod", a_worker(cluster), "--grace-period=0", "--force")
+def kill_worker(scene: Scene) -> None:
+    scene.cluster.kubectl("delete", "pod", a_worker(scene.cluster), "--grace-period=0", "--force")
 
 
-def evict_worker(cluster: Cluster) -> None:
-    pod = a_worker(cluster)
-    metadata = {"name": pod, "namespace": cluster.namespace}
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
-    path = f"/api/v1/namespaces/{cluster.namespace}/pods/{pod}/eviction"
-    cluster.kubectl("create", "--raw", path, "--filename", "-", stdin=json.dumps(eviction))
+def evict_worker(scene: Scene) -> None:
+    pod, namespace = a_worker(scene.cluster), scene.cluster.namespace
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": namespace}}
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod}/eviction"
+    scene.cluster.kubectl("create", "--raw", path, "--filename", "-", stdin=json.dumps(eviction))
 
 
-def delete_job(cluster: Cluster) -> None:
-    (job,) = [job["metadata"]["name"] for job in cluster.get("jobs")["items"] if "-copy" in job["metadata"]["name"]]
-    cluster.kubectl("delete", "job", job)
+def delete_job(scene: Scene) -> None:
+    jobs = [job["metadata"]["name"] for job in scene.cluster.get("jobs")["items"]]
+    (job,) = [job for job in jobs if "-copy" in job]
+    scene.cluster.kubectl("delete", "job", job)
 
 
-def kill_kubelet(_: Cluster) -> None:
+def kill_kubelet(_: Scene) -> None:
     engine = os.environ.get("BUCKETOPS_ENGINE", "host")
     subprocess.run([sys.executable, str(ROOT / "tests/cluster"), "kill", "--engine", engine], check=True)
+
+
+def kill_store(scene: Scene) -> None:
+    storage.kill(scene.cluster, "minio")
+
+
+def kill_database(scene: Scene) -> None:
+    storage.kill(scene.cluster, "postgres")
+
+
+def replace_credentials(scene: Scene) -> None:
+    storage.replace_credentials(scene.cluster, scene.world, scene.manifest)
 
 
 def expect_the_right_end(cluster: Cluster, world: World) -> None:
@@ -102,48 +125,57 @@ def expect_the_right_end(cluster: Cluster, world: World) -> None:
 
 @pytest.mark.parametrize(
     "faults",
-    [(kill_worker, evict_worker, kill_operator), (delete_job, kill_kubelet)],
-    ids=["a worker killed, a worker evicted, the operator killed", "the Job deleted by hand, the kubelet killed"],
+    [
+        (kill_worker, evict_worker, kill_operator),
+        (delete_job, kill_kubelet),
+        (kill_store, kill_database, replace_credentials),
+    ],
+    ids=[
+        "a worker killed, a worker evicted, the operator killed",
+        "the Job deleted by hand, the kubelet killed",
+        "MinIO killed, PostgreSQL killed, all credentials replaced and revoked at once",
+    ],
 )
-def test_kills_in_the_middle_change_nothing_in_the_end(
-    cluster: Cluster, faults: tuple[Callable[[Cluster], None], ...]
+def test_faults_in_the_middle_change_nothing_in_the_end(
+    cluster: Cluster, faults: tuple[Callable[[Scene], None], ...]
 ) -> None:
     """After each fault the migration is seen to go on before the next one, and percent never falls."""
-    world, gate, _ = begin(cluster)
-    with Reader(world, threads=1, pause=0.01) as reader:
-        seen = [at(cluster, gate, 20)]
+    scene = begin(cluster)
+    with Reader(scene.world, threads=1, pause=0.01) as reader:
+        seen = [at(scene, 20)]
         for fault in faults:
-            fault(cluster)
+            fault(scene)
             seen.append(percent(cluster))
-            seen.append(at(cluster, gate, seen[-1] + 1))
-        gate.open()
-        expect_the_right_end(cluster, world)
+            seen.append(at(scene, seen[-1] + 1))
+        scene.gate.open()
+        expect_the_right_end(cluster, scene.world)
     assert seen == sorted(seen)
     assert reader.wrong == []
 
 
 def test_a_deleted_resource_stops_its_pods_and_goes_on_when_applied_again(cluster: Cluster) -> None:
-    world, gate, manifest = begin(cluster)
+    scene = begin(cluster)
+    world, gate = scene.world, scene.gate
     with Reader(world, threads=1, pause=0.01) as reader:
-        at(cluster, gate, 20)
+        at(scene, 20)
         cluster.kubectl("delete", "s3migration", "avatars", "--wait=true")
         gate.reach(50)  # workers end their chunks, and are held again if they should go on
         wait_for("no pods", lambda: not cluster.get("pods")["items"], PATIENCE)
         assert 0 < gate.rewritten() < OBJECTS
         assert reader.wrong == []
         gate.open()
-        cluster.apply(manifest)
+        cluster.apply(scene.manifest)
         expect_the_right_end(cluster, world)
     assert reader.wrong == []
 
 
 def test_two_operators_at_once_do_no_harm(cluster: Cluster) -> None:
     with operators.scaled(cluster, 2):
-        world, gate, _ = begin(cluster)
-        at(cluster, gate, 20)
+        scene = begin(cluster)
+        at(scene, 20)
         assert len(operators.ready(cluster)) == 2
-        gate.open()
-        expect_the_right_end(cluster, world)
+        scene.gate.open()
+        expect_the_right_end(cluster, scene.world)
 
 
 def test_a_mended_secret_starts_the_run_without_anything_else_to_do(cluster: Cluster) -> None:

@@ -90,7 +90,7 @@ def test_twenty_deaths_at_random_points_of_each_phase(lab: Any) -> None:
     expect_the_right_end(world, status, application.newest)
     assert sniper.kills == KILLS
     in_flight = sniper.kills["copy"] + sniper.kills["sweep"]
-    assert copies.made <= len(application.newest) + application.replaced + CHUNK * in_flight
+    assert copies.made <= len(application.newest) + len(application.replaced) + CHUNK * in_flight
     percents = [status["progress"]["percent"] for status in driver.seen if "progress" in status]
     assert percents == sorted(percents)
     assert not any(condition(status, "Stalled") for status in driver.seen)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import random
-import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,9 @@ from bucketops_jobs.s3 import http
 from support.avatars import s3_client
 from support.faulty import DAMAGES, Bursts, Pages, Refusing, Slow, Sometimes, error, is_copy, is_listing
 from support.fire import IN_HAND, OBJECTS, PHASES, Fire, burning
-from support.proxy import Answer, Request
-from support.servers import ADMIN, PASSWORD, Server, start_minio
+from support.mortal_store import MortalStore
+from support.proxy import Answer
+from support.servers import ADMIN, PASSWORD, start_minio
 
 
 @pytest.fixture
@@ -27,62 +26,22 @@ def fire(lab: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fire]:
         yield fire
 
 
-class Mortal:
-    """A MinIO that dies, freezes and comes back, on the same folder and port."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._server: Server = start_minio(folder)
-        self._frozen, self._asked, self.asked_again = threading.Event(), set[str](), 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.port}"
-
-    def restart(self) -> None:
-        """SIGKILL, and start again."""
-        self._server.process.kill()
-        self._server.process.wait()
-        self._server = start_minio(self._folder, port=self._server.port)
-
-    def freeze(self, seconds: float) -> None:
-        """It keeps its connections and says nothing for so long."""
-        self._server.process.send_signal(signal.SIGSTOP)
-        self._frozen.set()
-        threading.Timer(seconds, self._thaw).start()
-
-    def _thaw(self) -> None:
-        self._frozen.clear()
-        self._server.process.send_signal(signal.SIGCONT)
-
-    def watch(self, request: Request) -> None:
-        """A rule: counts requests that come a second time while it is frozen."""
-        if self._frozen.is_set():
-            asked = f"{request.method} {request.path}"
-            self.asked_again += asked in self._asked
-            self._asked.add(asked)
-
-    def stop(self) -> None:
-        self._server.process.send_signal(signal.SIGCONT)
-        self._server.stop()
-
-
 @pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Mortal]:
-    server = Mortal(tmp_path)
+def mortal(tmp_path: Path) -> Iterator[MortalStore]:
+    server = MortalStore(tmp_path)
     yield server
     server.stop()
 
 
 @pytest.fixture
-def own_fire(lab: Any, mortal: Mortal, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fire]:
+def own_fire(lab: Any, mortal: MortalStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fire]:
     """On a store of its own."""
     lab.endpoint, lab.world.s3 = mortal.url, s3_client(mortal.url, ADMIN, PASSWORD)
     with burning(lab, monkeypatch) as fire:
         yield fire
 
 
-def test_a_store_that_is_killed_in_each_phase_is_waited_for(own_fire: Fire, mortal: Mortal) -> None:
+def test_a_store_that_is_killed_in_each_phase_is_waited_for(own_fire: Fire, mortal: MortalStore) -> None:
     driver = own_fire.drive()
     for phase, number in PHASES.items():
         own_fire.strike(driver, phase, number, mortal.restart)
@@ -91,7 +50,7 @@ def test_a_store_that_is_killed_in_each_phase_is_waited_for(own_fire: Fire, mort
 
 
 def test_a_store_that_freezes_in_each_phase_holds_nobody_for_ever(
-    own_fire: Fire, mortal: Mortal, monkeypatch: pytest.MonkeyPatch
+    own_fire: Fire, mortal: MortalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For longer than a request may take; what was sent to it before is done when it wakes."""
     monkeypatch.setattr(http, "ANSWER_SECONDS", 1.0)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import random
+import time
 from contextlib import suppress
 from typing import Any
 
 import psycopg2
+from botocore.exceptions import BotoCoreError, ClientError
 
 from support.avatars import LEGACY, MODERN, World, cursor_of, name, picture
 from support.background import Background
+
+AGAIN, PATIENCE = 0.3, 600
+"""Seconds until the application tries again what the store refused, and how often it does."""
 
 
 def put(world: World, path: str, number: int, version: int) -> None:
@@ -25,7 +30,8 @@ def paths_of(number: int) -> tuple[str, str]:
 class Application(Background):
     """Uploads, replaces and reads pictures as its rows name them; it is told what the newest version is.
 
-    It connects anew when the database goes away, and writes the row that it owes before anything else.
+    It tries again what the store refuses, connects anew when the database goes away, and writes the row that it owes
+    before anything else.
     """
 
     def __init__(self, world: World, first: int, pause: float = 0.01) -> None:
@@ -33,13 +39,10 @@ class Application(Background):
         self.world, self.pause, self.next = world, pause, first
         self.newest: dict[int, int] = dict.fromkeys(range(1, first), 0)
         """By the number of each picture."""
+        self.replaced: set[int] = set()
+        """Pictures that were written again at their legacy place: each may cost one copy more."""
         self._owed: int | None = None
         """A picture whose row may not be there."""
-
-    @property
-    def replaced(self) -> int:
-        """How many pictures were written a second time."""
-        return sum(self.newest.values())
 
     def _run(self) -> None:
         chance = random.Random(1)
@@ -55,7 +58,7 @@ class Application(Background):
     def _upload(self, cursor: Any) -> None:
         """A new user: the picture first, then the row, in the legacy form."""
         number, self.next = self.next, self.next + 1
-        put(self.world, LEGACY + name(number), number, 0)
+        self._put(LEGACY + name(number), number, 0)
         self.newest[number], self._owed = 0, number
         self._name(cursor)
 
@@ -74,5 +77,15 @@ class Application(Background):
             return
         cursor.execute("SELECT path FROM avatars WHERE path IN %s", (paths_of(number),))
         if found := cursor.fetchone():
-            put(self.world, found[0], number, self.newest[number] + 1)
-            self.newest[number] += 1
+            if found[0].startswith(LEGACY):
+                self.replaced.add(number)
+            self.newest[number] = 1
+            self._put(found[0], number, 1)
+
+    def _put(self, path: str, number: int, version: int) -> None:
+        for _ in range(PATIENCE):
+            try:
+                return put(self.world, path, number, version)
+            except (ClientError, BotoCoreError):
+                time.sleep(AGAIN)
+        raise AssertionError(f"{path}: the store does not come back")

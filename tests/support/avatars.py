@@ -18,7 +18,7 @@ from typing import Any
 import boto3
 import psycopg2
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from psycopg2.extras import execute_values
 
 from support.background import Background
@@ -26,6 +26,8 @@ from support.background import Background
 LEGACY, MODERN = "image/", "avatar/"
 SHORTEST_GRACE = 2.0
 """Seconds: of the migrations that somebody reads beside."""
+UNAVAILABLE = 500
+"""The least status that tells of the server and not of what was asked for."""
 
 
 def s3_client(endpoint: str, access_key: str, secret_key: str, verify: str | None = None) -> Any:
@@ -155,14 +157,15 @@ def cursor_of(dsn: str) -> Iterator[Any]:
 class Reader(Background):
     """A reader of the website: picks random rows all the while and GETs the picture named there.
 
-    It connects anew when the database goes away; `dsn` is a replica's, perhaps.
+    It connects anew when the database goes away; a store that does not answer is no evidence. `dsn` is a replica's,
+    perhaps.
     """
 
     def __init__(self, world: World, *, threads: int = 2, pause: float = 0.0, dsn: str = "") -> None:
         super().__init__(*(partial(self._run, number) for number in range(threads)))
         self.world, self.pause, self.dsn = world, pause, dsn or world.dsn
         ((self._most,),) = world.sql("SELECT coalesce(max(id), 0) FROM avatars")
-        self.reads = 0
+        self.reads = self.unanswered = 0
         self.wrong: list[str] = []
 
     def _run(self, number: int) -> None:
@@ -183,7 +186,11 @@ class Reader(Background):
         found = cursor.fetchone()
         if found is None:
             return
-        wrong = self._get(found[0])
+        try:
+            wrong = self._get(found[0])
+        except (BotoCoreError, ConnectionError):
+            self.unanswered += 1
+            return
         if time.monotonic() - began < SHORTEST_GRACE:
             self.reads += 1
             self.wrong += [f"row {row}: {wrong}"] if wrong else []
@@ -193,6 +200,9 @@ class Reader(Background):
         try:
             body = self.world.body(bucket, path)
         except ClientError as error:
-            return f"{path}: {error.response['ResponseMetadata']['HTTPStatusCode']}"
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if status >= UNAVAILABLE:
+                raise ConnectionError(path) from error
+            return f"{path}: {status}"
         number = int(path.rsplit("-", 1)[1].removesuffix(".png"))
         return None if shows(body, number) else f"{path}: another picture"

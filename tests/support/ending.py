@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from support.application import Application
 from support.avatars import MODERN, World, name, picture
 from support.driver import condition
 from support.proxy import Request
 
 
 class Copies:
-    """How many objects were written to the production place; a proxy tells it of each request."""
+    """How often each object was written to the production place by a worker; a proxy tells of each request."""
 
     def __init__(self, bucket: str) -> None:
-        self.bucket, self.made = bucket, 0
-        self._lock = threading.Lock()
+        self.of = Counter[str]()
+        self._bucket, self._lock = bucket, threading.Lock()
 
     def __call__(self, request: Request, status: int) -> None:
-        if request.method == "PUT" and request.bucket == self.bucket and request.key.startswith(MODERN):
+        if request.method == "PUT" and request.bucket == self._bucket and request.key.startswith(MODERN):
             with self._lock:
-                self.made += status == 200
+                self.of[request.key] += status == 200
+
+    @property
+    def made(self) -> int:
+        return self.of.total()
+
+    def repeated(self, application: Application) -> int:
+        """Beyond the first of an object, and beyond one for each picture that the application replaced."""
+        replaced = {MODERN + name(number) for number in application.replaced}
+        return sum(made - 1 - (key in replaced) for key, made in self.of.items() if made > 1)
 
 
 def expect_the_right_end(
@@ -44,4 +55,4 @@ def expect_the_right_end(
     assert status["rowOutcomes"]["rewritten"] >= len(paths)
     assert rows is not None or status["rowOutcomes"]["rewritten"] == len(paths)
     after = status["audit"]["after"]
-    assert (after["productionObjects"], after["legacyObjects"]) == (len(newest), 0)
+    assert (after["productionObjects"], after["legacyObjects"], after["danglingRows"]) == (len(newest), 0, 0)

@@ -1,4 +1,4 @@
-"""What a store answers on a bad day: rules and bodies of a proxy in front of a real one."""
+"""What a store answers on a bad day, and what a database hears: rules of proxies in front of real ones."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dataclasses import replace
 from urllib.parse import parse_qs, unquote_plus, urlsplit
 
 from support.proxy import Answer, Broken, Request
+from support.relay import Cut
 
 Matches = Callable[[Request], object]
 
@@ -90,6 +91,21 @@ class Refusing:
             self._left -= 1
             self.told += 1
             return self._answer
+
+
+class Cutting:
+    """Cuts the worker's connection at every second rewrite, each time at another moment of it."""
+
+    def __init__(self) -> None:
+        self.cuts: Counter[Cut] = Counter()
+        self._count, self._order = itertools.count(), itertools.cycle(Cut)
+
+    def __call__(self, said: bytes) -> Cut | None:
+        if b"FOR NO KEY UPDATE" not in said or next(self._count) % 2:
+            return None
+        cut = next(self._order)
+        self.cuts[cut] += 1
+        return cut
 
 
 class Slow:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import random
-import re
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import psycopg2
 import pytest
-from botocore.exceptions import BotoCoreError, ClientError
 
 from bucketops_operator.kinds import migration_order, runs
-from support.avatars import LEGACY, MODERN, Reader, World, name, picture
-from support.background import Background
+from support.application import Application
+from support.avatars import MODERN, Reader, World
 from support.driver import Driver, condition, message, reason
+from support.ending import Copies, expect_the_right_end
 from support.lab import Lab
 from support.proxy import Answer, Proxy, Request
 
@@ -29,100 +25,6 @@ PHASES = {"copy": 40, "sweep": 3, "delete": 1}
 IN_HAND = CHUNK * WORKERS
 """Objects that all workers have under way."""
 GRACE = "3s"
-AGAIN, PATIENCE = 0.3, 100
-"""Seconds until the application tries again what the store refused, and how often it does."""
-
-
-class Application(Background):
-    """Uploads pictures and replaces them, as its rows name them; what fails it tries until it succeeds."""
-
-    def __init__(self, world: World, first: int, pause: float = 0.04) -> None:
-        super().__init__(self._run)
-        self.world, self.pause, self.next = world, pause, first
-        self.newest = dict.fromkeys(range(1, first), 0)
-        self.replaced: set[int] = set()
-        """Pictures that were written again at their legacy place: each may cost one copy more."""
-
-    def _run(self) -> None:
-        chance = random.Random(1)
-        connection = psycopg2.connect(self.world.dsn)
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            while self.going(self.pause):
-                if chance.random() < 0.3:
-                    self._upload(cursor, self.next)
-                else:
-                    self._replace(cursor, chance.randrange(1, self.next))
-        connection.close()
-
-    def _upload(self, cursor: Any, number: int) -> None:
-        """A new user: the picture first, then the row, in the legacy form."""
-        path = LEGACY + name(number)
-        if self._put(path, number, 0):
-            self.newest[number], self.next = 0, number + 1
-            cursor.execute("INSERT INTO avatars (path) VALUES (%s)", (path,))
-
-    def _replace(self, cursor: Any, number: int) -> None:
-        """Once each: a late write by a stale path and another by the new one would be a conflict, and rightly so."""
-        if self.newest[number]:
-            return
-        cursor.execute("SELECT path FROM avatars WHERE path LIKE %s", (f"%/{name(number)}",))
-        ((path,),) = cursor.fetchall()
-        if path.startswith(LEGACY):
-            self.replaced.add(number)
-        self.newest[number] = 1
-        for _ in range(PATIENCE):
-            if self._put(path, number, 1):
-                return
-        raise AssertionError(f"{path}: the store does not come back")
-
-    def _put(self, path: str, number: int, version: int) -> bool:
-        bucket = self.world.source if path.startswith(LEGACY) else self.world.destination
-        try:
-            self.world.s3.put_object(Bucket=bucket, Key=path, Body=picture(number, version))
-        except (ClientError, BotoCoreError):
-            threading.Event().wait(AGAIN)
-            return False
-        return True
-
-
-class Witness(Reader):
-    """A reader for whom a store that does not answer is no evidence, and each version is right that was written."""
-
-    def __init__(self, world: World, application: Application) -> None:
-        super().__init__(world, threads=1, pause=0.01)
-        self.application = application
-        self.unanswered = 0
-
-    def _read(self, cursor: Any, row: int) -> None:
-        try:
-            super()._read(cursor, row)
-        except (BotoCoreError, ConnectionError):
-            self.unanswered += 1
-
-    def _get(self, path: str) -> str | None:
-        wrong = super()._get(path)
-        if wrong and wrong.endswith("another picture"):
-            return None if self._newer(path) else wrong
-        if wrong and re.search(r": 5\d\d$", wrong):
-            raise ConnectionError(wrong)
-        return wrong
-
-    def _newer(self, path: str) -> bool:
-        number = int(path.rsplit("-", 1)[1].removesuffix(".png"))
-        bucket = self.world.source if path.startswith(LEGACY) else self.world.destination
-        return self.application.newest[number] > 0 and self.world.body(bucket, path) == picture(number, 1)
-
-
-class Copies:
-    """How often each object was written to the production place by a worker."""
-
-    def __init__(self, world: World) -> None:
-        self._bucket, self.made = world.destination, Counter[str]()
-
-    def __call__(self, request: Request, status: int) -> None:
-        if request.method == "PUT" and request.bucket == self._bucket and request.key.startswith(MODERN):
-            self.made[request.key] += status == 200
 
 
 class Strike:
@@ -154,7 +56,7 @@ class Fire:
     proxy: Proxy
     copies: Copies
     application: Application
-    witness: Witness
+    reader: Reader
     strikes: list[Strike] = field(default_factory=list)
     beside: ExitStack = field(default_factory=ExitStack)
     """What goes on beside the migration."""
@@ -174,7 +76,7 @@ class Fire:
     def drive(self, **changes: Any) -> Driver:
         """The application and its readers begin, and the migration."""
         self.beside.enter_context(self.application)
-        self.beside.enter_context(self.witness)
+        self.beside.enter_context(self.reader)
         driver = self.lab.drive(self.spec(**changes))
         driver.pause = 0.2
         return driver
@@ -213,32 +115,14 @@ class Fire:
     def expect_the_right_end(self, driver: Driver, *, again: int = 0) -> None:
         """Nothing lost, undone or dangling at any moment; at most so many copies made again."""
         self.beside.close()
-        status, total = driver.status, len(self.application.newest)
-        assert condition(status, "Complete"), status
-        assert total > OBJECTS, "the application has written nothing"
+        expect_the_right_end(self.world, driver.status, self.application.newest)
+        assert len(self.application.newest) > OBJECTS, "the application has written nothing"
         assert not [strike for strike in self.strikes if not strike.struck], "a fault was never there"
-        self._expect_all(total)
-        assert status["outcomes"]["moved"] == sum(status["outcomes"].values()) == total
-        assert status["rowOutcomes"]["rewritten"] == sum(status["rowOutcomes"].values()) == total
-        assert status["audit"]["after"]["danglingRows"] == 0
+        assert self.reader.wrong == []
+        assert self.reader.reads > 0
         percents = [status["progress"]["percent"] for status in driver.seen if "progress" in status]
         assert percents == sorted(percents)
-        assert self.repeated() <= again, self.copies.made.most_common(50)
-
-    def _expect_all(self, total: int) -> None:
-        world = self.world
-        assert self.witness.wrong == []
-        assert self.witness.reads > 0
-        assert world.keys(world.source) == {}
-        assert set(world.keys(world.destination)) == {MODERN + name(number) for number in range(1, total + 1)}
-        assert sorted(world.paths()) == sorted(MODERN + name(number) for number in range(1, total + 1))
-        for number, newest in self.application.newest.items():
-            assert world.body(world.destination, MODERN + name(number)) == picture(number, newest), number
-
-    def repeated(self) -> int:
-        """Copies beyond the first of an object, and beyond one for each picture that the application replaced."""
-        replaced = {MODERN + name(number) for number in self.application.replaced}
-        return sum(made - 1 - (key in replaced) for key, made in self.copies.made.items() if made > 1)
+        assert self.copies.repeated(self.application) <= again, self.copies.of.most_common(50)
 
 
 @contextmanager
@@ -247,9 +131,10 @@ def burning(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fire]:
     monkeypatch.setattr(migration_order, "SWEEP_PAUSE", timedelta(seconds=0.5))
     monkeypatch.setattr(runs, "FIRST_RETRY", timedelta(seconds=1))
     lab.world.seed(legacy=range(1, OBJECTS + 1))
-    copies, application = Copies(lab.world), Application(lab.world, OBJECTS + 1)
+    copies, application = Copies(lab.world.destination), Application(lab.world, OBJECTS + 1, pause=0.04)
+    reader = Reader(lab.world, threads=1, pause=0.01)
     with Proxy(lab.endpoint, after=copies) as proxy, ExitStack() as beside:
-        yield Fire(lab, proxy, copies, application, Witness(lab.world, application), beside=beside)
+        yield Fire(lab, proxy, copies, application, reader, beside=beside)
 
 
 def sweeps(status: dict[str, Any]) -> int:
