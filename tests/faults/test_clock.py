@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 import yaml
 
 from bucketops_api import names
+from support.avatars import LEGACY, MODERN, Reader, name
 from support.command import apart
+from support.driver import condition
 
 OBJECTS = 60
 
@@ -55,3 +58,21 @@ def test_workers_whose_clock_is_wrong_touch_nothing_and_name_the_clock(lab: Any,
     assert code == 0, said
     assert status["outcomes"]["moved"] == OBJECTS
     assert lab.world.keys(lab.world.source) == {}
+
+
+def test_an_operator_that_is_an_hour_ahead_does_not_shorten_the_grace(lab: Any) -> None:
+    """It asks for the deletion at once; the workers look at their own clock, and at the store's."""
+    lab.world.seed(legacy=range(1, OBJECTS + 1))
+    driver = lab.drive(lab.spec(cleanup={"policy": "Delete", "grace": "6s"}))
+    driver.ahead = timedelta(hours=1)
+    with Reader(lab.world) as reader:
+        asked = driver.until(lambda status: any(run["phase"] == "delete" for run in status.get("runs", ())))
+        due = datetime.fromisoformat(asked["deleteAfter"])
+        assert datetime.now(UTC) < due, "the operator did not ask too early"
+        driver.until(lambda _: len(lab.world.keys(lab.world.source)) < OBJECTS)
+        assert datetime.now(UTC) >= due
+        status = driver.finish()
+    assert condition(status, "Complete"), status
+    assert reader.wrong == []
+    assert set(lab.world.keys(lab.world.destination)) == {MODERN + name(n) for n in range(1, OBJECTS + 1)}
+    assert not [path for path in lab.world.paths() if path.startswith(LEGACY)]

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,8 @@ class Driver:
         self.seen: list[dict[str, Any]] = []
         self.pause = 0.05
         """Seconds between two reconciles."""
+        self.ahead = timedelta(0)
+        """How wrong the operator's clock is."""
 
     def before(self, phase: str, action: Callable[[], object]) -> Driver:
         """Do something right before the first run of a phase starts."""
@@ -104,7 +106,7 @@ class Driver:
     def step(self) -> dict[str, Any]:
         """One reconcile; a status written is a status read by the next."""
         current = replace(self.resource, status=self.status)
-        reconcile(current, self.local, datetime.now(UTC), SETTINGS)
+        reconcile(current, self.local, datetime.now(UTC) + self.ahead, SETTINGS)
         self.seen.append(self.status)
         return self.status
 

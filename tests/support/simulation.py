@@ -86,7 +86,8 @@ class Simulation:
 
     def end(self, counts: dict[str, int] | None = None, **result: Any) -> Simulation:
         """The current run succeeds."""
-        plan = {"plan": PLAN, "facts": {"shards": "3", "records": "s3://production-s3/.bucketops/"}}
+        facts = {"shards": "3", "records": "s3://production-s3/.bucketops/"}
+        plan = {"plan": PLAN, "facts": facts, "marks": {"lastLegacyWrite": self.now}}
         extra = plan if self.job.phase == "preflight" else {}
         whole = RunResult(counts=counts or {}, **(extra | result))
         shards = self.job.shards

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from bucketops_api.contract import Artifact
 from bucketops_api.reasons import Reason
@@ -28,6 +29,7 @@ MOST_DANGLING = 100_000
 
 def run(context: Context) -> tuple[Artifact, str]:
     """The plan that later phases work by, and the warnings."""
+    begun = datetime.now(UTC)
     found = checks.stores(context)
     checks.rows(context)
     _require_a_journal(context, Reader(context.records))
@@ -41,6 +43,7 @@ def run(context: Context) -> tuple[Artifact, str]:
     name = f"plans/{epoch}-{secrets.token_hex(4)}.json"  # never the name of a plan that somebody works by
     artifact = context.records.write_json(name, plan.model_dump(mode="json"))
     newest = context.tally.marks.get(LAST_LEGACY_WRITE)
+    context.tally.mark(LAST_LEGACY_WRITE, begun)  # what was written before may be younger than it looks
     losses = properties.warnings(context, plan, found, seen.properties)
     return artifact, "; ".join([*losses, *checks.warnings(context, newest)])
 

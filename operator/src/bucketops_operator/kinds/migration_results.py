@@ -55,7 +55,7 @@ def finished(status: MigrationStatus, run: Run, seen: ObservedRun, now: datetime
     )
     shards = Shard(total=seen.shards, succeeded=seen.succeeded, failed=seen.failed)
     changes: dict[str, object] = {"runs": [*status.runs[:-1], ended], "shards": shards}
-    changes |= _marks(status, run, seen.result)
+    changes |= _marks(status, seen.result)
     if run.phase == "preflight":
         changes |= _plan(seen.result)
     if run.phase in _COUNTED:
@@ -93,10 +93,9 @@ def verdict(status: MigrationStatus, last: Run, *, back: bool = False) -> Conclu
     return conclusion(Reason.SUCCEEDED, message)
 
 
-def _marks(status: MigrationStatus, run: Run, result: RunResult) -> dict[str, object]:
-    """The newest legacy write, at least our own first look: whatever came before it may be younger than it looks."""
-    first = run.started_at if run.phase == "preflight" else None
-    found = [when for when in (result.marks.get(LAST_LEGACY_WRITE), status.last_legacy_write, first) if when]
+def _marks(status: MigrationStatus, result: RunResult) -> dict[str, object]:
+    """The newest legacy write, as the workers' clocks tell it: they wait for the end of the grace by the same ones."""
+    found = [when for when in (result.marks.get(LAST_LEGACY_WRITE), status.last_legacy_write) if when]
     return {"last_legacy_write": max(found)} if found else {}
 
 
