@@ -14,10 +14,10 @@ import pytest
 from support.api_server import ApiServer, Call
 from support.avatars import LEGACY, MODERN, Reader, World, name
 from support.cluster import Cluster, avatars_world, example, give_access, namespace, wait_for
+from support.driver import condition
 from support.operator_process import OperatorProcess
 from support.operators import PATIENCE, scaled
 
-pytestmark = pytest.mark.xdist_group("cluster")  # one at a time: they share its buckets and its operator
 OBJECTS = 120
 OUTAGE = 60.0
 REFUSED = 0.1
@@ -68,12 +68,10 @@ def phases(cluster: Cluster) -> list[str]:
 def expect_the_right_end(cluster: Cluster, world: World, operator: OperatorProcess) -> dict[str, Any]:
     def ended() -> dict[str, Any]:
         status = cluster.status("s3migration", "avatars")
-        held = {c["type"] for c in status.get("conditions", ()) if c["status"] == "True"}
-        return status if held & {"Complete", "Failed", "Stalled"} else {}
+        return status if any(condition(status, type_) for type_ in ("Complete", "Failed", "Stalled")) else {}
 
     status: dict[str, Any] = wait_for("the end", ended, PATIENCE)
-    complete = [c for c in status["conditions"] if c["type"] == "Complete" and c["status"] == "True"]
-    assert complete, (status, operator.log()[-4000:])
+    assert condition(status, "Complete"), (status, operator.log()[-4000:])
     assert set(world.keys(world.destination)) == {MODERN + name(number) for number in range(1, OBJECTS + 1)}
     assert world.keys(world.source) == {}
     assert not [path for path in world.paths() if path.startswith(LEGACY)]
@@ -114,7 +112,7 @@ def test_killed_after_each_thing_that_it_wrote_the_operator_goes_on_where_it_was
         def completed() -> bool:
             if not operator.alive:
                 operator.start()
-            return "Complete" in str(cluster.status("s3migration", "avatars").get("phase"))
+            return condition(cluster.status("s3migration", "avatars"), "Complete")
 
         wait_for("the end, in spite of the kills", completed, 3 * PATIENCE)
         status = expect_the_right_end(cluster, world, operator)

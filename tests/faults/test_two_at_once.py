@@ -153,7 +153,7 @@ def test_a_deletion_that_the_store_puts_off_is_not_sent_again_on_old_evidence(
     with Proxy(lab.endpoint, rule=busy) as proxy, Reader(world, pause=0.02) as reader:
         driver = lab.drive(spec_of(lab, proxy))
         status = driver.finish()
-    assert busy.refused > 1
+    assert busy.refused
     expect_the_right_end(world, status, newest)
     assert reader.reads > 50
     assert reader.wrong == []
@@ -174,10 +174,10 @@ class Busy:
         if self.came < self.since:
             return None
         if not self.refused:
-            self.began = time.monotonic()
             put(self.lab.world, LEGACY + name(5), 5, version=1)
             change = "UPDATE avatars SET path = %s WHERE path = %s"
             self.lab.world.sql(change, (LEGACY + name(5), MODERN + name(5)))
+            self.began = time.monotonic()
         if time.monotonic() - self.began > delete.FRESH_SECONDS:
             return None
         self.refused += 1
