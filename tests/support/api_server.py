@@ -74,7 +74,7 @@ class ApiServer:
         self._thread.join(30)
         self._loop.close()
         self._process.terminate()
-        self._process.wait(10)
+        self._process.communicate(timeout=10)
 
     @contextmanager
     def away(self) -> Iterator[None]:

@@ -10,7 +10,8 @@ from datetime import timedelta
 from bucketops_api.reasons import Reason
 
 _FIRST_RETRY = 1.0
-_LAST_RETRY = 300.0
+_LAST_RETRY = 30.0
+"""What changed before a try that failed is seen by the next one: it waits no longer than this."""
 _QUOTA_DELAY = timedelta(seconds=30)
 _CONFLICT_DELAY = timedelta(seconds=1)
 
@@ -65,7 +66,7 @@ class Consequence:
 def consequence(error: Exception, attempt: int, jitter: float | None = None) -> Consequence:
     """Decide about an error of the `attempt`th try in a row (from 1); `jitter` in 0 … 1 is drawn if not given.
 
-    Retries start at 1 s and double up to 5 minutes, each cut by up to a half, so that many resources that failed
+    Retries start at 1 s and double up to half a minute, each cut by up to a half, so that many resources that failed
     together do not come back together. One Event tells of the first failed try, not of each.
     """
     if isinstance(error, StalledError):
