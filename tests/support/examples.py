@@ -1,4 +1,4 @@
-"""How many examples hypothesis tries: in CI the same few each time, with FUZZ=20 twenty times as many, always others."""
+"""How many examples hypothesis tries: in CI the same few each time; with FUZZ=20 twenty times as many, at random."""
 
 from __future__ import annotations
 
