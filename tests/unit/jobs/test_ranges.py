@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import time
+from base64 import b64decode, b64encode
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -36,21 +38,32 @@ class Server:
     size: int = 5
     empty_first: bool = False
     """An empty page that is truncated comes first, as AWS answers at times."""
+    walks: bool = False
+    """As MinIO: a token is good for the walk that it belongs to."""
     asked: int = 0
+    opened: int = 0
+    """Listings begun, not gone on with."""
     bucket: str = "bucket"
     delay: Callable[[], float] = field(default=lambda: 0.0)
 
     def page(self, prefix: str, *, after: str = "", token: str | None = None, limit: int = 1000) -> Page:
         assert not (after and token)
         self.asked += 1
+        self.opened += not token
         time.sleep(self.delay())
         if self.empty_first and token is None:
             return Page([], f"={after}")
-        beyond = token[1:] if token else after
+        beyond = self._last(token) if token else after
         start = bisect_left(self.keys, prefix) if beyond < prefix else bisect_right(self.keys, beyond)
         found = [key for key in self.keys[start : start + min(self.size, limit) + 1] if key.startswith(prefix)]
         objects = [Object(key, "etag", 1, LONG_AGO) for key in found[: self.size]]
-        return Page(objects, f"={objects[-1].key}" if len(found) > len(objects) else None)
+        return Page(objects, self._token(objects[-1].key) if len(found) > len(objects) else None)
+
+    def _token(self, last: str) -> str:
+        return b64encode(f"{last}[minio_cache:v2,return:]".encode()).decode() if self.walks else f"={last}"
+
+    def _last(self, token: str) -> str:
+        return b64decode(token).decode().partition("[")[0] if self.walks else token[1:]
 
 
 def drive(server: Server, parts: Partition, seed: int, streams: int) -> Iterator[list[Object]]:
@@ -237,6 +250,32 @@ def test_a_server_that_gains_nothing_keeps_one_stream() -> None:
 
 def test_a_server_that_is_far_away_gets_all() -> None:
     assert simulated(Growth(32), lambda streams: 9_000 * streams) == 32
+
+
+@pytest.mark.parametrize("bounds", [[], ["k1", "k5"]])
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_server_that_walks_the_folder_for_each_range_is_asked_for_one(ordered: bool, bounds: list[str]) -> None:
+    server = Server(sorted(f"k{n}" for n in range(2000)), walks=True, delay=lambda: 0.001)
+    found = (
+        ranges.in_order(server, "", bounds=bounds)
+        if ordered
+        else itertools.chain.from_iterable(ranges.each_page(server, "", bounds=bounds))
+    )
+    assert [entry.key for entry in found] == server.keys
+    assert server.opened == 1
+
+
+@pytest.mark.parametrize(
+    ("token", "walks"),
+    [
+        ("aW1hZ2UvYXZhdGFyLTE4OTgucG5nW21pbmlvX2NhY2hlOnYyLHJldHVybjpd", True),
+        ("1ueGcxLPRx1Tr/XYExHnhbYLgveDs2J/wm36Hy4vbOwM=", False),
+        ("aW1hZ2UvYS5wbmc=", False),
+        ("avatar-\u00e9", False),
+    ],
+)
+def test_minio_is_known_by_its_tokens(token: str, walks: bool) -> None:
+    assert ranges.walks(token) is walks
 
 
 def test_streams_stop_where_the_server_does() -> None:

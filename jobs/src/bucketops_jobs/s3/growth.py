@@ -21,6 +21,10 @@ class Growth:
         self._failures = 0
         self._begin(skip=1)
 
+    def stay(self) -> None:
+        """One stream, whatever comes."""
+        self.streams, self.settled = 1, True
+
     def arrived(self, now: float, keys: int) -> None:
         """A page of so many keys came at `now` (seconds)."""
         if self.settled or not keys:

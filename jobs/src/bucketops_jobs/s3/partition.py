@@ -92,6 +92,16 @@ class Partition:
             self._missed(part)
         return len(objects)
 
+    def unite(self) -> None:
+        """Parts that nobody has begun become one with those before them."""
+        kept = [self.parts[0]]
+        for part in self.parts[1:]:
+            if part.pages or part.running or part.done or kept[-1].done:
+                kept.append(part)
+            else:
+                kept[-1].until = part.until
+        self.parts = kept
+
     def take(self) -> list[Object] | None:
         """A page for the consumer: the next one in order, or any; None when there is none yet."""
         part = next((part for part in self._takeable() if part.waiting), None)

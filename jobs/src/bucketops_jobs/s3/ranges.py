@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 
 from bucketops_jobs.errors import TransientError
@@ -49,6 +50,17 @@ def each_page(
     """The same objects, a page at a time and in any order of pages: each exactly once, as fast as they come."""
     listing = _Listing(store, Partition(prefix, after, until, bounds, ordered=False), Growth(most))
     return map(without_records, listing.pages(after, until))
+
+
+def walks(token: str) -> bool:
+    """Whether a token leads on in a walk of MinIO's, which goes through the whole folder for each range anew.
+
+    It decodes to `KEY[minio_cache:v2,id:...]` (MinIO's cmd/metacache-marker.go).
+    """
+    try:
+        return b"[minio_cache:" in b64decode(token, validate=True)
+    except ValueError:
+        return False
 
 
 class _Listing:
@@ -128,6 +140,9 @@ class _Listing:
 
     def _arrived(self, part: Part, page: Page) -> None:
         with self._lock:
+            if page.token is not None and walks(page.token):
+                self._growth.stay()
+                self._partition.unite()
             keys = self._partition.arrived(part, page)
             self._growth.arrived(time.monotonic(), keys)
             self._hire()
