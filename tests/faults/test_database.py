@@ -219,6 +219,25 @@ def test_a_replica_is_never_taken_for_the_primary(scene: Scene) -> None:
         expect_nothing_wrong(reader, driver)
 
 
+def test_an_audit_believes_no_replica(scene: Scene) -> None:
+    """One that has not heard of the migration would name as many dangling rows as there are."""
+    world = scene.lab.world
+    knocks = Knocks()
+    with standby_of(scene.server) as standby:
+        driver = scene.lab.drive(spec_of(scene.lab))
+        standby.hears_no_more()
+
+        def lead_astray() -> None:
+            scene.address.rule = knocks
+            scene.address.turn(standby.port)
+
+        driver.before("audit", lead_astray)
+        driver.until(lambda _: knocks.count > WORKERS, 60)
+        scene.address.turn(scene.server.port)
+        status = driver.finish()
+    expect_the_right_end(world, status, dict.fromkeys(range(1, OBJECTS + 1), 0))
+
+
 def test_a_database_that_takes_no_writes_for_a_while_fails_no_row(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:

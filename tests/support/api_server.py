@@ -64,7 +64,7 @@ class ApiServer:
         assert found, f"kubectl proxy does not come up: {line}"
         self._target = f"http://{found[0]}"
         ready = threading.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(ready),), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(ready,), daemon=True)
         self._thread.start()
         assert ready.wait(30)
         return self
@@ -72,7 +72,6 @@ class ApiServer:
     def __exit__(self, *exc: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(30)
-        self._loop.close()
         self._process.terminate()
         self._process.communicate(timeout=10)
 
@@ -93,6 +92,10 @@ class ApiServer:
     def _cut(self) -> None:
         for transport in list(self._open):
             transport.abort()  # type: ignore[attr-defined]
+
+    def _run(self, ready: threading.Event) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve(ready))
 
     async def _serve(self, ready: threading.Event) -> None:
         async with ClientSession(auto_decompress=False, timeout=ClientTimeout(total=None)) as self._client:
