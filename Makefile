@@ -40,8 +40,8 @@ e2e: up $(READY) ## the chart and the examples in the cluster
 	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/e2e
 
 faults: up $(READY) ## kills in the middle of the work, of processes and in the cluster
-	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/faults/test_cluster.py
-	@$(PYTEST) tests/faults --ignore tests/faults/test_cluster.py --numprocesses 2 --dist worksteal
+	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/faults/test_cluster.py tests/faults/test_operator.py
+	@$(PYTEST) tests/faults --ignore tests/faults/test_cluster.py --ignore tests/faults/test_operator.py --numprocesses 2 --dist worksteal
 
 fuzz: $(READY) ## the migration's protocol and the stripper, 20 times as many random examples (FUZZ=20)
 	@FUZZ=$${FUZZ:-20} $(PYTEST) tests/unit/jobs/test_*_model.py tests/unit/jobs/test_migration_counts.py tests/unit/jobs/test_exif_fuzz.py

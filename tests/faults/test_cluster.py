@@ -99,11 +99,11 @@ def kill_kubelet(_: Scene) -> None:
 
 
 def kill_store(scene: Scene) -> None:
-    storage.kill(scene.cluster, "minio")
+    storage.kill_minio(scene.cluster)
 
 
 def kill_database(scene: Scene) -> None:
-    storage.kill(scene.cluster, "postgres")
+    storage.kill_postgres(scene.cluster)
 
 
 def replace_credentials(scene: Scene) -> None:
@@ -166,6 +166,16 @@ def test_a_deleted_resource_stops_its_pods_and_goes_on_when_applied_again(cluste
         gate.open()
         cluster.apply(scene.manifest)
         expect_the_right_end(cluster, world)
+    assert reader.wrong == []
+
+
+def test_a_namespace_that_is_deleted_in_the_middle_goes_away_and_no_row_dangles(cluster: Cluster) -> None:
+    scene = begin(cluster)
+    with Reader(scene.world, threads=1, pause=0.01) as reader:
+        at(scene, 20)
+        scene.gate.open()
+        cluster.kubectl("delete", "namespace", cluster.namespace, f"--timeout={PATIENCE}s")
+    assert len(scene.world.keys(scene.world.source)) > 0
     assert reader.wrong == []
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+from minio import MinioAdmin
 
 from support.avatars import World
 from support.cluster import Cluster, give_access, wait_for
@@ -10,14 +13,23 @@ from support.identities import Identity, admin_client
 
 NAMESPACE = "storage"
 PATIENCE = 300
-QUIT = {"minio": "TERM", "postgres": "QUIT"}
-"""What a first process of a container ends by: it is deaf to SIGKILL from inside; PostgreSQL stops at once by QUIT."""
 
 
-def kill(cluster: Cluster, server: str) -> None:
-    """The container ends and the kubelet starts it again, on the same data; returns when it is ready."""
+def kill_minio(cluster: Cluster) -> None:
+    """It ends at its administrator's word, for its image has no shell."""
+    _killed(cluster, "minio", lambda: _administrator(cluster).service_stop())
+
+
+def kill_postgres(cluster: Cluster) -> None:
+    """At once: no client is told, no transaction ends."""
+    command = ("exec", "deployment/postgres", "--", "sh", "-c", "kill -QUIT 1")
+    _killed(cluster, "postgres", lambda: cluster.kubectl(*command, namespace=NAMESPACE))
+
+
+def _killed(cluster: Cluster, server: str, kill: Callable[[], object]) -> None:
+    """The kubelet starts the container again, on the same data; returns when it is ready."""
     before = _container(cluster, server)["restartCount"]
-    cluster.kubectl("exec", f"deployment/{server}", "--", "sh", "-c", f"kill -{QUIT[server]} 1", namespace=NAMESPACE)
+    kill()
 
     def back() -> bool:
         now = _container(cluster, server)
@@ -30,13 +42,17 @@ def replace_credentials(cluster: Cluster, world: World, manifest: dict[str, Any]
     """New ones in both Secrets; the old ones are worth nothing from now on, whatever is mounted still."""
     old = {name: _secret(cluster, name) for name in ("avatars-s3", "avatars-db")}
     give_access(cluster, world, manifest)
-    admin = cluster.secret(NAMESPACE, "minio-admin")
-    host, port = cluster.address(NAMESPACE, "minio", 9000)
-    root = Identity(admin["AWS_ACCESS_KEY_ID"], admin["AWS_SECRET_ACCESS_KEY"])
-    admin_client(f"http://{host}:{port}", root).user_remove(old["avatars-s3"]["AWS_ACCESS_KEY_ID"])
+    _administrator(cluster).user_remove(old["avatars-s3"]["AWS_ACCESS_KEY_ID"])
     role = old["avatars-db"]["PGUSER"]
     world.sql(f'ALTER ROLE "{role}" NOLOGIN')
     world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (role,))
+
+
+def _administrator(cluster: Cluster) -> MinioAdmin:
+    admin = cluster.secret(NAMESPACE, "minio-admin")
+    host, port = cluster.address(NAMESPACE, "minio", 9000)
+    root = Identity(admin["AWS_ACCESS_KEY_ID"], admin["AWS_SECRET_ACCESS_KEY"])
+    return admin_client(f"http://{host}:{port}", root)
 
 
 def _container(cluster: Cluster, server: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1 import API_VERSION, KINDS
 from bucketops_api.v1alpha1.common import Status
 from bucketops_operator import podstate
-from bucketops_operator.errors import ApiError, StalledError, WaitingError, refusal
+from bucketops_operator.errors import ApiError, NamespaceEndsError, StalledError, WaitingError, refusal
 from bucketops_operator.events import event_manifest
 from bucketops_operator.executor import (
     Event,
@@ -125,6 +125,25 @@ class Cluster:
             for name in (limits_name(run), run):
                 self._api.delete(path("v1", "configmaps", owner.namespace, name))
             _LOG.info("run removed", extra=_names(owner, run))
+
+    def let_go(self, owner: Resource, runs: Collection[str]) -> None:
+        """Ask whether anything can be created in the namespace, and delete the Jobs if it ends.
+
+        With backoffLimitPerIndex the Job controller keeps a failed pod until its replacement exists, which a namespace
+        that ends refuses; and nothing else in it is deleted as long as there are pods:
+        https://github.com/kubernetes/enhancements/tree/master/keps/sig-api-machinery/5080-ordered-namespace-deletion
+        """
+        if not runs:
+            return
+        probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": f"{names.MANAGER}-probe-"}}
+        try:
+            self._api.call("POST", path("v1", "configmaps", owner.namespace), query={"dryRun": "All"}, body=probe)
+        except ApiError as error:
+            if not isinstance(refusal(error, "a probe"), NamespaceEndsError):
+                raise
+            for run in sorted(runs):
+                self._api.delete(path("batch/v1", "jobs", owner.namespace, run))
+                _LOG.info("run let go: its namespace is being deleted", extra=_names(owner, run))
 
     def discard(self, owner: Resource, objects: Collection[ObjectName]) -> None:
         """Delete what is the owner's; the garbage collector ends a CronJob's Jobs and their pods."""

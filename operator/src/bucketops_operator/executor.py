@@ -65,7 +65,8 @@ class ObservedRun:
     over the shards that have succeeded (of each the last attempt); `failure` the first failed one's, when the Job
     failed. `live` are the counts that the running pods' metrics show. `waiting` says, for people, what is in the way of
     a run (an image that cannot be pulled, no node that fits, a shard that fails and is tried again); empty when nothing
-    is. `lost` counts shards that have succeeded and whose result cannot be read: their pods are gone, or said nothing.
+    is. `stranded`: all its pods are being deleted, not by us, and its Job keeps them until it has made others. `lost`
+    counts shards that have succeeded and whose result cannot be read: their pods are gone, or said nothing.
     """
 
     run: str
@@ -81,6 +82,7 @@ class ObservedRun:
     failure: RunResult | None = None
     live: Mapping[str, int] = field(default_factory=dict)
     waiting: str = ""
+    stranded: bool = False
     lost: int = 0
     run_spec: str = ""
     """Of a schedule's Job, the name of the RunSpec that it works on; others have one of their own name."""
@@ -141,6 +143,9 @@ class Executor(Protocol):
 
     def remove(self, owner: Resource, runs: Collection[str]) -> None:
         """Delete these runs' Jobs (with their pods) and ConfigMaps; absent ones are fine."""
+
+    def let_go(self, owner: Resource, runs: Collection[str]) -> None:
+        """Delete these stranded runs' Jobs if the namespace is being deleted: they would hold it for ever."""
 
     def discard(self, owner: Resource, objects: Collection[ObjectName]) -> None:
         """Delete these, if they are the owner's, with all that they own; absent ones are fine."""

@@ -111,6 +111,9 @@ class Local:
                 job.kill()
             shutil.rmtree(self._mounts(owner, name), ignore_errors=True)
 
+    def let_go(self, owner: Resource, runs: Collection[str]) -> None:
+        """Nothing deletes a namespace here."""
+
     def discard(self, owner: Resource, objects: Collection[ObjectName]) -> None:
         """No schedule runs on this machine, so none is left behind."""
 

@@ -37,6 +37,7 @@ def observed_run(job: Manifest, pods: Sequence[Manifest], live: Mapping[str, int
         failure=_failure(job, own) if state == "Failed" else None,
         live=live,
         waiting=hindrance(job, own, now),
+        stranded=state == "Running" and not podstate.held(job) and bool(own) and all(map(podstate.deleted, own)),
         lost=len(completed - results.keys()),
         run_spec=_run_spec(job),
         started=_time(status.get("startTime")),

@@ -34,6 +34,7 @@ def reconcile(resource: Resource, executor: Executor, now: datetime, settings: S
     if resource.kind in LISTENING:
         resource = replace(resource, replicas=executor.replicas(resource))
     desired = MACHINES[resource.kind](resource, observed, now, settings)
+    executor.let_go(resource, {run.run for run in observed if run.stranded})
     executor.remove(resource, {run.run for run in observed} - desired.keep)
     if desired.held and not resource.held:
         resource = executor.hold(resource)

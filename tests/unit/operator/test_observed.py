@@ -193,3 +193,13 @@ def test_events_are_asked_only_when_pods_should_be_there_and_are_not(
 ) -> None:
     assert without_pods(job(**changes), [], NOW) is expected
     assert without_pods(job(**changes), [pod("Pending")], NOW) is False
+
+
+def test_a_run_whose_pods_somebody_else_deletes_is_stranded() -> None:
+    deleted = pod("Failed")
+    deleted["metadata"]["deletionTimestamp"] = at(0)
+    assert seen(job(), deleted).stranded
+    assert not seen(job(), deleted, pod("Running", 1)).stranded
+    assert not seen(job()).stranded
+    assert not seen(job(suspend=True), deleted).stranded
+    assert not seen(job("Complete"), deleted).stranded
