@@ -122,6 +122,7 @@ def migrate(root: Path, site: Site, log: Log, chance: random.Random) -> None:
                 status = driver.until(over, PATIENCE)
             expect_the_right_end(world, status, application.newest, rows=len(application.newest))
             repeated = copies.repeated(application)
+            assert copies.made >= len(application.newest), "copies are not counted"
         assert repeated <= CHUNK * WORKERS * chaos.count, copies.of.most_common(20)
         assert reader.wrong == [], reader.wrong
     told = {"migrations": 1, "objects": len(application.newest), "reads": reader.reads, "faults": chaos.count}
