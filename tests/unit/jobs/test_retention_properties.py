@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bucketops_api.v1alpha1.retention import RetentionSpec
@@ -14,6 +14,7 @@ from bucketops_jobs.retention.folders import Folder
 from bucketops_jobs.retention.guards import identity, plan_hash
 from bucketops_jobs.retention.rules import plan
 from support.deployments import NOW, folder, gone, spec, stay
+from support.examples import examples
 
 COUNTS = st.integers(0, 4)
 PATHS = st.text("ab-1", min_size=1, max_size=4)
@@ -74,6 +75,7 @@ def test_never_fewer_than_keep_last_remain_in_a_group(found: list[Folder], rules
         assert after[group] >= min(before, rules.keep.last)
 
 
+@settings(max_examples=examples(1000))
 @given(folders(), specs())
 def test_nothing_younger_than_min_age_goes(found: list[Folder], rules: RetentionSpec) -> None:
     least = {"0s": timedelta(0), "1h": timedelta(hours=1), "10d": timedelta(days=10)}[rules.guards.min_age]
