@@ -9,16 +9,27 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CLUSTER := $(PYTHON) tests/cluster
 PYTEST := $(BIN)/python -m pytest
+PARALLEL := --numprocesses 2 --dist worksteal
+CLUSTER_FAULTS := tests/faults/test_cluster.py tests/faults/test_operator.py
+FAULTS_IN_CLUSTER = KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) $(CLUSTER_FAULTS)
+FAULTS_HERE = $(PYTEST) tests/faults $(addprefix --ignore ,$(CLUSTER_FAULTS)) $(PARALLEL)
 export BUCKETOPS_ENGINE := $(ENGINE)
 
-.PHONY: help demo test up down status unit integration e2e faults soak fuzz mutants bench lint format generate verify lock image clean
+.PHONY: help demo test lane-here lane-cluster up down status unit integration e2e faults soak fuzz mutants bench lint format generate verify lock image clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: up $(READY) ## 10,000 avatars move from one bucket to another while a live database names them
 	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(BIN)/python tests/demo.py
 
-test: lint verify unit integration e2e faults ## everything that CI runs
+test: lint verify unit up ## everything that CI runs; what waits for pods runs beside what works here
+	@$(MAKE) --no-print-directory --jobs 2 lane-here lane-cluster
+
+lane-here: integration
+	@$(FAULTS_HERE)
+
+lane-cluster: e2e
+	@$(FAULTS_IN_CLUSTER)
 
 up: ## a Kubernetes with MinIO, PostgreSQL and bucketops in it (ENGINE=kind: in Docker)
 	@$(CLUSTER) up --engine $(ENGINE)
@@ -34,14 +45,14 @@ unit: $(READY) ## pure cores, in seconds, without a network
 
 integration: $(READY) ## whole migrations on real MinIO and PostgreSQL, as processes of this machine
 	@$(CLUSTER) packages
-	@$(PYTEST) tests/integration --numprocesses 2 --dist worksteal
+	@$(PYTEST) tests/integration $(PARALLEL)
 
 e2e: up $(READY) ## the chart and the examples in the cluster
 	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/e2e
 
 faults: up $(READY) ## kills in the middle of the work, of processes and in the cluster
-	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/faults/test_cluster.py tests/faults/test_operator.py
-	@$(PYTEST) tests/faults --ignore tests/faults/test_cluster.py --ignore tests/faults/test_operator.py --numprocesses 2 --dist worksteal
+	@$(FAULTS_IN_CLUSTER)
+	@$(FAULTS_HERE)
 
 fuzz: $(READY) ## the migration's protocol and the stripper, 20 times as many random examples (FUZZ=20)
 	@FUZZ=$${FUZZ:-20} $(PYTEST) tests/unit/jobs/test_*_model.py tests/unit/jobs/test_migration_counts.py tests/unit/jobs/test_exif_fuzz.py
