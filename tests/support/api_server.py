@@ -45,7 +45,7 @@ class ApiServer:
         """The status that the proxy answers itself, if any."""
         self.after: Callable[[Call], None] = lambda _: None
         """Called once the cluster has answered, before the operator hears of it."""
-        self.calls = self.refused = 0
+        self.refused = 0
         self._away = False
         self._open: set[asyncio.BaseTransport] = set()
         self._loop = asyncio.new_event_loop()
@@ -113,7 +113,6 @@ class ApiServer:
         async with self._known(request):
             data = await request.read()
             call = Call(request.method, request.path, json.loads(data) if data else {})
-            self.calls += 1
             if self._away:
                 self._cut()
                 return web.Response()
