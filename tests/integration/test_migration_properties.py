@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bucketops_jobs.migration import properties
 from support.driver import condition, message
 from support.identities import Identity, forbid
 from support.places import ROOT, Place, migrating, spec, users, warned
@@ -50,6 +51,50 @@ def test_every_property_arrives(
     assert found["Metadata"] == FULL["Metadata"]
     assert destination.tags("avatar/full") == {"kind": "avatar", "of": "me"}
     assert not status.get("notKept"), status["samples"]
+
+
+def with_expires(source: Place, *keys: str) -> None:
+    for key in "abcdef":
+        source.put(f"image/{key}", **({"Expires": FULL["Expires"]} if key in keys else {}))
+
+
+def expires(destination: Place) -> set[str]:
+    headers = {key: destination.head(f"avatar/{key}")["ResponseMetadata"]["HTTPHeaders"] for key in "abcdef"}
+    return {key for key, found in headers.items() if found.get("expires") == FULL["Expires"]}
+
+
+def test_what_one_of_a_sample_has_is_kept_for_all_that_have_it(
+    minio: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MinIO's own copies forget `Expires`; of six objects the first and the fourth are the sample."""
+    monkeypatch.setattr(properties, "LOOKED_AT", 2)
+    source, destination = Place("minio", minio).make(), Place("minio", minio).make()
+    with_expires(source, "d", "f")
+    with migrating(tmp_path, source, destination, guard="Check") as driver:
+        status = driver.finish()
+    assert condition(status, "Complete"), status
+    assert expires(destination) == {"d", "f"}
+    assert "expires" not in warned(driver)
+
+
+@pytest.mark.parametrize(("verify", "kept"), [("ETag", set()), ("Content", {"c"})])
+def test_what_none_of_a_sample_has_is_warned_of_and_costs_no_request_each(
+    minio: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verify: str, kept: set[str]
+) -> None:
+    """Where all bytes are read anyway, all are asked."""
+    monkeypatch.setattr(properties, "LOOKED_AT", 2)
+    with Proxy(minio) as proxy:
+        source, destination = (Place("minio", minio, through=proxy.url).make() for _ in range(2))
+        with_expires(source, "c")
+        with migrating(
+            tmp_path, source, destination, guard="Check", verify=verify, cleanup={"policy": "Retain"}
+        ) as driver:
+            driver.before("copy", proxy.counts.clear)
+            status = driver.finish()
+    assert condition(status, "Complete"), status
+    assert expires(destination) == kept
+    assert proxy.counts[f"HEAD {source.bucket}"] == (0 if verify == "ETag" else 6)
+    assert ("lose expires: none of 2 objects has that" in warned(driver)) is (verify == "ETag")
 
 
 def test_a_storage_class_is_kept_where_the_destination_has_it(minio: str, tmp_path: Path) -> None:

@@ -57,3 +57,9 @@ def shard_count(wanted: int | str, parallelism: int, keys: int) -> int:
     """`auto`: one per pod, more where a shard would hold more than 250,000 keys, and never an empty one."""
     count = wanted if isinstance(wanted, int) else max(parallelism, -(-keys // SHARD_KEYS))
     return max(1, min(count, max(keys, 1), MOST_SHARDS))
+
+
+def spread(keys: Sequence[str], most: int) -> list[str]:
+    """At most so many of these keys, evenly spread."""
+    count = min(len(keys), most)
+    return [keys[len(keys) * n // count] for n in range(count)]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bucketops_jobs.migration.rows import spread
 from bucketops_jobs.s3.fake import FakeServer, FakeStore
 from bucketops_jobs.s3.store import Page
 from bucketops_jobs.s3.within import listing
-from bucketops_jobs.shards import Range
+from bucketops_jobs.shards import Range, spread
 
 KEYS = [f"{number:04}" for number in range(5000)]
 

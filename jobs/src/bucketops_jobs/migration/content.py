@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
 from bucketops_jobs.errors import DeniedError, ItemError, PreconditionFailedError
+from bucketops_jobs.s3.client import S3Store
 from bucketops_jobs.s3.store import TAGGING, Expect, Object, Store
 
 BLOCK = 1 << 20  # bytes
@@ -83,6 +84,11 @@ def kept(headers: Mapping[str, str], lost: Collection[str]) -> tuple[dict[str, s
     gone = {name for name in headers if name in lost or (name.startswith("x-amz-meta-") and "x-amz-meta-probe" in lost)}
     sent = {name: value for name, value in headers.items() if name not in gone}
     return sent, tuple(NAMES.get(name, name) for name in sorted(gone))
+
+
+def loses(store: S3Store, key: str, lost: Collection[str], etag: str | None = None) -> bool:
+    """Whether an object has one of these properties; PreconditionFailedError when its ETag is no longer `etag`."""
+    return bool(kept(store.properties(key, etag), lost)[1])
 
 
 def carry(

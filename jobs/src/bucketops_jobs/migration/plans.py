@@ -25,6 +25,8 @@ class Plan(BaseModel):
     """Whether the destination's server can read the source by itself …"""
     why_streamed: str = ""
     """… and why it cannot."""
+    asks: bool = True
+    """Whether each object is asked for its properties before a server copies it that loses some: properties.py."""
     classes: tuple[str, ...] = ()
     """Storage classes of originals that the destination takes."""
     dangling: tuple[str, ...]

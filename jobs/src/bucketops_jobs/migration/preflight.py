@@ -104,6 +104,7 @@ def _plan(context: Context, epoch: str, found: checks.Found, seen: Survey) -> Pl
         capabilities=found.capabilities,
         server_copy=not found.why_streamed,
         why_streamed=found.why_streamed,
+        asks=not found.why_streamed and properties.asks(context, found.capabilities, sampler.keys),
         classes=() if named else classes_taken(context.destination, SCRATCH, seen.properties.copyable_classes),
         dangling=tuple(seen.dangling),
     )

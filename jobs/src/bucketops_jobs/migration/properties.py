@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from bucketops_jobs.errors import NotFoundError
 from bucketops_jobs.migration.checks import Found
-from bucketops_jobs.migration.content import NAMES
+from bucketops_jobs.migration.content import NAMES, loses
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.plans import Plan
-from bucketops_jobs.migration.transfer import ARCHIVED, STANDARD
+from bucketops_jobs.migration.transfer import ARCHIVED, STANDARD, copies
+from bucketops_jobs.s3.capabilities import Capabilities
 from bucketops_jobs.s3.store import Object
+from bucketops_jobs.shards import spread
 
 LONGEST_KEY = 1024
 """Bytes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""
+LOOKED_AT = 1000
+"""Objects that are asked at first for properties that hardly anybody has."""
 _LONGEST_CHARACTER = 4
 """Bytes of UTF-8."""
 
@@ -34,9 +39,30 @@ class Seen:
             self.too_long += int(len(f"{prefix}{key}".encode()) > LONGEST_KEY)
 
     @property
+    def objects(self) -> int:
+        return self.classes.total()
+
+    @property
     def copyable_classes(self) -> set[str]:
         """Those that a copy may have too."""
         return set(self.classes) - ARCHIVED - {STANDARD}
+
+
+def asks(context: Context, can: Capabilities, keys: Sequence[str]) -> bool:
+    """Whether each object is asked for its properties before the server copies it, given some of all keys.
+
+    A request for each costs nearly as much as a copy. It is worth that where a property is kept by no means, since
+    nobody else could name who loses it; where all bytes are read anyway; and where one object of a sample has what
+    would be lost.
+    """
+    if not can.lost_by_copy:
+        return False
+    if can.lost or context.spec.verify == "Content":
+        return True
+    sample = [context.source_key(key) for key in spread(keys, LOOKED_AT)]
+    answers = context.engine.map(lambda key: loses(context.source, key, can.lost_by_copy), sample)
+    context.engine.require_going()
+    return any(answer is not False and not isinstance(answer, NotFoundError) for answer in answers)
 
 
 def warnings(context: Context, plan: Plan, found: Found, seen: Seen) -> Iterator[str]:
@@ -46,7 +72,7 @@ def warnings(context: Context, plan: Plan, found: Found, seen: Seen) -> Iterator
         yield f"{seen.too_long} keys would be longer than {LONGEST_KEY} bytes and cannot move: choose a shorter prefix"
     if not context.spec.destination.storage_class:
         yield from _classes(plan, seen)
-    yield from _lost(context, plan)
+    yield from _lost(context, plan, seen)
     copies = plan.capabilities.others.get("encryption", "none")
     if found.encryption not in {"none", copies}:
         yield (
@@ -72,7 +98,17 @@ def _classes(plan: Plan, seen: Seen) -> Iterator[str]:
         yield f"{count} objects lose their storage class ({', '.join(foreign)}), which the destination does not have"
 
 
-def _lost(context: Context, plan: Plan) -> Iterator[str]:
+def _lost(context: Context, plan: Plan, seen: Seen) -> Iterator[str]:
     if plan.capabilities.lost:
-        names = ", ".join(NAMES.get(name, name) for name in plan.capabilities.lost)
+        names = _names(plan.capabilities.lost)
         yield f"{context.destination.bucket} does not keep {names}: objects that have them lose them"
+    if not plan.asks and copies(plan, strict=context.spec.guard == "Strict") and seen.objects > LOOKED_AT:
+        names, bucket = _names(plan.capabilities.lost_by_copy), context.destination.bucket
+        yield (
+            f"copies that {bucket}'s server makes lose {names}: none of {LOOKED_AT} objects has that, so the others "
+            "are not asked; if some may have it, choose verify: Content"
+        )
+
+
+def _names(properties: Iterable[str]) -> str:
+    return ", ".join(NAMES.get(name, name) for name in properties)

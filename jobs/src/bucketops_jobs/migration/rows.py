@@ -12,7 +12,7 @@ from bucketops_jobs.migration.database import Session, Stream, queries
 from bucketops_jobs.migration.merge import Row
 from bucketops_jobs.migration.rewrite import Rewrite, Verdict, rewrite
 from bucketops_jobs.migration.tables import Table, describe, value_range
-from bucketops_jobs.shards import Range
+from bucketops_jobs.shards import Range, spread
 from bucketops_jobs.spool import Spool
 
 ROWS_OF_A_RANGE = 10_000
@@ -109,12 +109,6 @@ class Rows(Session):
             found = self.query(f"read {table.name}", table.statement("naming"), {"values": list(values)})
             named |= {values[value] for (value,) in found if value in values}
         return named
-
-
-def spread(keys: Sequence[str], most: int) -> list[str]:
-    """At most so many of these keys, evenly spread."""
-    count = min(len(keys), most)
-    return [keys[len(keys) * n // count] for n in range(count)]
 
 
 def _rows(table: Table, spool: Spool, *, legacy: bool) -> Iterator[tuple[str, Row]]:

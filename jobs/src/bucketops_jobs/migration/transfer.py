@@ -56,13 +56,10 @@ def transfer(context: Context, plan: Plan, wanted: Sequence[Wanted]) -> list[Ans
 def _with_more_than_copies_keep(context: Context, plan: Plan, wanted: Sequence[Wanted]) -> list[Wanted]:
     """Objects with a property that a copy by this server would lose: they pass through here and keep it."""
     lost = plan.capabilities.lost_by_copy
-    if not lost:
+    if not (lost and plan.asks):
         return []
-
-    def loses(source: Object) -> bool:
-        return bool(content.kept(context.source.properties(source.key, source.etag), lost)[1])
-
-    answers = context.engine.map(loses, [source for source, _, _ in wanted])
+    sources = [source for source, _, _ in wanted]
+    answers = context.engine.map(lambda source: content.loses(context.source, source.key, lost, source.etag), sources)
     return [one for one, answer in zip(wanted, answers, strict=True) if answer is not False]
 
 
@@ -72,13 +69,17 @@ def way(plan: Plan, source: Object, *, strict: bool) -> Way:
     The copy of an object that was uploaded in parts has another ETag, unless it is made of the same parts.
     """
     can, large, in_parts = plan.capabilities, source.size > WHOLE, "-" in source.etag
-    whole = plan.server_copy and (can.copy_if_absent or not strict)
     safe_parts = can.complete_if_absent or (can.multipart and not strict)
     if plan.server_copy and can.part_copy and safe_parts and large and (in_parts or source.size > MOST_AT_ONCE):
         return Way.COPY_PARTS
-    if whole and source.size <= MOST_AT_ONCE:
+    if copies(plan, strict=strict) and source.size <= MOST_AT_ONCE:
         return Way.COPY
     return Way.CARRY_PARTS if large and safe_parts else Way.CARRY
+
+
+def copies(plan: Plan, *, strict: bool) -> bool:
+    """Whether the server copies small objects by itself."""
+    return plan.server_copy and (plan.capabilities.copy_if_absent or not strict)
 
 
 def _copies(context: Context, plan: Plan, wanted: Sequence[Wanted]) -> Iterator[Copy]:

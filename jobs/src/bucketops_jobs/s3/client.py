@@ -149,7 +149,7 @@ class S3Store:
     def checksums(self, key: str, etag: str) -> Mapping[str, str]:
         return wire.whole_checksums(self._ask(self._calls.head(key, etag), f"checksums of {key!r}"))
 
-    def properties(self, key: str, etag: str) -> dict[str, str]:
+    def properties(self, key: str, etag: str | None = None) -> dict[str, str]:
         """What must travel with an object's bytes; PreconditionFailedError when its ETag is no longer `etag`."""
         answer = self._ask(self._calls.head(key, etag), f"head {key!r}")
         return self._tagged(key, wire.content_headers(answer))
