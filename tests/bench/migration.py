@@ -29,6 +29,8 @@ ROLE = "mover"
 OURS = ("Check", "Strict")
 """Values of `guard`."""
 SECONDS = 3600.0
+LOOK_SECONDS = 0.5
+"""Between two looks of the operator, which shares the cores here: often, for one in a cluster."""
 
 
 @dataclass
@@ -99,6 +101,7 @@ def _migrated(world: World, guard: str) -> float:
     given["db"] = {"PGHOST": "127.0.0.1", "PGPORT": str(world.postgres), "PGUSER": ROLE, "PGDATABASE": "postgres"}
     began: dict[str, float] = {}
     with driving(world.folder / destination.bucket, given, wanted, destination.bucket, processes=True) as driver:
+        driver.pause = LOOK_SECONDS
 
         def watched(status: dict[str, Any]) -> bool:
             for run in status.get("runs", ())[-1:]:

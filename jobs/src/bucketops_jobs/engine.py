@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self, TypeVar
 
 from bucketops_jobs.errors import ItemError, StoppedError, TransientError
@@ -13,6 +14,8 @@ from bucketops_jobs.pace import Pace
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+UNDER_WAY = 4
+"""Items that `overlapped` has in hand at once."""
 
 
 class Engine:
@@ -41,6 +44,17 @@ class Engine:
             self.pace.refresh()
             yield chunk
         self.require_going()
+
+    def overlapped(self, process: Callable[[Item], object], items: Iterable[Item]) -> None:
+        """Process items in their order, several at once; an error ends the run, once what is under way has ended."""
+        with ThreadPoolExecutor(UNDER_WAY, thread_name_prefix="overlapped") as pool:
+            under_way: deque[Future[object]] = deque()
+            for item in items:
+                under_way.append(pool.submit(process, item))
+                if len(under_way) == UNDER_WAY:
+                    under_way.popleft().result()
+            for one in under_way:
+                one.result()
 
     def require_going(self) -> None:
         """Raise StoppedError when told to stop."""

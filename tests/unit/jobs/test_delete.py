@@ -106,7 +106,7 @@ def scene() -> Scene:
         destination.put(f"avatar/{key}", key.encode(), {})
         entry = Entry(etag, 2, copied=True, before=None, committed=True, after=etag, outcome=Outcome.MOVED)
         moved.append((key, entry))
-    Writer(records, "000001", 0, 1).done(moved)
+    Writer(records, "000001", 0, 1).chunk().done(moved)
     return Scene(source, destination, records, StubRows())
 
 

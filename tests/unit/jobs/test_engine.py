@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from bucketops_api.reasons import Reason
-from bucketops_jobs.engine import Engine
+from bucketops_jobs.engine import UNDER_WAY, Engine
 from bucketops_jobs.errors import ItemError, StoppedError, TransientError, UserError
 from bucketops_jobs.pace import Pace
 
@@ -69,3 +70,45 @@ def test_a_worker_that_was_interrupted_never_passes_for_done(engine: Engine) -> 
     engine.stop.set()
     with pytest.raises(StoppedError):
         list(engine.chunks([], 2))
+
+
+def test_overlapped_items_are_all_processed_and_no_more_than_allowed_at_once(engine: Engine) -> None:
+    begun: list[int] = []
+    together = threading.Barrier(UNDER_WAY, timeout=10)
+    most, now, lock = 0, 0, threading.Lock()
+
+    def process(item: int) -> None:
+        nonlocal most, now
+        with lock:
+            begun.append(item)
+            now += 1
+            most = max(most, now)
+        together.wait()
+        with lock:
+            now -= 1
+
+    engine.overlapped(process, range(3 * UNDER_WAY))
+    assert sorted(begun) == list(range(3 * UNDER_WAY))
+    assert most == UNDER_WAY
+
+
+def test_an_error_ends_an_overlapped_run_once_what_is_under_way_has_ended(engine: Engine) -> None:
+    failed, ended, made = threading.Event(), list[int](), list[int]()
+
+    def process(item: int) -> None:
+        if item == 0:
+            failed.set()
+            raise UserError(Reason.ACCESS_DENIED, "mend it")
+        failed.wait(10)
+        time.sleep(0.2)
+        ended.append(item)
+
+    def items() -> Iterator[int]:
+        for item in range(100):
+            made.append(item)
+            yield item
+
+    with pytest.raises(UserError):
+        engine.overlapped(process, items())
+    assert made == list(range(UNDER_WAY))
+    assert sorted(ended) == made[1:]

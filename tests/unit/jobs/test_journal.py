@@ -63,7 +63,7 @@ def read(records: Records, epoch: str, shard: int, within: Range = Range()) -> d
 @given(st.dictionaries(KEY, ENTRIES, max_size=6))
 def test_what_is_written_is_read_again(entries: dict[str, Entry]) -> None:
     records = Records(FakeServer().store("records"), ".bucketops/x/")
-    segment(records, "000001", 0).intend(sorted(entries.items()))
+    segment(records, "000001", 0).chunk().intend(sorted(entries.items()))
     assert read(records, "000001", 0) == entries
 
 
@@ -74,26 +74,27 @@ def test_the_newest_entry_counts(chunks: list[tuple[bool, dict[str, Entry]]]) ->
     records, newest, epoch = Records(FakeServer().store("records"), ".bucketops/x/"), dict[str, Entry](), 1
     for later, entries in chunks:
         epoch += later
-        writer = segment(records, f"{epoch:06d}", 0)
-        writer.intend((key, PLAIN) for key in sorted(entries))
-        writer.done(sorted(entries.items()))
+        chunk = segment(records, f"{epoch:06d}", 0).chunk()
+        chunk.intend((key, PLAIN) for key in sorted(entries))
+        chunk.done(sorted(entries.items()))
         newest |= entries
     assert read(records, f"{epoch:06d}", 0) == newest
 
 
 def test_an_outcome_stands_above_its_intent_and_an_intent_alone_is_open(records: Records) -> None:
     writer = segment(records, "000001", 0)
-    writer.intend([("a", entry("1")), ("b", entry("2"))])
-    writer.done([("a", entry("1", done=True))])
-    writer.intend([("c", entry("3"))])
+    chunk = writer.chunk()
+    chunk.intend([("a", entry("1")), ("b", entry("2"))])
+    chunk.done([("a", entry("1", done=True))])
+    writer.chunk().intend([("c", entry("3"))])
     found = read(records, "000001", 0)
     assert [found[key].committed for key in "abc"] == [True, False, False]
 
 
 def test_a_shard_reads_its_own_segments_and_all_of_older_epochs(records: Records) -> None:
     for shard, key in ((0, "a"), (1, "m"), (2, "z")):
-        segment(records, "000001", shard).done([(key, entry(key, done=True))])
-    segment(records, "000002", 1).done([("m", entry("new", done=True))])
+        segment(records, "000001", shard).chunk().done([(key, entry(key, done=True))])
+    segment(records, "000002", 1).chunk().done([("m", entry("new", done=True))])
     assert set(read(records, "000001", 0)) == {"a", "m"}
     assert set(read(records, "000002", 0, Range("", "n"))) == {"a", "m"}
     assert read(records, "000002", 0, Range("", "n"))["m"].source_etag == "m"
@@ -102,16 +103,16 @@ def test_a_shard_reads_its_own_segments_and_all_of_older_epochs(records: Records
 
 def test_a_new_epoch_comes_after_all_that_have_written(records: Records) -> None:
     assert Reader(records).next_epoch(back=False) == "000001"
-    segment(records, "000007", 0).intend([("a", PLAIN)])
+    segment(records, "000007", 0).chunk().intend([("a", PLAIN)])
     assert Reader(records).next_epoch(back=True) == "000008-back"
-    segment(records, "000008-back", 0).intend([("a", PLAIN)])
+    segment(records, "000008-back", 0).chunk().intend([("a", PLAIN)])
     assert Reader(records).next_epoch(back=False) == "000009"
 
 
 def test_a_rollback_writes_to_the_same_journal_and_its_entries_are_told_apart(records: Records) -> None:
-    segment(records, "000001", 0).done([("a", entry("1", done=True))])
-    segment(records, "000002-back", 3).done([("a", entry("2", done=True))])
-    segment(records, "000003", 0).done([("a", entry("3", done=True))])
+    segment(records, "000001", 0).chunk().done([("a", entry("1", done=True))])
+    segment(records, "000002-back", 3).chunk().done([("a", entry("2", done=True))])
+    segment(records, "000003", 0).chunk().done([("a", entry("3", done=True))])
     ((key, history),) = Reader(records).histories("000003", 0, Range())
     assert key == "a"
     assert [(version.entry.source_etag, version.back) for version in history] == [
@@ -123,14 +124,14 @@ def test_a_rollback_writes_to_the_same_journal_and_its_entries_are_told_apart(re
 
 def test_segments_of_a_shard_are_numbered_on(records: Records) -> None:
     assert Reader(records).next_segment("000001", 0) == 1
-    segment(records, "000001", 0).intend([("a", PLAIN)])
-    segment(records, "000001", 1).intend([("b", PLAIN)])
+    segment(records, "000001", 0).chunk().intend([("a", PLAIN)])
+    segment(records, "000001", 1).chunk().intend([("b", PLAIN)])
     assert Reader(records).next_segment("000001", 0) == 2
 
 
 def test_two_pods_of_one_shard_never_write_the_same_object(records: Records) -> None:
     for etag in ("1", "2"):
-        Writer(records, "000001", 0, 1).intend([("a", entry(etag))])
+        Writer(records, "000001", 0, 1).chunk().intend([("a", entry(etag))])
     assert len(list(records.keys(journal.ROOT))) == 2
 
 

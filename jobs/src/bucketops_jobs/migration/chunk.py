@@ -6,6 +6,7 @@ the intent says. After the commit: the rows name objects that exist. After the o
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,10 +18,10 @@ from bucketops_jobs.errors import (
     PreconditionFailedError,
     StoppedError,
 )
-from bucketops_jobs.migration import claim, content, rights
+from bucketops_jobs.migration import claim, content, replicas, rights
 from bucketops_jobs.migration.content import Copied, DifferentError
 from bucketops_jobs.migration.context import Context
-from bucketops_jobs.migration.journal import Writer
+from bucketops_jobs.migration.journal import Chunk
 from bucketops_jobs.migration.lookup import lookup
 from bucketops_jobs.migration.merge import Decision, Entry, Item, Outcome, RowOutcome, settled_rows
 from bucketops_jobs.migration.plans import Plan
@@ -30,6 +31,8 @@ from bucketops_jobs.s3.store import Object
 
 NOT_KEPT = "notKept"
 """The outcome of samples that tell what a copy lacks; the object itself has been moved."""
+COPYING = 2
+"""Chunks of a shard that copy at once: the next one fills the slots that the last requests of one leave."""
 MESSAGE = 300
 """Characters of a failure's message in the journal."""
 
@@ -63,18 +66,21 @@ class Settled:
 class Chunks:
     """Processes chunks of works for one shard."""
 
-    def __init__(self, context: Context, plan: Plan, journal: Writer) -> None:
+    def __init__(self, context: Context, plan: Plan) -> None:
         self._context = context
         self._plan = plan
-        self._journal = journal
+        self._copying = threading.Semaphore(COPYING)
 
-    def process(self, works: Sequence[Work]) -> None:
-        """All steps, in their order."""
-        self._journal.intend((w.item.key, intent(w)) for w in works if w.decision.journal)
-        settled = self._look_again(works, self._copied(works))
+    def process(self, journal: Chunk, works: Sequence[Work]) -> None:
+        """All steps, in their order. Chunks may be processed side by side: none has a key of another."""
+        journal.intend((w.item.key, intent(w)) for w in works if w.decision.journal)
+        with self._copying:
+            answers = self._copied(works)
+        replicas.wait(self._context)
+        settled = self._look_again(works, answers)
         claim.require(self._context)
         verdicts = self._rewrite(settled)
-        self._journal.done((s.work.item.key, outcome(s, verdicts)) for s in settled if s.commit or s.failure)
+        journal.done((s.work.item.key, outcome(s, verdicts)) for s in settled if s.commit or s.failure)
         for one in settled:
             self._count(one, verdicts)
 

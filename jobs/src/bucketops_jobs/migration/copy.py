@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bucketops_api import counts
 from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError
-from bucketops_jobs.migration import plans, replicas
+from bucketops_jobs.migration import plans
 from bucketops_jobs.migration.chunk import NOT_KEPT, Chunks, Work
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.journal import Reader, Writer
@@ -24,11 +24,12 @@ def run(context: Context) -> None:
     reader = Reader(context.records)
     journal = Writer(context.records, plan.epoch, context.shard, reader.next_segment(plan.epoch, context.shard))
     items = scoped(context, walk(context, within, reader.histories(plan.epoch, context.shard, within)))
-    chunks = Chunks(context, plan, journal)
+    chunks = Chunks(context, plan)
     size = context.spec.database.batch_size if context.spec.database else 1000
-    for works in context.engine.chunks(_works(context, items), size):
-        replicas.wait(context)
-        chunks.process(works)
+    context.engine.overlapped(
+        lambda chunk: chunks.process(*chunk),
+        ((journal.chunk(), works) for works in context.engine.chunks(_works(context, items), size)),
+    )
 
 
 def _works(context: Context, items: Iterable[Item]) -> Iterator[Work]:

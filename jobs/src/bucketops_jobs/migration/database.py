@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,12 +42,14 @@ def queries() -> dict[str, str]:
 
 
 class Session:
-    """One connection to the database of a migration, opened anew when the server went away."""
+    """One connection to the database of a migration, opened anew when the server went away; safe for threads."""
 
     def __init__(self, database: api.Database, root: Path) -> None:
         self.database = database
         self._root = root
         self._connection: extensions.connection | None = None
+        self._lock = threading.RLock()
+        """Of the connection: a statement at a time."""
         self._answered = False
         """Whether the server ever has: one that never did is not waited for."""
 
@@ -54,7 +57,7 @@ class Session:
         """Run one statement in its own transaction; again on a new connection when the server went away."""
 
         def run() -> list[Any]:
-            with self._open().cursor() as cursor:
+            with self._lock, self._open().cursor() as cursor:
                 cursor.execute(statement, values)
                 return cursor.fetchall() if cursor.description else []
 
@@ -87,28 +90,30 @@ class Session:
 
     def close(self) -> None:
         """Close the connection; the next call opens another."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
     @contextmanager
     def snapshot(self) -> Iterator[Stream]:
-        """Read several statements from one snapshot, in a short transaction."""
-        connection = self._open()
-        connection.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
+        """Read several statements from one snapshot, in a short transaction; nobody else asks meanwhile."""
+        with self._lock:
+            connection = self._open()
+            connection.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
 
-        def stream(statement: sql.Composable, values: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-            with connection.cursor(name="bucketops_rows") as cursor:
-                cursor.itersize = FETCH
-                cursor.execute(statement, values)
-                yield from cursor
+            def stream(statement: sql.Composable, values: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+                with connection.cursor(name="bucketops_rows") as cursor:
+                    cursor.itersize = FETCH
+                    cursor.execute(statement, values)
+                    yield from cursor
 
-        try:
-            yield stream
-        finally:
-            if not connection.closed:
-                connection.rollback()
-                connection.set_session(isolation_level="default", readonly="default", autocommit=True)
+            try:
+                yield stream
+            finally:
+                if not connection.closed:
+                    connection.rollback()
+                    connection.set_session(isolation_level="default", readonly="default", autocommit=True)
 
     def fence(self, require_going: Callable[[], None]) -> None:
         """Wait until every transaction that has written anything by now has ended: that is then to be seen.

@@ -85,7 +85,7 @@ def _note(journal: Writer, refused: Mapping[str, tuple[Candidate, Exception]]) -
         if candidate.item.entry is not None
     ]
     if entries:
-        journal.note(entries)
+        journal.chunk().done(entries)
 
 
 def _process(

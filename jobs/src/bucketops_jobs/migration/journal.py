@@ -33,24 +33,31 @@ class Writer:
     def __init__(self, records: Records, epoch: str, shard: int, number: int) -> None:
         self._records = records
         self._folder = f"{ROOT}{epoch}/{shard:05d}/{number:06d}-{secrets.token_hex(4)}/"
-        self._chunk = 0
+        self._chunks = 0
+
+    def chunk(self) -> Chunk:
+        """The next one; its keys come after those of the last. What is said of several may cross."""
+        self._chunks += 1
+        return Chunk(self._records, f"{self._folder}{self._chunks:06d}")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A part of a segment."""
+
+    _records: Records
+    _name: str
 
     def intend(self, entries: Iterable[tuple[str, Entry]]) -> None:
-        """Say what is about to be copied; starts a chunk."""
-        self._chunk += 1
+        """Say what is about to be copied."""
         self._write("intent", entries)
 
     def done(self, entries: Iterable[tuple[str, Entry]]) -> None:
-        """Say what came of it; ends the chunk."""
-        self._write("done", entries)
-
-    def note(self, entries: Iterable[tuple[str, Entry]]) -> None:
-        """Say what has become known of keys whose copies were committed before; a chunk of its own."""
-        self._chunk += 1
+        """Say what came of it, or what has become known of keys whose copies were committed before."""
         self._write("done", entries)
 
     def _write(self, suffix: str, entries: Iterable[tuple[str, Entry]]) -> None:
-        self._records.write_lines(f"{self._folder}{self._chunk:06d}.{suffix}", (_encode(k, e) for k, e in entries))
+        self._records.write_lines(f"{self._name}.{suffix}", (_encode(k, e) for k, e in entries))
 
 
 @dataclass(frozen=True)
