@@ -39,10 +39,8 @@ def proxy(lab: Any, copies: Copies) -> Iterator[Proxy]:
 
 def spec_of(lab: Any, proxy: Proxy) -> dict[str, Any]:
     """Small chunks, through the proxy."""
-    spec: dict[str, Any] = lab.spec(worker={"parallelism": WORKERS, "shards": WORKERS, "concurrency": 8})
-    spec["database"]["batchSize"] = CHUNK
-    spec["source"]["endpoint"] = spec["destination"]["endpoint"] = proxy.url
-    return spec
+    worker = {"parallelism": WORKERS, "shards": WORKERS, "concurrency": 8}
+    return lab.spec(endpoint=proxy.url, chunk=CHUNK, worker=worker)
 
 
 @pytest.fixture

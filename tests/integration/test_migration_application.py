@@ -114,9 +114,7 @@ def test_a_row_that_is_held_for_less_than_the_lock_timeout_is_waited_for(lab: An
 def test_a_busy_application_loses_nothing(lab: Any) -> None:
     """It writes the legacy form until well into the migration; in the end every row names its newest picture."""
     lab.world.seed(legacy=range(1, 151))
-    spec = lab.spec(cleanup={"policy": "Delete", "grace": "3s"})
-    spec["database"]["batchSize"] = 10
-    driver = lab.drive(spec)
+    driver = lab.drive(lab.spec(chunk=10, cleanup={"policy": "Delete", "grace": "3s"}))
     with Application(lab.world, first=151) as application:
         driver.until(lambda status: [run["phase"] for run in status["runs"]].count("sweep") >= 2)
     status = driver.finish()

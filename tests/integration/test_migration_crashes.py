@@ -51,9 +51,7 @@ def gate(lab: Any) -> Gate:
 
 
 def spec_of(lab: Any, **changes: Any) -> dict[str, Any]:
-    spec: dict[str, Any] = lab.spec(worker=WORKER, **changes)
-    spec["database"]["batchSize"] = 5
-    return spec
+    return lab.spec(chunk=5, worker=WORKER, **changes)
 
 
 def test_workers_killed_in_the_middle_of_copy_and_delete(lab: Any, gate: Gate) -> None:
@@ -61,9 +59,7 @@ def test_workers_killed_in_the_middle_of_copy_and_delete(lab: Any, gate: Gate) -
     deletes = Hold(lambda request: request.method == "POST" and request.bucket == lab.world.source)
     deletes.let(1)  # the preflight's, which tries whether the server takes such lists
     with Proxy(lab.endpoint, rule=deletes) as proxy:
-        spec = spec_of(lab)
-        spec["source"]["endpoint"] = spec["destination"]["endpoint"] = proxy.url
-        driver = lab.drive(spec, processes=True)
+        driver = lab.drive(spec_of(lab, endpoint=proxy.url), processes=True)
         for percent in (10, 30, 50):
             gate.reach(percent)
             driver.until(lambda _, least=percent: gate.rewritten() >= least)
@@ -133,9 +129,7 @@ def test_a_picture_replaced_between_the_commit_and_its_record_is_no_conflict(
         return Answer(403, b"<Error><Code>AccessDenied</Code><Message>not now</Message></Error>")
 
     with Proxy(lab.endpoint, rule=break_off) as proxy:
-        spec = lab.spec(worker=WORKER | {"parallelism": 1, "shards": 1})
-        spec["source"]["endpoint"] = spec["destination"]["endpoint"] = proxy.url
-        driver = lab.drive(spec)
+        driver = lab.drive(lab.spec(endpoint=proxy.url, worker=WORKER | {"parallelism": 1, "shards": 1}))
         driver.until(lambda status: condition(status, "Stalled"))
         driver.until(lambda status: not condition(status, "Stalled"))
         status = driver.finish()

@@ -190,8 +190,7 @@ def test_records_in_a_bucket_of_their_own(lab: Any) -> None:
 
 def test_a_chunk_smaller_than_the_world_and_more_shards_than_pods(lab: Any) -> None:
     lab.world.seed(legacy=range(1, 41))
-    spec = lab.spec(worker={"parallelism": 2, "shards": 5, "concurrency": 4})
-    spec["database"]["batchSize"] = 3
+    spec = lab.spec(chunk=3, worker={"parallelism": 2, "shards": 5, "concurrency": 4})
     status = lab.drive(spec).finish()
     assert condition(status, "Complete"), status
     assert status["outcomes"]["moved"] == 40

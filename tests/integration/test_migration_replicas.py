@@ -38,8 +38,8 @@ def test_the_copy_waits_for_a_replica_that_is_behind_and_goes_on_when_it_has_cau
     lab: Any, replica: Replica
 ) -> None:
     lab.world.seed(legacy=range(1, 21))
-    spec = lab.spec()
-    spec["database"] |= {"maxReplicationLag": "1s", "batchSize": 5}
+    spec = lab.spec(chunk=5)
+    spec["database"]["maxReplicationLag"] = "1s"
     driver = lab.drive(spec)
 
     def hold() -> None:

@@ -14,6 +14,7 @@ from integration.test_migration_crashes import WORKER, kill_workers, never_falls
 from support.avatars import LEGACY, MODERN, Reader, World, name, picture
 from support.background import Background
 from support.driver import Driver, condition, message, reason
+from support.ending import expect_nothing_wrong
 from support.gate import Gate
 from support.proxy import Hold, Proxy
 
@@ -94,8 +95,7 @@ def test_workers_killed_in_the_middle_of_bringing_back(lab: Any, gate: Gate) -> 
             begun.set()
             status = _killed(lab.world, undo, deletes)
     expect_as_before(lab, status)
-    assert reader.wrong == []
-    assert reader.reads > 100
+    expect_nothing_wrong(reader, reads=100)
     assert status["outcomes"]["moved"] == sum(status["outcomes"].values()) == 100
     assert status["rowOutcomes"]["rewritten"] == sum(status["rowOutcomes"].values()) == 100
     never_falls(undo)
@@ -202,8 +202,7 @@ class Application(Background):
 def test_a_busy_application_loses_nothing_while_its_pictures_come_back(lab: Any) -> None:
     """It has been rolled back to its old version, which writes the legacy form; it works on all the while."""
     lab.world.seed(legacy=range(1, 151))
-    spec = lab.spec()
-    spec["database"]["batchSize"] = 10
+    spec = lab.spec(chunk=10)
     migration = lab.drive(spec)
     assert condition(migration.finish(), "Complete")
     undo = lab.drive(

@@ -103,8 +103,7 @@ def test_ctrl_c_stops_at_a_safe_point_and_the_same_command_goes_on(lab: Any, tmp
     lab.world.seed(legacy=range(1, 101))
     gate = Gate(lab.world, objects=100, workers=1, chunk=10)
     gate.reach(20)
-    spec = lab.spec(worker={"parallelism": 1, "shards": 2, "concurrency": 4})
-    spec["database"]["batchSize"] = 10
+    spec = lab.spec(chunk=10, worker={"parallelism": 1, "shards": 2, "concurrency": 4})
     command = beside(lab, tmp_path, spec)
     told = []
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:

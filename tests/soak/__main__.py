@@ -27,7 +27,7 @@ from support.avatars import Reader
 from support.background import Background
 from support.driver import condition
 from support.ending import Copies, expect_the_right_end
-from support.lab import laboratory
+from support.lab import Lab, laboratory
 from support.mortal import Mortal
 from support.mortal_store import MortalStore
 from support.proxy import Proxy
@@ -131,12 +131,9 @@ def migrate(root: Path, site: Site, log: Log, chance: random.Random) -> None:
     log.totals.update(told)
 
 
-def spec_of(lab: Any, endpoint: str) -> dict[str, Any]:
-    spec: dict[str, Any] = lab.spec(worker={"parallelism": WORKERS, "shards": 2 * WORKERS, "concurrency": 8})
-    spec["cleanup"] = {"policy": "Delete", "grace": "3s"}
-    spec["database"]["batchSize"] = CHUNK
-    spec["source"]["endpoint"] = spec["destination"]["endpoint"] = endpoint
-    return spec
+def spec_of(lab: Lab, endpoint: str) -> dict[str, Any]:
+    worker = {"parallelism": WORKERS, "shards": 2 * WORKERS, "concurrency": 8}
+    return lab.spec(endpoint=endpoint, chunk=CHUNK, worker=worker, cleanup={"policy": "Delete", "grace": "3s"})
 
 
 def over(status: dict[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from support.application import Application
-from support.avatars import MODERN, World, name, picture
+from support.avatars import MODERN, Reader, World, name, picture
 from support.driver import condition
 from support.proxy import Request
 
@@ -33,6 +33,12 @@ class Copies:
         """Beyond the first of an object, and beyond one for each picture that the application replaced."""
         replaced = {MODERN + name(number) for number in application.replaced}
         return sum(made - 1 - (key in replaced) for key, made in self.of.items() if made > 1)
+
+
+def expect_nothing_wrong(reader: Reader, *, reads: int = 50) -> None:
+    """Readers of the website have looked more often than that, and what they saw was right."""
+    assert reader.wrong == []
+    assert reader.reads > reads
 
 
 def expect_the_right_end(

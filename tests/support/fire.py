@@ -11,19 +11,20 @@ from typing import Any
 
 import pytest
 
+from bucketops_jobs.migration.chunk import COPYING
 from bucketops_operator.kinds import migration_order, runs
 from support.application import Application
 from support.avatars import MODERN, Reader, World
 from support.driver import Driver, condition, message, reason
-from support.ending import Copies, expect_the_right_end
+from support.ending import Copies, expect_nothing_wrong, expect_the_right_end
 from support.lab import Lab
 from support.proxy import Answer, Proxy, Request
 
 OBJECTS, CHUNK, WORKERS = 160, 10, 2
 PHASES = {"copy": 40, "sweep": 3, "delete": 1}
 """By phase, before which of the requests that tell it a fault happens."""
-IN_HAND = CHUNK * WORKERS
-"""Objects that all workers have under way."""
+IN_HAND = COPYING * CHUNK * WORKERS
+"""Objects that all workers may be copying at once."""
 GRACE = "3s"
 
 
@@ -68,10 +69,8 @@ class Fire:
     def spec(self, **changes: Any) -> dict[str, Any]:
         """Small chunks, a short grace, both places through the proxy."""
         worker = {"parallelism": WORKERS, "shards": WORKERS, "concurrency": 8}
-        spec = self.lab.spec(worker=worker, cleanup={"policy": "Delete", "grace": GRACE}, **changes)
-        spec["database"]["batchSize"] = CHUNK
-        spec["source"]["endpoint"] = spec["destination"]["endpoint"] = self.proxy.url
-        return spec
+        cleanup = {"policy": "Delete", "grace": GRACE}
+        return self.lab.spec(endpoint=self.proxy.url, chunk=CHUNK, worker=worker, cleanup=cleanup, **changes)
 
     def drive(self, **changes: Any) -> Driver:
         """The application and its readers begin, and the migration."""
@@ -118,8 +117,7 @@ class Fire:
         expect_the_right_end(self.world, driver.status, self.application.newest)
         assert len(self.application.newest) > OBJECTS, "the application has written nothing"
         assert not [strike for strike in self.strikes if not strike.struck], "a fault was never there"
-        assert self.reader.wrong == []
-        assert self.reader.reads > 0
+        expect_nothing_wrong(self.reader, reads=0)
         percents = [status["progress"]["percent"] for status in driver.seen if "progress" in status]
         assert percents == sorted(percents)
         assert self.copies.repeated(self.application) <= again, self.copies.of.most_common(50)

@@ -64,9 +64,12 @@ class Lab:
     grants: bool = True
     """Whether the role gets the documented rights."""
 
-    def spec(self, **changes: Any) -> dict[str, Any]:
-        """The example's spec with this test's buckets; `changes` replace whole fields."""
-        place = {"endpoint": self.endpoint, "credentials": {"secretRef": {"name": "avatars-s3"}}}
+    def spec(self, *, endpoint: str = "", chunk: int = 1000, **changes: Any) -> dict[str, Any]:
+        """The example's spec with this test's buckets; `changes` replace whole fields.
+
+        `endpoint`: another way to the server, e.g. a proxy; `chunk`: objects and rows at once.
+        """
+        place = {"endpoint": endpoint or self.endpoint, "credentials": {"secretRef": {"name": "avatars-s3"}}}
         spec: dict[str, Any] = {
             "mode": "Apply",
             "source": {"bucket": self.world.source, "prefix": "image/", **place},
@@ -75,6 +78,7 @@ class Lab:
             "database": {
                 "credentials": {"secretRef": {"name": "avatars-db"}},
                 "references": [{"table": "avatars", "key": "id", "column": "path"}],
+                "batchSize": chunk,
             },
             "cleanup": {"policy": "Delete", "grace": "1s"},
             "worker": {"parallelism": 2, "shards": 2, "concurrency": 8},
