@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from bucketops_jobs.errors import NotFoundError, PreconditionFailedError
-from bucketops_jobs.migration.chunk import Settled, Work, intent, outcome, settle
+from bucketops_jobs.migration.chunk import Settled, Work, outcome, settle
 from bucketops_jobs.migration.merge import Decision, Entry, Item, Outcome, Policy, Row, RowOutcome, decide, deletable
 from bucketops_jobs.migration.rewrite import Verdict
 from bucketops_jobs.s3.store import Object
@@ -170,7 +170,7 @@ class Model:
 
     def intend(self, work: Work) -> None:
         if work.decision.journal:
-            self.journal[work.item.key] = intent(work)
+            self.journal[work.item.key] = work.intent
 
     def delete(self, key: str) -> bool:
         """The check and the request at once: between them lies the grace, which keeps writers of legacy rows away."""

@@ -9,7 +9,7 @@ import itertools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from bucketops_jobs.migration.chunk import Settled, Work, intent, outcome, settle
+from bucketops_jobs.migration.chunk import Settled, Work, outcome, settle
 from bucketops_jobs.migration.history import Version, backward, onward
 from bucketops_jobs.migration.merge import Item, Policy, Row, RowOutcome, decide, deletable
 from bucketops_jobs.s3.store import Object
@@ -85,7 +85,7 @@ class TwoPlaces:
         if not decision.works:
             return False
         work = Work(item, decision, 0)
-        self.history.setdefault(key, []).append(Version(intent(work), self.back))
+        self.history.setdefault(key, []).append(Version(work.intent, self.back))
         answer = self._copy(work) if steps > 1 else None
         if steps <= 2:
             return True

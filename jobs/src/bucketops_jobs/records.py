@@ -18,6 +18,9 @@ from bucketops_jobs.errors import ItemError, UserError
 from bucketops_jobs.s3.listing import pages
 from bucketops_jobs.s3.store import Store
 
+_LINE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+"""json.dumps would make an encoder for each line: a third of its time."""
+
 
 class Records:
     """The folder of one resource under `.bucketops/`."""
@@ -47,7 +50,7 @@ class Records:
 
     def write_lines(self, name: str, lines: Iterable[Any]) -> None:
         """Write JSON lines, gzipped."""
-        text = "".join(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n" for line in lines)
+        text = "".join(_LINE(line) + "\n" for line in lines)
         body = gzip.compress(text.encode(), compresslevel=1, mtime=0)
         self.store.put(self.folder + name, body, {"content-type": "application/x-ndjson", "content-encoding": "gzip"})
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 
 from bucketops_api import counts
 from bucketops_jobs.errors import (
@@ -46,6 +47,11 @@ class Work:
     position: int
     """Of the item in the walk: how far apart two works are."""
 
+    @cached_property
+    def intent(self) -> Entry:
+        """What the journal says before anything is written."""
+        return intent(self.item, self.decision)
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -73,7 +79,7 @@ class Chunks:
 
     def process(self, journal: Chunk, works: Sequence[Work]) -> None:
         """All steps, in their order. Chunks may be processed side by side: none has a key of another."""
-        journal.intend((w.item.key, intent(w)) for w in works if w.decision.journal)
+        journal.intend((w.item.key, w.intent) for w in works if w.decision.journal)
         with self._copying:
             answers = self._copied(works)
         replicas.wait(self._context)
@@ -221,12 +227,11 @@ def _changed(one: Settled, verdicts: Mapping[str, Verdict]) -> bool:
     return one.work.decision.copy is not None or new or swapped
 
 
-def intent(work: Work) -> Entry:
-    """What the journal says before anything is written. What is committed stays so where only rows are rewritten."""
-    item, decision = work.item, work.decision
+def intent(item: Item, decision: Decision) -> Entry:
+    """What is about to be done. What is committed stays so where only rows are rewritten."""
     become = decision.rewrite or RowOutcome.REWRITTEN
     rows = tuple((settled_rows(item) | {row.id: become for row in item.legacy}).items())
-    if item.entry is not None and item.entry.committed and decision.copy is None and not work.decision.compared:
+    if item.entry is not None and item.entry.committed and decision.copy is None and not decision.compared:
         if item.entry.inherited:  # nothing of ours yet
             return replace(item.entry, rows=rows, committed=False, copied=False, before=None, inherited=False)
         return replace(item.entry, rows=rows)
@@ -235,7 +240,7 @@ def intent(work: Work) -> Entry:
     return Entry(
         source_etag=etag,
         source_size=size,
-        copied=decision.copy is not None or (open_copy and not work.decision.compared),
+        copied=decision.copy is not None or (open_copy and not decision.compared),
         before=_before(item, decision),
         rows=rows,
     )
@@ -310,11 +315,11 @@ def outcome(one: Settled, verdicts: Mapping[str, Verdict]) -> Entry:
     if one.failure:
         refused = dict.fromkeys((row.id for row in one.work.item.legacy), RowOutcome.FAILED)
         rows = tuple((settled_rows(one.work.item) | refused).items())
-        failed = replace(intent(one.work), outcome=Outcome.FAILED, rows=rows, message=one.failure[:MESSAGE])
+        failed = replace(one.work.intent, outcome=Outcome.FAILED, rows=rows, message=one.failure[:MESSAGE])
         return replace(failed, after=one.after)
     why = "; ".join(dict.fromkeys(v for v in map(verdicts.get, _ids(one)) if v and not isinstance(v, RowOutcome)))
     return replace(
-        intent(one.work),
+        one.work.intent,
         committed=True,
         after=one.after,
         outcome=one.work.decision.outcome,

@@ -38,7 +38,7 @@ def onward(item: Item, history: History) -> Item:
             entry = version.entry
         elif _brought_back(version.entry):
             entry = None
-    return replace(item, entry=entry)
+    return item if entry is item.entry else replace(item, entry=entry)
 
 
 def _brought_back(entry: Entry) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Literal
 
 from bucketops_jobs.s3.store import ABSENT, Expect, Object
@@ -89,7 +90,7 @@ class Entry:
         return self.outcome if self.committed and self.outcome else Outcome.MOVED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Item:
     """Everything known of one key (relative to both prefixes)."""
 
@@ -99,7 +100,7 @@ class Item:
     entry: Entry | None = None
     rows: tuple[Row, ...] = ()
 
-    @property
+    @cached_property
     def legacy(self) -> tuple[Row, ...]:
         """Rows that still name the legacy place."""
         return tuple(row for row in self.rows if row.legacy and not row.foreign)
