@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,23 +45,19 @@ class World:
     """Its port."""
     folder: Path
 
-    def sql(self, *statements: str) -> None:
-        connection = psycopg2.connect(host="127.0.0.1", port=self.postgres, user="postgres", dbname="postgres")
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
-        connection.close()
-
     def rows(self) -> None:
         """All rows as before a migration."""
-        self.sql("DROP TABLE IF EXISTS avatars", "CREATE TABLE avatars (id serial PRIMARY KEY, path text NOT NULL)")
+        _sql(
+            self.postgres,
+            "DROP TABLE IF EXISTS avatars",
+            "CREATE TABLE avatars (id serial PRIMARY KEY, path text NOT NULL)",
+        )
         paths = [(LEGACY + seeds.name(number),) for number in range(self.copies.amount)]
         connection = psycopg2.connect(host="127.0.0.1", port=self.postgres, user="postgres", dbname="postgres")
         with connection, connection.cursor() as cursor:
             execute_values(cursor, "INSERT INTO avatars (path) VALUES %s", paths, page_size=1000)
         connection.close()
-        self.sql("VACUUM ANALYZE avatars")
+        _sql(self.postgres, "VACUUM ANALYZE avatars")
 
 
 def run(amount: int, servers: Sequence[str], peers: Sequence[str], rounds: int, folder: Path) -> list[dict[str, Any]]:
@@ -69,22 +67,42 @@ def run(amount: int, servers: Sequence[str], peers: Sequence[str], rounds: int, 
 
 def _on(name: str, amount: int, peers: Sequence[str], rounds: int, folder: Path) -> dict[str, Any]:
     rates: dict[str, dict[int, float]] = {contender: {} for contender in (*OURS, *peers)}
-    with tempfile.TemporaryDirectory(prefix="bucketops-bench-") as data, serving(name, folder) as server:
+    with tempfile.TemporaryDirectory(prefix="bucketops-bench-") as data:
         Path(data).chmod(0o755)
         postgres = start_postgres(Path(data))
         try:
-            world = World(server, Copy(server, amount), postgres.port, folder)
-            world.sql(f"CREATE ROLE {ROLE} LOGIN")
+            _sql(postgres.port, f"CREATE ROLE {ROLE} LOGIN")
             for number in range(rounds):
                 for contender in rotated(list(rates), number):
-                    wall = (
-                        _migrated(world, contender) if contender in OURS else once(world.copies, contender, number).wall
-                    )
+                    with _world(name, amount, postgres.port, folder) as world:
+                        wall = _wall(world, contender, number)
                     rates[contender][number] = amount / wall
                     print(f"  round {number + 1}/{rounds} {contender}: {amount / wall:,.0f}", file=sys.stderr)
         finally:
             postgres.stop()
     return _told(f"{amount:,} objects and rows on {name}, {rounds} rounds", rates, peers)
+
+
+@contextmanager
+def _world(name: str, amount: int, postgres: int, folder: Path) -> Iterator[World]:
+    """With a fresh server: MinIO spends twice as much on a copy once buckets have come and gone."""
+    with serving(name, folder) as server:
+        yield World(server, Copy(server, amount), postgres, folder)
+    shutil.rmtree(folder)
+
+
+def _sql(port: int, *statements: str) -> None:
+    connection = psycopg2.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres")
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+    connection.close()
+
+
+def _wall(world: World, contender: str, number: int) -> float:
+    """Seconds."""
+    return _migrated(world, contender) if contender in OURS else once(world.copies, contender, number).wall
 
 
 def _migrated(world: World, guard: str) -> float:
@@ -96,7 +114,7 @@ def _migrated(world: World, guard: str) -> float:
     wanted = _spec(source, destination, guard)
     model = MigrationSpec.model_validate(wanted)
     assert model.database is not None, "it is in the spec"
-    world.sql(*sql_grants(model.database, ROLE))
+    _sql(world.postgres, *sql_grants(model.database, ROLE))
     given = {name: user.secret() for name, user in users(source, destination, wanted).items()}
     given["db"] = {"PGHOST": "127.0.0.1", "PGPORT": str(world.postgres), "PGUSER": ROLE, "PGDATABASE": "postgres"}
     began: dict[str, float] = {}
