@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg2
 
 from support.application import Application, put
-from support.avatars import LEGACY, MODERN, name, picture
+from support.avatars import LEGACY, MODERN, World, name, picture
 from support.driver import condition
 
 
@@ -92,23 +94,40 @@ def test_a_locked_row_is_rewritten_after_its_release(lab: Any) -> None:
     assert status["rowOutcomes"]["rewritten"] == 20
 
 
+@contextmanager
+def held(world: World, row: int) -> Iterator[None]:
+    """Another transaction holds the row."""
+    with closing(psycopg2.connect(world.dsn)) as holder, holder.cursor() as cursor:
+        cursor.execute("SELECT FROM avatars WHERE id = %s FOR UPDATE", (row,))
+        yield
+
+
 def test_a_row_that_is_held_for_less_than_the_lock_timeout_is_waited_for(lab: Any) -> None:
     """Its holder lets go when somebody waits for it: the same walk rewrites it, and nothing is left pending."""
     lab.world.seed(legacy=range(1, 21))
     spec = lab.spec()
     spec["database"]["lockTimeout"] = "30s"
-    holder = psycopg2.connect(lab.world.dsn)
-    with holder.cursor() as cursor:
-        cursor.execute("SELECT FROM avatars WHERE id = 7 FOR UPDATE")
+    with held(lab.world, 7):
         driver = lab.drive(spec)
         waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         driver.until(lambda _: lab.world.sql(waits) == [(1,)])
-    holder.rollback()
-    holder.close()
     status = driver.finish()
     assert condition(status, "Complete"), status
     assert [(run["phase"], run["pending"]) for run in status["runs"]][1] == ("copy", 0)
     assert status["rowOutcomes"]["rewritten"] == 20
+
+
+def test_copies_go_on_while_a_chunk_waits_for_a_row(lab: Any) -> None:
+    """One worker has four chunks under way."""
+    lab.world.seed(legacy=range(1, 41))
+    spec = lab.spec(chunk=10, worker={"parallelism": 1, "shards": 1, "concurrency": 8})
+    spec["database"]["lockTimeout"] = "60s"
+    with held(lab.world, 7):
+        driver = lab.drive(spec)
+        driver.until(lambda _: len(lab.world.keys(lab.world.destination)) == 40, 30)
+    status = driver.finish()
+    assert condition(status, "Complete"), status
+    assert status["rowOutcomes"]["rewritten"] == 40
 
 
 def test_a_busy_application_loses_nothing(lab: Any) -> None:
