@@ -159,7 +159,7 @@ def test_a_deleted_resource_stops_its_pods_and_goes_on_when_applied_again(cluste
     with Reader(world, threads=1, pause=0.01) as reader:
         at(scene, 20)
         cluster.kubectl("delete", "s3migration", "avatars", "--wait=true")
-        gate.reach(50)  # workers end their chunks, and are held again if they should go on
+        gate.drain()
         wait_for("no pods", lambda: not cluster.get("pods")["items"], PATIENCE)
         assert 0 < gate.rewritten() < OBJECTS
         assert reader.wrong == []

@@ -93,7 +93,7 @@ def test_bucketops_run_is_killed_and_the_same_command_goes_on(
         shown = next(percent for percent in map(percent_of, process.stderr or ()) if percent >= 20)
         process.kill()
     assert shown <= 80
-    gate.reach(50)  # its workers end the chunks in their hands, and are held again if they should go on
+    gate.drain()
     wait_for("no worker is left behind", lambda: not workers(lab.root))
     assert OBJECTS // 5 <= copies.made < OBJECTS
     assert list(lab.root.glob("bucketops-run-*")), "what the next start has to remove"

@@ -96,7 +96,7 @@ def test_suspend_stops_at_a_safe_point_and_resume_goes_on(lab: Any, gate: Gate) 
     driver.until(lambda _: gate.rewritten() >= 20)
     driver.change(spec_of(lab, suspend=True))
     driver.step()
-    gate.reach(50)  # workers end the chunks in their hands, and are held again if they should go on
+    gate.drain()
     driver.until(lambda status: condition(status, "Suspended") and driver.local.observe(driver.resource)[-1].pods == 0)
     gate.open()
     held = lab.world.keys(lab.world.destination)

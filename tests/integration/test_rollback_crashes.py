@@ -26,7 +26,7 @@ def suspended(lab: Any, gate: Gate, percent: int) -> Driver:
     driver.until(lambda _: gate.rewritten() >= percent)
     driver.change(spec_of(lab, suspend=True))
     driver.step()
-    gate.reach(percent + 30)  # workers end the chunks in their hands
+    gate.drain()
     driver.until(lambda status: condition(status, "Suspended") and driver.local.observe(driver.resource)[-1].pods == 0)
     gate.open()
     return driver
@@ -59,7 +59,7 @@ def test_it_is_refused_while_the_migration_works_and_begins_by_itself_when_it_re
     assert [event.reason for _, event in undo.local.events] == ["Claimed"]
     migration.change(spec_of(lab, suspend=True))
     migration.step()
-    gate.reach(60)
+    gate.drain()
     migration.until(lambda s: condition(s, "Suspended") and migration.local.observe(migration.resource)[-1].pods == 0)
     gate.open()
     moved = [path for path in lab.world.paths() if path.startswith(MODERN)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bucketops_jobs.engine import UNDER_WAY
 from support.avatars import MODERN, World
 
 _INSTALL = """
@@ -34,6 +35,10 @@ class Gate:
     def reach(self, percent: int) -> None:
         """Let the status come to this percentage, and at most twice the chunks in hand beyond it; there it stays."""
         self._let(self._before + self._objects * percent // 100 + self._in_hand)
+
+    def drain(self) -> None:
+        """Let workers end what they have in hand that were told to stop; should they go on, they are held."""
+        self._let(self._before + self.rewritten() + UNDER_WAY * self._in_hand)
 
     def hold(self) -> None:
         """Let nothing through from now on."""
