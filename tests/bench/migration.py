@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 from psycopg2.extras import execute_values
 
 from bench import report, seeds
@@ -23,11 +22,13 @@ from bench.servers import Place as Server
 from bench.servers import serving
 from bucketops_api.privileges.migration import sql_grants
 from bucketops_api.v1alpha1.migration import MigrationSpec
+from support.avatars import cursor_of
 from support.driver import condition, driving, ended
 from support.places import Place, users
 from support.servers import start_postgres
 
 ROLE = "mover"
+DSN = "host=127.0.0.1 port={port} user=postgres dbname=postgres"
 OURS = ("Check", "Strict")
 """Values of `guard`."""
 SECONDS = 3600.0
@@ -47,17 +48,12 @@ class World:
 
     def rows(self) -> None:
         """All rows as before a migration."""
-        _sql(
-            self.postgres,
-            "DROP TABLE IF EXISTS avatars",
-            "CREATE TABLE avatars (id serial PRIMARY KEY, path text NOT NULL)",
-        )
         paths = [(LEGACY + seeds.name(number),) for number in range(self.copies.amount)]
-        connection = psycopg2.connect(host="127.0.0.1", port=self.postgres, user="postgres", dbname="postgres")
-        with connection, connection.cursor() as cursor:
+        with cursor_of(DSN.format(port=self.postgres)) as cursor:
+            cursor.execute("DROP TABLE IF EXISTS avatars")
+            cursor.execute("CREATE TABLE avatars (id serial PRIMARY KEY, path text NOT NULL)")
             execute_values(cursor, "INSERT INTO avatars (path) VALUES %s", paths, page_size=1000)
-        connection.close()
-        _sql(self.postgres, "VACUUM ANALYZE avatars")
+            cursor.execute("VACUUM ANALYZE avatars")
 
 
 def run(amount: int, servers: Sequence[str], peers: Sequence[str], rounds: int, folder: Path) -> list[dict[str, Any]]:
@@ -71,7 +67,8 @@ def _on(name: str, amount: int, peers: Sequence[str], rounds: int, folder: Path)
         Path(data).chmod(0o755)
         postgres = start_postgres(Path(data))
         try:
-            _sql(postgres.port, f"CREATE ROLE {ROLE} LOGIN")
+            with cursor_of(DSN.format(port=postgres.port)) as cursor:
+                cursor.execute(f"CREATE ROLE {ROLE} LOGIN")
             for number in range(rounds):
                 for contender in rotated(list(rates), number):
                     with _world(name, amount, postgres.port, folder) as world:
@@ -91,15 +88,6 @@ def _world(name: str, amount: int, postgres: int, folder: Path) -> Iterator[Worl
     shutil.rmtree(folder)
 
 
-def _sql(port: int, *statements: str) -> None:
-    connection = psycopg2.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres")
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-    connection.close()
-
-
 def _wall(world: World, contender: str, number: int) -> float:
     """Seconds."""
     return _migrated(world, contender) if contender in OURS else once(world.copies, contender, number).wall
@@ -114,7 +102,8 @@ def _migrated(world: World, guard: str) -> float:
     wanted = _spec(source, destination, guard)
     model = MigrationSpec.model_validate(wanted)
     assert model.database is not None, "it is in the spec"
-    _sql(world.postgres, *sql_grants(model.database, ROLE))
+    with cursor_of(DSN.format(port=world.postgres)) as cursor:
+        cursor.execute("\n".join(sql_grants(model.database, ROLE)))
     given = {name: user.secret() for name, user in users(source, destination, wanted).items()}
     given["db"] = {"PGHOST": "127.0.0.1", "PGPORT": str(world.postgres), "PGUSER": ROLE, "PGDATABASE": "postgres"}
     began: dict[str, float] = {}

@@ -46,14 +46,14 @@ def merged(base: Any, change: Any) -> Any:
 def test_an_invalid_resource_is_refused_with_words_that_help(
     cluster: Cluster, change: dict[str, Any], words: str
 ) -> None:
-    refuses(cluster, "s3migration", change, words)
+    expect_refused(cluster, "s3migration", change, words)
 
 
 @pytest.mark.parametrize(("change", "words"), [w[1:] for w in WRONG_RETENTIONS], ids=[w[0] for w in WRONG_RETENTIONS])
 def test_an_invalid_retention_is_refused_with_words_that_help(
     cluster: Cluster, change: dict[str, Any], words: str
 ) -> None:
-    refuses(cluster, "s3retention", change, words)
+    expect_refused(cluster, "s3retention", change, words)
 
 
 def test_a_migration_says_from_where_to_where_or_what_it_rolls_back(cluster: Cluster) -> None:
@@ -64,7 +64,7 @@ def test_a_migration_says_from_where_to_where_or_what_it_rolls_back(cluster: Clu
     create(cluster, manifest | {"spec": {"rollbackOf": "avatars"}})
 
 
-def refuses(cluster: Cluster, kind: str, change: dict[str, Any], words: str) -> None:
+def expect_refused(cluster: Cluster, kind: str, change: dict[str, Any], words: str) -> None:
     manifest = copy.deepcopy(example(kind))
     manifest["metadata"]["name"] = "wrong"
     manifest["spec"] = merged(manifest["spec"], change)

@@ -5,20 +5,19 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg2
 import pytest
 
 from support.application import Application, put
-from support.avatars import LEGACY, MODERN, Reader, World, name
+from support.avatars import LEGACY, MODERN, Reader, World, name, transaction
 from support.background import Background
 from support.driver import condition
 from support.ending import expect_nothing_wrong, expect_the_right_end
 from support.replica import Replica, replica_of
 from support.servers import Server
-from support.under_way import is_fenced, phase_is
+from support.under_way import is_fenced, phase_is, waiting_for_locks
 
 OBJECTS, CHUNK = 120, 20
 NEWEST = dict.fromkeys(range(1, OBJECTS + 1), 0)
@@ -29,20 +28,6 @@ def spec_of(lab: Any, grace: str = "2s", **database: Any) -> dict[str, Any]:
     spec: dict[str, Any] = lab.spec(chunk=CHUNK, cleanup={"policy": "Delete", "grace": grace})
     spec["database"] |= database
     return spec
-
-
-@contextmanager
-def transaction(world: World) -> Iterator[Any]:
-    """A cursor of the application's, whose transaction ends when it is told to."""
-    with closing(psycopg2.connect(world.dsn)) as connection, connection.cursor() as cursor:
-        yield cursor
-
-
-def wait_for_locks(world: World, count: int = 1) -> bool:
-    """Whether so many workers wait for a row that somebody holds."""
-    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    ((found,),) = world.sql(waits)
-    return int(found) >= count
 
 
 def test_who_waits_for_a_row_holds_no_other(lab: Any) -> None:
@@ -57,10 +42,10 @@ def test_who_waits_for_a_row_holds_no_other(lab: Any) -> None:
             first.execute("SELECT FROM avatars WHERE id = 3 FOR UPDATE")
             second.execute("SELECT FROM avatars WHERE id = 7 FOR UPDATE")
             driver = lab.drive(spec_of(lab, lockTimeout="60s") | {"worker": {"shards": 1, "parallelism": 1}})
-            driver.until(lambda _: wait_for_locks(world))
+            driver.until(lambda _: waiting_for_locks(world) >= 1)
             first.connection.commit()
             driver.until(lambda _: world.paths()[2] == MODERN + name(3) or holds_a_row(world))
-            driver.until(lambda _: wait_for_locks(world))
+            driver.until(lambda _: waiting_for_locks(world) >= 1)
             time.sleep(1.5)  # deadlock_timeout is 1 s: it is the last to come that would be aborted
             second.execute("UPDATE avatars SET path = path WHERE id = 3")  # the opposite order
             second.connection.commit()

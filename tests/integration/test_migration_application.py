@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
-import psycopg2
-
 from support.application import Application, put
-from support.avatars import LEGACY, MODERN, World, name, picture
+from support.avatars import LEGACY, MODERN, World, name, picture, transaction
 from support.driver import condition
+from support.under_way import waiting_for_locks
 
 
 def last_run(phase: str, result: str) -> Any:
@@ -76,30 +75,26 @@ def test_a_legacy_row_that_comes_before_the_delete_keeps_its_object_and_is_rewri
     assert status["rowOutcomes"]["rewritten"] == 11
 
 
+@contextmanager
+def held(world: World, row: int) -> Iterator[None]:
+    """Another transaction holds the row."""
+    with transaction(world) as cursor:
+        cursor.execute("SELECT FROM avatars WHERE id = %s FOR UPDATE", (row,))
+        yield
+
+
 def test_a_locked_row_is_rewritten_after_its_release(lab: Any) -> None:
     """Others are not kept waiting: the copy ends while the row is held. Nothing is deleted meanwhile."""
     lab.world.seed(legacy=range(1, 21))
-    holder = psycopg2.connect(lab.world.dsn)
-    with holder.cursor() as cursor:
-        cursor.execute("SELECT FROM avatars WHERE id = 7 FOR UPDATE")
+    with held(lab.world, 7):
         driver = lab.drive(lab.spec())
         driver.until(last_run("copy", "Running"))
         status = driver.until(lambda status: [run["phase"] for run in status["runs"]][-1] == "sweep")
         assert [path for path in lab.world.paths() if path.startswith(LEGACY)] == [LEGACY + name(7)]
         assert status["runs"][1]["pending"] == 1
-    holder.rollback()
-    holder.close()
     status = driver.finish()
     assert condition(status, "Complete"), status
     assert status["rowOutcomes"]["rewritten"] == 20
-
-
-@contextmanager
-def held(world: World, row: int) -> Iterator[None]:
-    """Another transaction holds the row."""
-    with closing(psycopg2.connect(world.dsn)) as holder, holder.cursor() as cursor:
-        cursor.execute("SELECT FROM avatars WHERE id = %s FOR UPDATE", (row,))
-        yield
 
 
 def test_a_row_that_is_held_for_less_than_the_lock_timeout_is_waited_for(lab: Any) -> None:
@@ -109,8 +104,7 @@ def test_a_row_that_is_held_for_less_than_the_lock_timeout_is_waited_for(lab: An
     spec["database"]["lockTimeout"] = "30s"
     with held(lab.world, 7):
         driver = lab.drive(spec)
-        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        driver.until(lambda _: lab.world.sql(waits) == [(1,)])
+        driver.until(lambda _: waiting_for_locks(lab.world) == 1)
     status = driver.finish()
     assert condition(status, "Complete"), status
     assert [(run["phase"], run["pending"]) for run in status["runs"]][1] == ("copy", 0)

@@ -147,7 +147,7 @@ WHOLE = {  # width and height of the MCUs are 16
 def test_only_edges_that_move_need_whole_blocks(orientation: int) -> None:
     fits, does_not = WHOLE[orientation]
     turned(picture(size=fits, subsampling=2), orientation)
-    kept(picture(size=does_not, subsampling=2), orientation, rotate.Obstacle.IMPERFECT)
+    expect_kept(picture(size=does_not, subsampling=2), orientation, rotate.Obstacle.IMPERFECT)
 
 
 def test_a_transposed_picture_may_have_any_size() -> None:
@@ -155,7 +155,7 @@ def test_a_transposed_picture_may_have_any_size() -> None:
     assert farthest(opened(source).transpose(TURNS[5]), opened(turned(source, 5))) <= ROUNDING
 
 
-def kept(source: bytes, orientation: int, why: rotate.Obstacle) -> None:
+def expect_kept(source: bytes, orientation: int, why: rotate.Obstacle) -> None:
     """The result is that of Keep, byte for byte, and says why."""
     whole = after_soi(source, exif(orientation, canary("camera")))
     verdict, result = run(whole)
@@ -179,13 +179,15 @@ def arithmetic(*options: str) -> bytes:
 
 def test_what_cannot_be_turned_keeps_its_orientation_and_says_why() -> None:
     source = picture(size=SIZE, subsampling=0)
-    kept(arithmetic("-arithmetic"), 6, rotate.Obstacle.UNSUPPORTED)
-    kept(source.replace(b"\xff\xc0\x00\x11\x08", b"\xff\xc1\x00\x11\x0c"), 6, rotate.Obstacle.UNSUPPORTED)  # 12 bits
-    kept(source.replace(b"\xff\xc0", b"\xff\xc3"), 6, rotate.Obstacle.UNSUPPORTED)  # lossless
-    kept(resized(source, 0, 96)[:-2] + segment(0xDC, b"\x00\x40") + EOI, 6, rotate.Obstacle.UNSUPPORTED)
-    kept(resized(source, 0xFFF8, 0xFFF8), 6, rotate.Obstacle.TOO_LARGE)
-    kept(resized(source, 640, 960), 6, rotate.Obstacle.FAILED)  # the scan ends too early
-    kept(source[:-400] + EOI, 6, rotate.Obstacle.FAILED)
+    expect_kept(arithmetic("-arithmetic"), 6, rotate.Obstacle.UNSUPPORTED)
+    expect_kept(
+        source.replace(b"\xff\xc0\x00\x11\x08", b"\xff\xc1\x00\x11\x0c"), 6, rotate.Obstacle.UNSUPPORTED
+    )  # 12 bits
+    expect_kept(source.replace(b"\xff\xc0", b"\xff\xc3"), 6, rotate.Obstacle.UNSUPPORTED)  # lossless
+    expect_kept(resized(source, 0, 96)[:-2] + segment(0xDC, b"\x00\x40") + EOI, 6, rotate.Obstacle.UNSUPPORTED)
+    expect_kept(resized(source, 0xFFF8, 0xFFF8), 6, rotate.Obstacle.TOO_LARGE)
+    expect_kept(resized(source, 640, 960), 6, rotate.Obstacle.FAILED)  # the scan ends too early
+    expect_kept(source[:-400] + EOI, 6, rotate.Obstacle.FAILED)
 
 
 def test_scans_without_end_are_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +196,7 @@ def test_scans_without_end_are_not_followed(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(rotate, "_MOST_SCANS", scans)
     turned(source, 6)
     monkeypatch.setattr(rotate, "_MOST_SCANS", scans - 1)
-    kept(source, 6, rotate.Obstacle.FAILED)
+    expect_kept(source, 6, rotate.Obstacle.FAILED)
 
 
 SAMPLINGS = ["1x1", "2x1", "1x2", "2x2", "4x1", "1x4", "4x2", "1x1,2x2,1x1", "3x1", "2x2,2x1,1x2"]
@@ -214,7 +216,7 @@ def test_the_memory_that_is_allowed_is_enough_for_every_subsampling(sampling: st
 def test_a_picture_that_needs_more_memory_than_was_counted_is_not_turned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Frame, "coefficient_bytes", lambda _: 1)
     monkeypatch.setattr(rotate, "_BESIDES", 1 << 17)
-    kept(picture("L", (480, 480)), 6, rotate.Obstacle.FAILED)
+    expect_kept(picture("L", (480, 480)), 6, rotate.Obstacle.FAILED)
 
 
 def test_density_is_turned_too_and_profile_and_colours_stay() -> None:
@@ -304,12 +306,12 @@ def test_an_answer_that_is_not_the_turned_picture_is_not_taken(
     answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instead(tmp_path, monkeypatch, WRONG[answer])
-    kept(picture(size=SIZE), 6, rotate.Obstacle.FAILED)
+    expect_kept(picture(size=SIZE), 6, rotate.Obstacle.FAILED)
 
 
 def test_an_answer_with_a_warning_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     instead(tmp_path, monkeypatch, recoded(picture(size=SIZE), "-rotate", "90"), code=2)
-    kept(picture(size=SIZE), 6, rotate.Obstacle.FAILED)
+    expect_kept(picture(size=SIZE), 6, rotate.Obstacle.FAILED)
 
 
 def test_the_check_sees_what_jpegtran_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

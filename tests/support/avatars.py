@@ -10,7 +10,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -152,6 +152,13 @@ def cursor_of(dsn: str) -> Iterator[Any]:
             yield cursor
     finally:
         connection.close()
+
+
+@contextmanager
+def transaction(world: World) -> Iterator[Any]:
+    """A cursor of the application's, whose transaction ends when it is told to."""
+    with closing(psycopg2.connect(world.dsn)) as connection, connection.cursor() as cursor:
+        yield cursor
 
 
 class Reader(Background):

@@ -23,8 +23,9 @@ CREATE TRIGGER gate BEFORE UPDATE ON avatars FOR EACH STATEMENT EXECUTE FUNCTION
 class Gate:
     """A trigger of the application's: an UPDATE waits while as many rows as are let through are rewritten already.
 
-    Every worker that waits holds one chunk, copied and not yet committed, so a little more than what was asked for is
-    done: see `reach`. A killed worker's UPDATE goes on waiting, and is committed with nobody there to hear of it.
+    Every worker has one chunk before it, copied and not yet committed, and others behind that; a little more than what
+    was asked for is done: see `reach`. A killed worker's UPDATE goes on waiting, and is committed with nobody there to
+    hear of it.
     """
 
     def __init__(self, world: World, *, objects: int, workers: int, chunk: int) -> None:

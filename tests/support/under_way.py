@@ -15,6 +15,13 @@ def phase_is(phase: str, count: int = 1) -> Wanted:
     return lambda status: [run["phase"] for run in status.get("runs", ())].count(phase) >= count
 
 
+def waiting_for_locks(world: World) -> int:
+    """How many wait for a row that somebody holds."""
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    ((found,),) = world.sql(waits)
+    return int(found)
+
+
 def is_fenced(world: World) -> Wanted:
     """Whether a worker that is to delete asks which transactions are open."""
     asks = (

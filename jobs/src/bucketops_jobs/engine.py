@@ -46,7 +46,10 @@ class Engine:
         self.require_going()
 
     def overlapped(self, process: Callable[[Item], object], items: Iterable[Item]) -> None:
-        """Process items in their order, several at once; an error ends the run, once what is under way has ended."""
+        """Begin items in their order, several at once; an error ends the run, once what is under way has ended.
+
+        In threads of their own: `process` may call `map`, whose pool would be full of who waits for it.
+        """
         with ThreadPoolExecutor(UNDER_WAY, thread_name_prefix="overlapped") as pool:
             under_way: deque[Future[object]] = deque()
             for item in items:

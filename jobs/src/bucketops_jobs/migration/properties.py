@@ -40,6 +40,7 @@ class Seen:
 
     @property
     def objects(self) -> int:
+        """How many."""
         return self.classes.total()
 
     @property
