@@ -1,4 +1,4 @@
-"""ExifPipeline's machine: listeners beside sweeps, counts that outlive pods, admission."""
+"""ExifPipeline's machine: listeners beside sweeps, counts that outlive pods."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import pytest
-from pydantic import ValidationError
 
 from bucketops_api import counts, names
 from bucketops_api.contract import RunResult, RunSpec
 from bucketops_api.reasons import Reason
-from bucketops_api.v1alpha1.exifpipeline import PipelineSpec
 from bucketops_operator.desired import Desired
 from bucketops_operator.executor import ObservedReplica, ObservedRun, Resource
 from bucketops_operator.kinds.exifpipeline import desired
@@ -368,35 +366,3 @@ def test_the_listeners_run_spec_is_their_share_and_their_labels_are_no_runs() ->
     template = world.find("StatefulSet")["spec"]["template"]
     assert names.LABEL_RUN not in template["metadata"]["labels"]
     assert template["spec"]["restartPolicy"] == "Always"
-
-
-@pytest.mark.parametrize(
-    ("spec", "words"),
-    [
-        ({"destination": {"bucket": "bucket-a", "prefix": "clean/"}}, "would be cleaned again"),
-        ({"quarantine": None}, "onNotJpeg: Quarantine needs a place"),
-        ({"quarantine": {"bucket": "bucket-b", "prefix": "q/"}}, "quarantine overlaps"),
-        ({"events": {}}, "name one of minio"),
-        ({"events": {"minio": {}, "sqs": {"queueUrl": "https://sqs.x/1/q"}}}, "name one of minio"),
-        ({"strip": {"orientation": "Turn"}}, "'Keep', 'Drop' or 'Rotate'"),
-        ({"strip": {"hdrGainMap": "Rotate"}}, "'Keep' or 'Drop'"),
-        ({"match": {"extensions": ["jpg"]}}, "such as .jpg"),
-        ({"sweep": {"schedule": "now and then"}}, "write a cron expression"),
-        ({"source": {"bucket": "bucket-a", "prefix": ".bucketops/x/"}}, "lies under .bucketops/"),
-    ],
-)
-def test_what_cannot_go_well_is_refused_with_what_to_write_instead(spec: dict[str, Any], words: str) -> None:
-    with pytest.raises(ValidationError, match=words):
-        PipelineSpec.model_validate(PLAIN | spec)
-
-
-@pytest.mark.parametrize("orientation", ["Keep", "Drop", "Rotate"])
-@pytest.mark.parametrize("gain_map", ["Keep", "Drop"])
-def test_every_choice_of_the_look_is_fine(orientation: str, gain_map: str) -> None:
-    look = {"orientation": orientation, "hdrGainMap": gain_map}
-    assert PipelineSpec.model_validate(PLAIN | {"strip": look}).strip.orientation == orientation
-
-
-def test_one_bucket_with_separate_prefixes_is_fine() -> None:
-    places = {"source": {"bucket": "x1x", "prefix": "in/"}, "destination": {"bucket": "x1x", "prefix": "out/"}}
-    assert PipelineSpec.model_validate(PLAIN | places)
