@@ -20,11 +20,12 @@ from bench.ratios import paired, rotated, spread
 from bench.rounds import once
 from bench.servers import Place as Server
 from bench.servers import serving
-from bucketops_api.privileges.migration import sql_grants
+from bucketops_api.privileges import migration
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from support.avatars import cursor_of
 from support.driver import condition, driving, ended
-from support.places import Place, users
+from support.identities import Identity
+from support.places import MAKE, ROOT, Place
 from support.servers import start_postgres
 
 ROLE = "mover"
@@ -103,8 +104,8 @@ def _migrated(world: World, guard: str) -> float:
     model = MigrationSpec.model_validate(wanted)
     assert model.database is not None, "it is in the spec"
     with cursor_of(DSN.format(port=world.postgres)) as cursor:
-        cursor.execute("\n".join(sql_grants(model.database, ROLE)))
-    given = {name: user.secret() for name, user in users(source, destination, wanted).items()}
+        cursor.execute("\n".join(migration.sql_grants(model.database, ROLE)))
+    given = {"one": _user(world.server.name, source.endpoint, model).secret()}
     given["db"] = {"PGHOST": "127.0.0.1", "PGPORT": str(world.postgres), "PGUSER": ROLE, "PGDATABASE": "postgres"}
     began: dict[str, float] = {}
     with driving(world.folder / destination.bucket, given, wanted, destination.bucket, processes=True) as driver:
@@ -125,11 +126,17 @@ def _migrated(world: World, guard: str) -> float:
     return min([*after, end]) - began["copy"]
 
 
+def _user(server: str, endpoint: str, spec: MigrationSpec) -> Identity:
+    """One of both places: the server copies."""
+    statements = *migration.source_statements(spec), *migration.destination_statements(spec)
+    return MAKE[server](endpoint, ROOT, migration.policy(*statements))
+
+
 def _spec(source: Place, destination: Place, guard: str) -> dict[str, Any]:
     return {
         "mode": "Apply",
         "source": source.ref(LEGACY, "one"),
-        "destination": destination.ref(MODERN, "other"),
+        "destination": destination.ref(MODERN, "one"),
         "database": {
             "credentials": {"secretRef": {"name": "db"}},
             "references": [{"table": "avatars", "key": "id", "column": "path"}],

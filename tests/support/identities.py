@@ -46,15 +46,19 @@ def store_user(endpoint: str, admin: Identity, document: dict[str, object], ca: 
 
 
 def gateway_user(endpoint: str, admin: Identity, document: dict[str, Any]) -> Identity:
-    """Make a versitygw user; its rights stand in the policy of the one bucket that `document` speaks of."""
+    """Make a versitygw user; its rights stand in the policies of the buckets that `document` speaks of."""
     user = Identity(f"user-{secrets.token_hex(6)}", secrets.token_hex(16))
     signed = ["--access", admin.name, "--secret", admin.password, "--endpoint-url", endpoint]
     made = ["--access", user.name, "--secret", user.password, "--role", "user"]
     subprocess.run([built("versitygw"), "admin", *signed, "create-user", *made], check=True, stdout=subprocess.DEVNULL)
-    statements = [{**statement, "Principal": {"AWS": [user.name]}} for statement in document["Statement"]]
-    bucket = statements[0]["Resource"][0].removeprefix("arn:aws:s3:::").partition("/")[0]
-    policy = json.dumps({**document, "Statement": statements})
-    s3_client(endpoint, admin.name, admin.password).put_bucket_policy(Bucket=bucket, Policy=policy)
+    granted: dict[str, list[dict[str, Any]]] = {}
+    for statement in document["Statement"]:
+        bucket = statement["Resource"][0].removeprefix("arn:aws:s3:::").partition("/")[0]
+        granted.setdefault(bucket, []).append({**statement, "Principal": {"AWS": [user.name]}})
+    client = s3_client(endpoint, admin.name, admin.password)
+    for bucket, statements in granted.items():
+        policy = json.dumps({**document, "Statement": statements})
+        client.put_bucket_policy(Bucket=bucket, Policy=policy)
     return user
 
 
