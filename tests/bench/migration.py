@@ -20,16 +20,14 @@ from bench.ratios import paired, rotated, spread
 from bench.rounds import once
 from bench.servers import Place as Server
 from bench.servers import serving
-from bucketops_api.privileges import migration
+from bucketops_api.privileges.migration import sql_grants
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from support.avatars import cursor_of
 from support.driver import condition, driving, ended
-from support.identities import Identity
-from support.places import MAKE, ROOT, Place
-from support.servers import start_postgres
+from support.places import Place, user_of_both
+from support.servers import dsn_of, start_postgres
 
 ROLE = "mover"
-DSN = "host=127.0.0.1 port={port} user=postgres dbname=postgres"
 OURS = ("Check", "Strict")
 """Values of `guard`."""
 SECONDS = 3600.0
@@ -50,7 +48,7 @@ class World:
     def rows(self) -> None:
         """All rows as before a migration."""
         paths = [(LEGACY + seeds.name(number),) for number in range(self.copies.amount)]
-        with cursor_of(DSN.format(port=self.postgres)) as cursor:
+        with cursor_of(dsn_of(self.postgres)) as cursor:
             cursor.execute("DROP TABLE IF EXISTS avatars")
             cursor.execute("CREATE TABLE avatars (id serial PRIMARY KEY, path text NOT NULL)")
             execute_values(cursor, "INSERT INTO avatars (path) VALUES %s", paths, page_size=1000)
@@ -68,7 +66,7 @@ def _on(name: str, amount: int, peers: Sequence[str], rounds: int, folder: Path)
         Path(data).chmod(0o755)
         postgres = start_postgres(Path(data))
         try:
-            with cursor_of(DSN.format(port=postgres.port)) as cursor:
+            with cursor_of(dsn_of(postgres.port)) as cursor:
                 cursor.execute(f"CREATE ROLE {ROLE} LOGIN")
             for number in range(rounds):
                 for contender in rotated(list(rates), number):
@@ -103,9 +101,9 @@ def _migrated(world: World, guard: str) -> float:
     wanted = _spec(source, destination, guard)
     model = MigrationSpec.model_validate(wanted)
     assert model.database is not None, "it is in the spec"
-    with cursor_of(DSN.format(port=world.postgres)) as cursor:
-        cursor.execute("\n".join(migration.sql_grants(model.database, ROLE)))
-    given = {"one": _user(world.server.name, source.endpoint, model).secret()}
+    with cursor_of(dsn_of(world.postgres)) as cursor:
+        cursor.execute("\n".join(sql_grants(model.database, ROLE)))
+    given = {"one": user_of_both(source, model).secret()}
     given["db"] = {"PGHOST": "127.0.0.1", "PGPORT": str(world.postgres), "PGUSER": ROLE, "PGDATABASE": "postgres"}
     began: dict[str, float] = {}
     with driving(world.folder / destination.bucket, given, wanted, destination.bucket, processes=True) as driver:
@@ -124,12 +122,6 @@ def _migrated(world: World, guard: str) -> float:
     world.copies.verify("")
     after = [when for when in began.values() if when > began["sweep"]]
     return min([*after, end]) - began["copy"]
-
-
-def _user(server: str, endpoint: str, spec: MigrationSpec) -> Identity:
-    """One of both places: the server copies."""
-    statements = *migration.source_statements(spec), *migration.destination_statements(spec)
-    return MAKE[server](endpoint, ROOT, migration.policy(*statements))
 
 
 def _spec(source: Place, destination: Place, guard: str) -> dict[str, Any]:

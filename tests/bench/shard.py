@@ -8,11 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import psycopg2
-
 from bench import measure, report
 from support import generated
-from support.servers import start_postgres
+from support.avatars import cursor_of
+from support.servers import dsn_of, start_postgres
 
 SECONDS = 7200.0
 MIB = 256
@@ -41,12 +40,10 @@ def run(most: int) -> list[dict[str, Any]]:
 
 
 def _measured(amount: int, port: int) -> tuple[measure.Usage, dict[str, int]]:
-    connection = psycopg2.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres")
-    with connection, connection.cursor() as cursor:
+    with cursor_of(dsn_of(port)) as cursor:
         cursor.execute("DROP TABLE IF EXISTS avatars")
         cursor.execute("CREATE TABLE avatars (id serial PRIMARY KEY, path text NOT NULL)")
         cursor.execute(f"INSERT INTO avatars (path) {generated.SQL.format(last=amount - 1)}")
-    connection.close()
     usage = measure.run([sys.executable, "-m", "bench.shard", str(amount), str(port)], {}, SECONDS)
     return usage, json.loads(usage.output.splitlines()[-1])
 

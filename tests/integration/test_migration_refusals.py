@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import psycopg2
 import pytest
 
 from bucketops_operator.local_worker import free_port
-from support.avatars import name
+from support.avatars import cursor_of, name
 from support.driver import Driver, condition, message, reason
 from support.servers import WITH_PASSWORD
 
@@ -212,11 +211,8 @@ def test_a_refusal_leaves_no_claim_behind(lab: Any) -> None:
 def test_a_database_of_another_encoding_is_refused(lab: Any) -> None:
     lab.world.seed(legacy=[1])
     latin = lab.database["PGDATABASE"] + "_latin"
-    admin = psycopg2.connect(lab.world.dsn)
-    admin.autocommit = True
-    with admin.cursor() as cursor:
+    with cursor_of(lab.world.dsn) as cursor:
         cursor.execute(f"CREATE DATABASE {latin} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
-    admin.close()
     lab.world.dsn = lab.world.dsn.replace(lab.database["PGDATABASE"], latin)
     lab.database["PGDATABASE"] = latin
     lab.world.make_table()

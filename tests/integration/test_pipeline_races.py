@@ -10,7 +10,7 @@ import pytest
 
 from bucketops_jobs.pipeline.cleaner import Cleaner, Outcome
 from bucketops_jobs.pipeline.notes import Notes
-from support.pipeline import PipelineLab, photo, stripped
+from support.pipeline import SCHEDULED, PipelineLab, photo, stripped
 
 OLD, NEW = photo("old", 16), photo("new", 24)
 
@@ -112,7 +112,7 @@ def test_whoever_is_killed_at_a_write_leaves_what_the_next_scheduled_sweep_makes
     place, _, call = write.partition(".")
     if first:
         pipeline_lab.put("a.jpg", first)
-        pipeline_lab.sweep(run="pictures-scheduled-g1")
+        pipeline_lab.sweep(run=SCHEDULED)
     pipeline_lab.put("a.jpg", then)
     with pipeline_lab.opened() as plain:
         if place == "notes":
@@ -122,7 +122,7 @@ def test_whoever_is_killed_at_a_write_leaves_what_the_next_scheduled_sweep_makes
             killed = replace(plain, destination=Meddled(plain.destination, **{moment: {call: crash}}))  # type: ignore[arg-type]
         with pytest.raises(CrashError):
             Cleaner(killed).settle("a.jpg")
-    pipeline_lab.sweep(run="pictures-scheduled-g1")
+    pipeline_lab.sweep(run=SCHEDULED)
     clean = then if then == NEW else first
     assert pipeline_lab.keys(pipeline_lab.b) == ({"a.jpg"} if clean else set())
     assert not clean or pipeline_lab.get("a.jpg") == stripped(clean)

@@ -11,10 +11,8 @@ from typing import Any
 from bucketops_api import names
 from bucketops_api.contract import RunResult
 from bucketops_jobs.__main__ import work
-from support.pipeline import PipelineLab, photo, stripped
+from support.pipeline import SCHEDULED, PipelineLab, photo, stripped
 from support.proxy import Answer, Proxy, Request
-
-SCHEDULED = "pictures-scheduled-g1"
 
 
 def test_a_changed_source_is_saved_again(pipeline_lab: PipelineLab) -> None:
@@ -32,18 +30,14 @@ def test_a_scheduled_sweep_looks_into_what_is_new_alone_and_now_and_then_into_al
     pipeline_lab.put("a.jpg", b"somebody's", bucket=pipeline_lab.b)
     pipeline_lab.s3.delete_object(Bucket=pipeline_lab.b, Key="b.jpg")
     now = datetime.now(UTC)
-    pipeline_lab.watermark(began=(now + timedelta(hours=2)).isoformat())
+    pipeline_lab.watermark(began=now + timedelta(hours=2))
     later = pipeline_lab.sweep(run=SCHEDULED)
     assert (later.counts["processed"], later.counts["current"], later.counts.get("conflicts", 0)) == (1, 1, 0)
-    pipeline_lab.watermark(
-        began=(now + timedelta(hours=2)).isoformat(), verified=(now - timedelta(hours=3)).isoformat()
-    )
+    pipeline_lab.watermark(began=now + timedelta(hours=2), verified=now - timedelta(hours=3))
     changes: dict[str, Any] = {"sweep": {"verifyEvery": "4h"}}
     assert pipeline_lab.sweep(run=SCHEDULED, **changes).counts.get("conflicts", 0) == 0
     changes = {"sweep": {"verifyEvery": "2h"}}
-    pipeline_lab.watermark(
-        began=(now + timedelta(hours=2)).isoformat(), verified=(now - timedelta(hours=3)).isoformat()
-    )
+    pipeline_lab.watermark(began=now + timedelta(hours=2), verified=now - timedelta(hours=3))
     assert pipeline_lab.sweep(run=SCHEDULED, **changes).counts["conflicts"] == 1
 
 
@@ -77,7 +71,7 @@ def test_a_run_by_hand_and_one_of_other_rules_look_into_everything(pipeline_lab:
     pipeline_lab.put("a.jpg")
     pipeline_lab.sweep(run=SCHEDULED)
     pipeline_lab.put("a.jpg", b"somebody's", bucket=pipeline_lab.b)
-    pipeline_lab.watermark(began=(datetime.now(UTC) + timedelta(hours=2)).isoformat())
+    pipeline_lab.watermark(began=datetime.now(UTC) + timedelta(hours=2))
     assert pipeline_lab.sweep().counts["conflicts"] == 1
     changes: dict[str, Any] = {"strip": {"orientation": "Drop"}}
     assert pipeline_lab.sweep(run=SCHEDULED, **changes).counts["conflicts"] == 1
@@ -89,7 +83,7 @@ def test_a_sweep_of_what_was_missed_looks_into_what_changed_since_and_moves_no_w
     """Whatever failed before that is the scheduled sweep's, which must not believe that it was looked into."""
     pipeline_lab.put_all(["a.jpg", "b.jpg"])
     pipeline_lab.sweep(run=SCHEDULED)
-    began = datetime(2026, 1, 1, tzinfo=UTC).isoformat()
+    began = datetime(2026, 1, 1, tzinfo=UTC)
     pipeline_lab.watermark(began=began)
     pipeline_lab.put("a.jpg", photo("two", 24))
     pipeline_lab.put("b.jpg", b"somebody's", bucket=pipeline_lab.b)
@@ -103,7 +97,7 @@ def test_a_sweep_of_what_was_missed_looks_into_what_changed_since_and_moves_no_w
     assert swept(datetime.now(UTC) + timedelta(hours=2)).counts["current"] == 2
     found = swept(datetime.now(UTC))
     assert (found.counts["processed"], found.counts["conflicts"]) == (1, 1)
-    assert pipeline_lab.watermarked()["began"] == began
+    assert pipeline_lab.watermarked()["began"] == began.isoformat()
 
 
 @contextmanager
@@ -143,7 +137,7 @@ def test_scheduled_sweeps_ask_nothing_about_pictures_that_are_known_to_be_refuse
         assert (found["processed"], found["refused"], found["stillRefused"]) == (1, 2, len(BAD) - 3)
         assert {key for _, key in requests} == set(BAD[:3])
         requests.clear()
-        pipeline_lab.watermark(verified=(datetime.now(UTC) - timedelta(days=2)).isoformat())
+        pipeline_lab.watermark(verified=datetime.now(UTC) - timedelta(days=2))
         pipeline_lab.sweep(run=SCHEDULED)
         assert {key for _, key in requests} == set(BAD)
 
@@ -154,11 +148,11 @@ def test_old_refusals_are_believed_by_their_dates_until_the_rules_change(pipelin
     small, enough = ({"limits": {"maxObjectBytes": len(data) - less}} for less in (1, 0))
     with asked(pipeline_lab) as requests:
         pipeline_lab.sweep(run=SCHEDULED, **small)
-        pipeline_lab.watermark(began=(datetime.now(UTC) + timedelta(hours=2)).isoformat())
+        pipeline_lab.watermark(began=datetime.now(UTC) + timedelta(hours=2))
         requests.clear()
         assert pipeline_lab.sweep(run=SCHEDULED, **small).counts["stillRefused"] == 1
         assert requests == set()
-        pipeline_lab.watermark(began=(datetime.now(UTC) + timedelta(hours=2)).isoformat())
+        pipeline_lab.watermark(began=datetime.now(UTC) + timedelta(hours=2))
         assert pipeline_lab.sweep(run=SCHEDULED, **enough).counts["processed"] == 1
     assert pipeline_lab.keys(pipeline_lab.q) == set()
 
@@ -186,7 +180,7 @@ def test_each_scheduled_sweep_counts_all_conflicts_and_asks_about_none(pipeline_
         assert pipeline_lab.sweep(run=SCHEDULED).counts["conflicts"] == 2
         requests.clear()
         for _ in range(2):
-            pipeline_lab.watermark(began=(datetime.now(UTC) + timedelta(hours=2)).isoformat())
+            pipeline_lab.watermark(began=datetime.now(UTC) + timedelta(hours=2))
             result = pipeline_lab.sweep(run=SCHEDULED)
             assert (result.counts["conflicts"], requests) == (2, set())
             assert {sample.outcome for sample in result.samples} == {"conflict"}

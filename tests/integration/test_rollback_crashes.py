@@ -7,11 +7,10 @@ import random
 import threading
 from typing import Any
 
-import psycopg2
 import pytest
 
 from integration.test_migration_crashes import WORKER, kill_workers, never_falls, spec_of
-from support.avatars import LEGACY, MODERN, Reader, World, name, picture
+from support.avatars import LEGACY, MODERN, Reader, World, cursor_of, name, picture
 from support.background import Background
 from support.driver import Driver, condition, message, reason
 from support.ending import expect_nothing_wrong
@@ -155,9 +154,7 @@ class Application(Background):
 
     def _run(self) -> None:
         chance = random.Random(3)
-        connection = psycopg2.connect(self.world.dsn)
-        connection.autocommit = True
-        with connection.cursor() as cursor:
+        with cursor_of(self.world.dsn) as cursor:
             while self.going(0.01):
                 dice = chance.random()
                 if dice < 0.2:
@@ -166,7 +163,6 @@ class Application(Background):
                     self._delete(cursor, chance.randrange(1, self.next))
                 else:
                     self._replace(cursor, chance.randrange(1, self.next))
-        connection.close()
 
     def _make(self, cursor: Any) -> None:
         number, self.next = self.next, self.next + 1

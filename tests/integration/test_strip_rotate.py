@@ -180,9 +180,8 @@ def arithmetic(*options: str) -> bytes:
 def test_what_cannot_be_turned_keeps_its_orientation_and_says_why() -> None:
     source = picture(size=SIZE, subsampling=0)
     expect_kept(arithmetic("-arithmetic"), 6, rotate.Obstacle.UNSUPPORTED)
-    expect_kept(
-        source.replace(b"\xff\xc0\x00\x11\x08", b"\xff\xc1\x00\x11\x0c"), 6, rotate.Obstacle.UNSUPPORTED
-    )  # 12 bits
+    twelve_bits = source.replace(b"\xff\xc0\x00\x11\x08", b"\xff\xc1\x00\x11\x0c")
+    expect_kept(twelve_bits, 6, rotate.Obstacle.UNSUPPORTED)
     expect_kept(source.replace(b"\xff\xc0", b"\xff\xc3"), 6, rotate.Obstacle.UNSUPPORTED)  # lossless
     expect_kept(resized(source, 0, 96)[:-2] + segment(0xDC, b"\x00\x40") + EOI, 6, rotate.Obstacle.UNSUPPORTED)
     expect_kept(resized(source, 0xFFF8, 0xFFF8), 6, rotate.Obstacle.TOO_LARGE)

@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 
 from bucketops_api.privileges.migration import sql_grants
 from bucketops_api.v1alpha1.migration import MigrationRequest
 from bucketops_api.v1alpha1.rollback import work_of
-from support.avatars import World, s3_client
+from support.avatars import World, cursor_of, s3_client
 from support.driver import Driver, driving
 from support.identities import Identity, forbid, migration_user
-from support.servers import ADMIN, PASSWORD, Server, start_minio, start_moto, start_postgres, start_versitygw
+from support.servers import ADMIN, PASSWORD, Server, dsn_of, start_minio, start_moto, start_postgres, start_versitygw
 
 
 @pytest.fixture(scope="session")
@@ -132,13 +131,10 @@ def lab(minio: str, postgres: Server, tmp_path: Path) -> Iterator[Lab]:
 def laboratory(minio: str, port: int, root: Path) -> Iterator[Lab]:
     """Fresh buckets, database and identity; the database is reached by this port, by its administrator too."""
     token = secrets.token_hex(4)
-    admin = psycopg2.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres")
-    admin.autocommit = True
-    with admin.cursor() as cursor:
+    with cursor_of(dsn_of(port)) as cursor:
         cursor.execute(f"CREATE DATABASE db_{token}")
         cursor.execute(f"CREATE ROLE role_{token} LOGIN")
-    admin.close()
-    dsn = f"host=127.0.0.1 port={port} user=postgres dbname=db_{token}"
+    dsn = dsn_of(port, f"db_{token}")
     world = World(s3_client(minio, ADMIN, PASSWORD), dsn, f"legacy-{token}", f"production-{token}")
     database = {
         "PGHOST": "127.0.0.1",

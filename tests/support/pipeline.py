@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from support.jpegs import after_soi, picture, segment
 from support.servers import ADMIN, PASSWORD
 
 SECRET = "pipeline-s3"
+SCHEDULED = "pictures-scheduled-g1"
+"""The run of a sweep by schedule."""
 ROOT = Identity(ADMIN, PASSWORD)
 
 
@@ -177,9 +180,10 @@ class PipelineLab:
         self.s3.copy_object(Bucket=self.b, Key=key, CopySource=source, MetadataDirective="REPLACE", Metadata={"x": "y"})
         assert self.head(key)["ETag"] == before
 
-    def watermark(self, **changes: str) -> None:
+    def watermark(self, **changes: datetime) -> None:
         """Let the last scheduled sweep have been at another time."""
-        body = json.dumps(self.watermarked() | changes).encode()
+        times = {name: when.isoformat() for name, when in changes.items()}
+        body = json.dumps(self.watermarked() | times).encode()
         self.s3.put_object(Bucket=self.b, Key=self._swept(), Body=body)
 
     def watermarked(self) -> dict[str, str]:

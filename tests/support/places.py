@@ -97,13 +97,18 @@ def users(source: Place, destination: Place, wanted: dict[str, Any]) -> dict[str
     model = MigrationSpec.model_validate(wanted)
     parts = {"one": (source, migration.source_statements), "other": (destination, migration.destination_statements)}
     if (source.endpoint, source.bucket) == (destination.endpoint, destination.bucket):
-        union = [one for _, statements in parts.values() for one in statements(model)]
-        return dict.fromkeys(parts, MAKE[source.server](source.endpoint, ROOT, migration.policy(*union)))
+        return dict.fromkeys(parts, user_of_both(source, model))
     made = {}
     for name, (place, statements) in parts.items():
         found: Iterable[Any] = statements(model)
         made[name] = MAKE[place.server](place.endpoint, ROOT, migration.policy(*_within(place, found)))
     return made
+
+
+def user_of_both(place: Place, spec: MigrationSpec) -> Identity:
+    """One user of source and destination, on the server of `place`, which may then copy by itself."""
+    statements = *migration.source_statements(spec), *migration.destination_statements(spec)
+    return MAKE[place.server](place.endpoint, ROOT, migration.policy(*statements))
 
 
 def _within(place: Place, statements: Iterable[Any]) -> list[Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg2
 
-from support.servers import Server, postgres_binaries, start_copy
+from support.servers import Server, dsn_of, postgres_binaries, start_copy
 
 
 class Replica:
@@ -48,7 +48,7 @@ class Replica:
 
 def ask(port: int, statement: str) -> Any:
     """The one value that a server answers its administrator."""
-    connection: Any = psycopg2.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres")
+    connection: Any = psycopg2.connect(dsn_of(port))
     with connection.cursor() as cursor:
         cursor.execute(statement)
         (value,) = cursor.fetchone()

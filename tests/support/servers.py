@@ -134,6 +134,11 @@ def start_postgres(folder: Path) -> Server:
     return _postgres(folder, port, who)
 
 
+def dsn_of(port: int, database: str = "postgres") -> str:
+    """How the administrator of a PostgreSQL that was started here reaches a database."""
+    return f"host=127.0.0.1 port={port} user=postgres dbname={database}"
+
+
 def start_copy(folder: Path, port: int = 0) -> Server:
     """PostgreSQL on a folder that pg_basebackup has filled, or an earlier server."""
     user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
@@ -178,7 +183,7 @@ def _answers(url: str) -> bool:
 
 def _connects(port: int) -> bool:
     try:
-        psycopg2.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres").close()
+        psycopg2.connect(dsn_of(port)).close()
     except psycopg2.OperationalError:
         return False
     return True
