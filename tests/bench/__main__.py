@@ -23,6 +23,7 @@ from bench.toxiproxy import delayed
 
 ALL = ("gofakes3", "minio", "versitygw")
 LIST_MILLISECONDS = 100
+PER_FOLDER = 1000
 
 
 @dataclass(frozen=True)
@@ -131,9 +132,16 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     ),
     "migration": Benchmark(
         "a whole migration's copy and sweep against programs that only copy",
-        lambda o: migration.run(o.objects, o.servers, o.peers, o.rounds, o.folder),
+        migration.run,
         ("minio", "versitygw"),
         ("s5cmd", "mc", "rclone"),
+    ),
+    "migration-folders": Benchmark(
+        f"the same with {PER_FOLDER:,} objects in each folder",
+        lambda o: migration.run(o, PER_FOLDER),
+        ("minio", "versitygw"),
+        ("s5cmd", "mc", "rclone"),
+        objects=60_000,
     ),
     "parse": Benchmark("pages of listings", lambda o: parsing.run(o.servers, o.rounds, o.cache), ALL),
     "strip": Benchmark("the stripper against exiftool, per core", lambda o: strip.run(o.rounds, o.folder)),
@@ -147,7 +155,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
 
 
 def parse() -> argparse.Namespace:
-    about = "\n".join(f"  {name:14}{benchmark.about}" for name, benchmark in BENCHMARKS.items())
+    about = "\n".join(f"  {name:19}{benchmark.about}" for name, benchmark in BENCHMARKS.items())
     parser = argparse.ArgumentParser(
         prog="make bench ARGS=…",
         description=__doc__,

@@ -14,7 +14,7 @@ from typing import Any
 
 from psycopg2.extras import execute_values
 
-from bench import report, seeds
+from bench import report
 from bench.objects import LEGACY, MODERN, Copy
 from bench.ratios import paired, rotated, spread
 from bench.rounds import once
@@ -47,7 +47,7 @@ class World:
 
     def rows(self) -> None:
         """All rows as before a migration."""
-        paths = [(LEGACY + seeds.name(number),) for number in range(self.copies.amount)]
+        paths = [(LEGACY + name,) for name in self.copies.names()]
         with cursor_of(dsn_of(self.postgres)) as cursor:
             cursor.execute("DROP TABLE IF EXISTS avatars")
             cursor.execute("CREATE TABLE avatars (id serial PRIMARY KEY, path text NOT NULL)")
@@ -55,12 +55,18 @@ class World:
             cursor.execute("VACUUM ANALYZE avatars")
 
 
-def run(amount: int, servers: Sequence[str], peers: Sequence[str], rounds: int, folder: Path) -> list[dict[str, Any]]:
-    """Seconds from the first worker of the copy to the end of the sweep; of the others, of the whole program."""
-    return [_on(name, amount, peers, rounds, folder / name) for name in servers]
+def run(options: Any, per_folder: int | None = None) -> list[dict[str, Any]]:
+    """Seconds from the first worker of the copy to the end of the sweep; of the others, of the whole program.
+
+    Without `per_folder` all objects lie in one flat folder.
+    """
+    amount = options.objects
+    folders = [f"{number:04d}/" for number in range(amount // per_folder)] if per_folder else [""]
+    return [_on(name, amount, options, folders) for name in options.servers]
 
 
-def _on(name: str, amount: int, peers: Sequence[str], rounds: int, folder: Path) -> dict[str, Any]:
+def _on(name: str, amount: int, options: Any, folders: Sequence[str]) -> dict[str, Any]:
+    peers, rounds, folder = options.peers, options.rounds, options.folder / name
     rates: dict[str, dict[int, float]] = {contender: {} for contender in (*OURS, *peers)}
     with tempfile.TemporaryDirectory(prefix="bucketops-bench-") as data:
         Path(data).chmod(0o755)
@@ -70,20 +76,21 @@ def _on(name: str, amount: int, peers: Sequence[str], rounds: int, folder: Path)
                 cursor.execute(f"CREATE ROLE {ROLE} LOGIN")
             for number in range(rounds):
                 for contender in rotated(list(rates), number):
-                    with _world(name, amount, postgres.port, folder) as world:
+                    with _world(name, amount, folders, postgres.port, folder) as world:
                         wall = _wall(world, contender, number)
                     rates[contender][number] = amount / wall
                     print(f"  round {number + 1}/{rounds} {contender}: {amount / wall:,.0f}", file=sys.stderr)
         finally:
             postgres.stop()
-    return _told(f"{amount:,} objects and rows on {name}, {rounds} rounds", rates, peers)
+    where = f"{len(folders)} folders" if len(folders) > 1 else "one folder"
+    return _told(f"{amount:,} objects and rows in {where} on {name}, {rounds} rounds", rates, peers)
 
 
 @contextmanager
-def _world(name: str, amount: int, postgres: int, folder: Path) -> Iterator[World]:
+def _world(name: str, amount: int, folders: Sequence[str], postgres: int, folder: Path) -> Iterator[World]:
     """With a fresh server: MinIO spends twice as much on a copy once buckets have come and gone."""
     with serving(name, folder) as server:
-        yield World(server, Copy(server, amount), postgres, folder)
+        yield World(server, Copy(server, amount, folders=folders), postgres, folder)
     shutil.rmtree(folder)
 
 

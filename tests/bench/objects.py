@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from itertools import count
+from collections.abc import Iterator, Sequence
+from itertools import chain, count
 from urllib.parse import urlsplit
 
 import minio
@@ -25,16 +26,24 @@ class Copy:
 
     unit = "objects"
 
-    def __init__(self, place: Place, amount: int, *, endpoint: str = "", concurrency: int = 0) -> None:
-        """`endpoint`: a way to the server that is not its own, e.g. one with latency."""
+    def __init__(
+        self, place: Place, amount: int, *, endpoint: str = "", concurrency: int = 0, folders: Sequence[str] = ("",)
+    ) -> None:
+        """`endpoint`: a way to the server that is not its own, e.g. one with latency. All folders get equally many."""
         self.title = f"copy {amount:,} objects of {seeds.SIZE:,} bytes on {place.name}"
         self.amount, self.timeout = amount, 60 + amount / 50
         self.endpoint, self.server = endpoint or place.endpoint, place.server.process.pid
         self._place, self._concurrency = place, concurrency
+        self._folders, self._each = folders, amount // len(folders)
         self.target = ""
         self.source = f"{SOURCE}-{amount}"
         place.make(self.source)
-        place.seed(self.source, LEGACY, amount)
+        for folder in folders:
+            place.seed(self.source, LEGACY + folder, self._each)
+
+    def names(self) -> Iterator[str]:
+        """All keys below the prefix."""
+        return (folder + seeds.name(number) for folder in self._folders for number in range(self._each))
 
     def reset(self) -> None:
         if self.target:
@@ -47,7 +56,8 @@ class Copy:
         return CONTENDERS[contender].copy(task)
 
     def verify(self, _: str) -> None:
-        require(self._place, self.target, seeds.expected(MODERN, self.amount))
+        each = (seeds.expected(MODERN + folder, self._each) for folder in self._folders)
+        require(self._place, self.target, dict(chain.from_iterable(found.items() for found in each)))
 
 
 class Delete:

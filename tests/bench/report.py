@@ -96,6 +96,7 @@ def machine() -> dict[str, Any]:
         "commit": commit.strip(),
         "processor": model[0] if model else platform.processor(),
         "cores": os.cpu_count(),
+        "python": f"{platform.python_version()}, {' '.join(platform.python_build())}",
         "memory_mib": memory[0] if memory else None,
         "load": os.getloadavg(),
     }
