@@ -39,10 +39,14 @@ class Mutant:
         return cls(patch, fields["Invariant"], fields["Test"])
 
 
+def mutants() -> list[Mutant]:
+    """All that there are."""
+    return [Mutant.read(patch) for patch in sorted(Path(__file__).parent.glob("*.patch"))]
+
+
 def main() -> int:
     """Exit 0 only when every mutant is found, and each test is green without it."""
-    mutants = [Mutant.read(patch) for patch in sorted(Path(__file__).parent.glob("*.patch"))]
-    chosen = [mutant for mutant in mutants if not sys.argv[1:] or mutant.patch.stem in sys.argv[1:]]
+    chosen = [mutant for mutant in mutants() if not sys.argv[1:] or mutant.patch.stem in sys.argv[1:]]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         survivors = sum(verdict != "found" for verdict in pool.map(tell, chosen))
     print(f"{len(chosen) - survivors} passed, {survivors} failed")
