@@ -24,10 +24,12 @@ from support.proxy import Proxy, Request
 
 OBJECTS, CHUNK, SHARDS = 120, 5, 4
 SEED = int(os.environ.get("BUCKETOPS_KILL_SEED", random.randrange(10**6)))
-KILLS = {"preflight": 3, "copy": 20, "sweep": 20, "delete": 20, "audit": 3}
+KILLS = dict.fromkeys(("preflight", "copy", "sweep", "delete", "audit"), 20)
 """By phase, all that there are but `plan`, which writes nothing."""
 MOST = 6
-"""Deaths that a Job bears of one shard: objects.ATTEMPTS."""
+"""Deaths that a Job bears of one shard (objects.ATTEMPTS). One more, and its phase is begun anew, which takes longer …"""
+ALONE = {"preflight"}
+"""… so this is for the phase that has one shard alone, and could not die so often otherwise."""
 GAP = 8
 """Requests between two deaths, at most."""
 
@@ -69,7 +71,7 @@ class Sniper:
         self._left, self._before = self._chance.randint(1, GAP), self._chance.random() < 0.5
 
     def _may_die(self, phase: str, run: str, shard: int) -> bool:
-        return self.kills[phase] < KILLS[phase] and self._deaths[run, shard] < MOST
+        return self.kills[phase] < KILLS[phase] and self._deaths[run, shard] < MOST + (phase in ALONE)
 
 
 @pytest.mark.usefixtures("quick_phases")
@@ -92,5 +94,5 @@ def test_twenty_deaths_at_random_points_of_each_phase(lab: Any) -> None:
     assert copies.made <= len(application.newest) + len(application.replaced) + CHUNK * in_flight
     percents = [status["progress"]["percent"] for status in driver.seen if "progress" in status]
     assert percents == sorted(percents)
-    assert not any(condition(status, "Stalled") for status in driver.seen)
+    assert {status["runs"][-1]["phase"] for status in driver.seen if condition(status, "Stalled")} == ALONE
     expect_nothing_wrong(reader)

@@ -165,3 +165,19 @@ def test_deletions_are_those_of_the_sources_server(versitygw: str, minio: str, t
             status = driver.finish()
         assert condition(status, "Complete"), status
         assert status["capabilities"]["conditionalDelete"] == name
+
+
+def test_versitygw_copies_from_one_bucket_to_another_by_itself(versitygw: str, tmp_path: Path) -> None:
+    """Its rights stand in the policies of both buckets."""
+    requests: list[str] = []
+    with Proxy(versitygw, lambda request: requests.append(f"{request.method} {request.path}")) as proxy:
+        source, destination = (Place("versitygw", versitygw, through=proxy.url).make() for _ in range(2))
+        keys = {"a first one, which the preflight reads", *(f"picture-{number}" for number in range(30))}
+        for key in keys:
+            source.put(f"image/{key}")
+        with migrating(tmp_path, source, destination, guard="Check") as driver:
+            status = driver.finish()
+    assert condition(status, "Complete"), status
+    assert "CopyObject" in status["capabilities"]["copy"]
+    assert (source.keys("image/"), destination.keys("avatar/")) == (set(), keys)
+    assert not [line for line in requests if line.startswith("GET") and "/image/picture" in line]

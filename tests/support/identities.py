@@ -57,9 +57,20 @@ def gateway_user(endpoint: str, admin: Identity, document: dict[str, Any]) -> Id
         granted.setdefault(bucket, []).append({**statement, "Principal": {"AWS": [user.name]}})
     client = s3_client(endpoint, admin.name, admin.password)
     for bucket, statements in granted.items():
-        policy = json.dumps({**document, "Statement": statements})
-        client.put_bucket_policy(Bucket=bucket, Policy=policy)
+        policy = {**document, "Statement": [*_stated(client, bucket), *statements]}
+        client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
     return user
+
+
+def _stated(client: Any, bucket: str) -> list[dict[str, Any]]:
+    """What a bucket's policy says already, of other users."""
+    try:
+        found = json.loads(client.get_bucket_policy(Bucket=bucket)["Policy"])
+    except client.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucketPolicy":
+            raise
+        return []
+    return list(found["Statement"])
 
 
 def anybody(*_: object) -> Identity:

@@ -100,8 +100,9 @@ def users(source: Place, destination: Place, wanted: dict[str, Any]) -> dict[str
         return dict.fromkeys(parts, user_of_both(source, model))
     made = {}
     for name, (place, statements) in parts.items():
-        found: Iterable[Any] = statements(model)
-        made[name] = MAKE[place.server](place.endpoint, ROOT, migration.policy(*_within(place, found)))
+        buckets = {one.bucket for one in (source, destination) if one.endpoint == place.endpoint}
+        found = _of_buckets(place, buckets, statements(model))
+        made[name] = MAKE[place.server](place.endpoint, ROOT, migration.policy(*found))
     return made
 
 
@@ -111,11 +112,11 @@ def user_of_both(place: Place, spec: MigrationSpec) -> Identity:
     return MAKE[place.server](place.endpoint, ROOT, migration.policy(*statements))
 
 
-def _within(place: Place, statements: Iterable[Any]) -> list[Any]:
-    """versitygw's rights stand in the policy of one bucket; what they say of another's means nothing to it."""
+def _of_buckets(place: Place, buckets: Iterable[str], statements: Iterable[Any]) -> list[Any]:
+    """versitygw's rights stand in the policies of its buckets: it has no place for what they say of another server's."""
     if place.server != "versitygw":
         return list(statements)
-    return [s for s in statements if all(f":::{place.bucket}" in resource for resource in s["Resource"])]
+    return [s for s in statements if any(f":::{bucket}" in s["Resource"][0] for bucket in buckets)]
 
 
 @contextmanager
