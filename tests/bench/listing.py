@@ -27,7 +27,7 @@ class Listing:
 
     def __init__(self, place: Place, amount: int, *, endpoint: str = "") -> None:
         self.title = f"list {amount:,} keys of one flat prefix on {place.name}"
-        self.amount, self.timeout = amount, 60 + amount / 1000
+        self.amount, self.timeout = amount, 60 + amount / 500
         self.endpoint, self.server = endpoint or place.endpoint, place.server.process.pid
 
     def reset(self) -> None:
