@@ -31,7 +31,7 @@ def spec_of(lab: Any, grace: str = "2s", **database: Any) -> dict[str, Any]:
 
 
 def test_who_waits_for_a_row_holds_no_other(lab: Any) -> None:
-    """Two rows are held; whoever waited for the second with the first in hands would deadlock with the application.
+    """Two rows of a chunk are held; whoever waited for one with the other in hands would deadlock with the application.
 
     PostgreSQL would abort one of both, and it need not be the worker.
     """
@@ -40,7 +40,7 @@ def test_who_waits_for_a_row_holds_no_other(lab: Any) -> None:
     with Reader(world, pause=0.01) as reader:
         with transaction(world) as first, transaction(world) as second:
             first.execute("SELECT FROM avatars WHERE id = 3 FOR UPDATE")
-            second.execute("SELECT FROM avatars WHERE id = 7 FOR UPDATE")
+            second.execute("SELECT FROM avatars WHERE id = 30 FOR UPDATE")
             driver = lab.drive(spec_of(lab, lockTimeout="60s") | {"worker": {"shards": 1, "parallelism": 1}})
             driver.until(lambda _: waiting_for_locks(world) >= 1)
             first.connection.commit()
