@@ -113,7 +113,7 @@ def user_of_both(place: Place, spec: MigrationSpec) -> Identity:
 
 
 def _of_buckets(place: Place, buckets: Iterable[str], statements: Iterable[Any]) -> list[Any]:
-    """versitygw's rights stand in the policies of its buckets: it has no place for what they say of another server's."""
+    """versitygw's rights stand in the policies of its buckets: what is said of another server's has no place there."""
     if place.server != "versitygw":
         return list(statements)
     return [s for s in statements if any(f":::{bucket}" in s["Resource"][0] for bucket in buckets)]
