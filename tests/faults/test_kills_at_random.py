@@ -27,7 +27,7 @@ SEED = int(os.environ.get("BUCKETOPS_KILL_SEED", random.randrange(10**6)))
 KILLS = dict.fromkeys(("preflight", "copy", "sweep", "delete", "audit"), 20)
 """By phase, all that there are but `plan`, which writes nothing."""
 MOST = 6
-"""Deaths that a Job bears of one shard: objects.ATTEMPTS. One more, and its phase is begun anew, which takes longer …"""
+"""Deaths that a Job bears of one shard (objects.ATTEMPTS). One more, and the phase is begun anew, which takes long …"""
 ALONE = {"preflight"}
 """… so that is for the phase that has one shard alone, and could not die so often otherwise."""
 GAP = 8
