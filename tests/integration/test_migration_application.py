@@ -9,6 +9,7 @@ from typing import Any
 from support.application import Application, put
 from support.avatars import LEGACY, MODERN, World, name, picture, transaction
 from support.driver import condition
+from support.proxy import Proxy, Request
 from support.under_way import waiting_for_locks
 
 
@@ -109,6 +110,47 @@ def test_a_row_that_is_held_for_less_than_the_lock_timeout_is_waited_for(lab: An
     assert condition(status, "Complete"), status
     assert [(run["phase"], run["pending"]) for run in status["runs"]][1] == ("copy", 0)
     assert status["rowOutcomes"]["rewritten"] == 20
+
+
+ELSEWHERE = "https://pictures.example.org/7.png"
+
+
+def expect_left_alone(world: World, status: dict[str, Any], row: int) -> None:
+    """Of 20 rows the application's is as it left it; the others are rewritten."""
+    assert condition(status, "Complete"), status
+    assert world.paths() == [ELSEWHERE if number == row else MODERN + name(number) for number in range(1, 21)]
+    outcomes = {outcome: count for outcome, count in status["rowOutcomes"].items() if count}
+    assert outcomes == {"rewritten": 19, "changedByApp": 1}
+    assert status["outcomes"]["moved"] == 20
+
+
+def test_a_row_that_changed_since_it_was_read_is_left_alone(lab: Any) -> None:
+    """The application lets it name something else while the objects of its chunk are copied."""
+    lab.world.seed(legacy=range(1, 21))
+    one_shard = {"parallelism": 1, "shards": 1, "concurrency": 8}
+    copied: list[str] = []
+
+    def change(request: Request) -> None:
+        if request.method == "PUT" and f"/{lab.world.destination}/{MODERN}avatar-" in request.path:
+            copied.append(request.path)
+            lab.world.sql("UPDATE avatars SET path = %s WHERE id = 7", (ELSEWHERE,))
+
+    with Proxy(lab.endpoint, rule=change) as proxy:
+        status = lab.drive(lab.spec(endpoint=proxy.url, worker=one_shard)).finish()
+    assert copied
+    expect_left_alone(lab.world, status, 7)
+
+
+def test_a_row_that_changed_while_it_was_waited_for_is_left_alone(lab: Any) -> None:
+    lab.world.seed(legacy=range(1, 21))
+    spec = lab.spec()
+    spec["database"]["lockTimeout"] = "30s"
+    with transaction(lab.world) as cursor:
+        cursor.execute("UPDATE avatars SET path = %s WHERE id = 7", (ELSEWHERE,))
+        driver = lab.drive(spec)
+        driver.until(lambda _: waiting_for_locks(lab.world) == 1)
+        cursor.connection.commit()
+    expect_left_alone(lab.world, driver.finish(), 7)
 
 
 def test_copies_go_on_while_a_chunk_waits_for_a_row(lab: Any) -> None:
