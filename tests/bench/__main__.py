@@ -17,6 +17,7 @@ from bench import bodies, latency, memory, migration, parsing, pipeline, recover
 from bench.contenders import CONTENDERS, ONE_STREAM, OURS, PEERS
 from bench.listing import Listing, listed
 from bench.objects import Copy, Delete
+from bench.options import Options
 from bench.rounds import Scenario, play
 from bench.servers import CREDENTIALS, STARTERS, serving
 from bench.toxiproxy import delayed
@@ -24,19 +25,6 @@ from bench.toxiproxy import delayed
 ALL = ("gofakes3", "minio", "versitygw")
 LIST_MILLISECONDS = 100
 PER_FOLDER = 1000
-
-
-@dataclass(frozen=True)
-class Options:
-    """What was asked for. `folder` goes away afterwards, `cache` stays."""
-
-    servers: Sequence[str]
-    peers: Sequence[str]
-    rounds: int
-    objects: int
-    minutes: float
-    folder: Path
-    cache: Path
 
 
 @dataclass(frozen=True)

@@ -27,17 +27,19 @@ class Task:
 
 
 Command = Sequence[str]
+Credentials = Mapping[str, str]
+"""AWS's variables."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A program; `environment` depends on the endpoint."""
+    """A program; `environment` depends on the endpoint and who calls."""
 
     name: str
     copy: Callable[[Task], Command]
     delete: Callable[[Task], Command]
     list: Callable[[Task], Command]
-    environment: Callable[[str], Mapping[str, str]] = lambda _: {}
+    environment: Callable[[str, Credentials], Mapping[str, str]] = lambda _, who: who
 
 
 def _ours(job: str, *options: str, workers: int = 1) -> Callable[[Task], Command]:
@@ -72,8 +74,9 @@ def _rclone(job: str, *paths: str) -> Command:
     return [_tool("rclone"), job, *(f"r:{path}" for path in paths), "--transfers", "64", "--checkers", "64", "--quiet"]
 
 
-def _rclone_environment(endpoint: str) -> Mapping[str, str]:
+def _rclone_environment(endpoint: str, who: Credentials) -> Mapping[str, str]:
     return {
+        **who,
         "RCLONE_CONFIG": os.devnull,
         "RCLONE_CONFIG_R_TYPE": "s3",
         "RCLONE_CONFIG_R_PROVIDER": "Minio",
@@ -86,8 +89,8 @@ def _mc(*arguments: str) -> Command:
     return [_tool("mc"), "--quiet", "--disable-pager", *arguments]
 
 
-def _mc_environment(endpoint: str) -> Mapping[str, str]:
-    user, password = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
+def _mc_environment(endpoint: str, who: Credentials) -> Mapping[str, str]:
+    user, password = who["AWS_ACCESS_KEY_ID"], who["AWS_SECRET_ACCESS_KEY"]
     folder = Path(os.environ["BENCH_FOLDER"], "mc")
     return {"MC_HOST_r": f"http://{user}:{password}@{urlsplit(endpoint).netloc}", "MC_CONFIG_DIR": str(folder)}
 

@@ -16,8 +16,9 @@ from psycopg2.extras import execute_values
 
 from bench import report
 from bench.objects import LEGACY, MODERN, Copy
+from bench.options import Options
 from bench.ratios import paired, rotated, spread
-from bench.rounds import once
+from bench.rounds import measured
 from bench.servers import Place as Server
 from bench.servers import serving
 from bucketops_api.privileges.migration import sql_grants
@@ -55,7 +56,7 @@ class World:
             cursor.execute("VACUUM ANALYZE avatars")
 
 
-def run(options: Any, per_folder: int | None = None) -> list[dict[str, Any]]:
+def run(options: Options, per_folder: int | None = None) -> list[dict[str, Any]]:
     """Seconds from the first worker of the copy to the end of the sweep; of the others, of the whole program.
 
     Without `per_folder` all objects lie in one flat folder.
@@ -65,7 +66,7 @@ def run(options: Any, per_folder: int | None = None) -> list[dict[str, Any]]:
     return [_on(name, amount, options, folders) for name in options.servers]
 
 
-def _on(name: str, amount: int, options: Any, folders: Sequence[str]) -> dict[str, Any]:
+def _on(name: str, amount: int, options: Options, folders: Sequence[str]) -> dict[str, Any]:
     peers, rounds, folder = options.peers, options.rounds, options.folder / name
     rates: dict[str, dict[int, float]] = {contender: {} for contender in (*OURS, *peers)}
     with tempfile.TemporaryDirectory(prefix="bucketops-bench-") as data:
@@ -95,25 +96,27 @@ def _world(name: str, amount: int, folders: Sequence[str], postgres: int, folder
 
 
 def _wall(world: World, contender: str, number: int) -> float:
-    """Seconds."""
-    return _migrated(world, contender) if contender in OURS else once(world.copies, contender, number).wall
-
-
-def _migrated(world: World, guard: str) -> float:
-    """Seconds of copy and sweep, which did all there was to do."""
+    """Seconds. All call as one user with a migration's rights: nobody checks root's, which spares versitygw much."""
     world.copies.reset()
-    world.rows()
     source = Place(world.server.name, world.copies.endpoint, world.copies.source)
     destination = Place(world.server.name, world.copies.endpoint, world.copies.target)
-    wanted = _spec(source, destination, guard)
+    wanted = _spec(source, destination, contender if contender in OURS else OURS[0])
+    who = user_of_both(source, MigrationSpec.model_validate(wanted)).secret()
+    return _migrated(world, wanted, who) if contender in OURS else measured(world.copies, contender, number, who).wall
+
+
+def _migrated(world: World, wanted: dict[str, Any], who: dict[str, str]) -> float:
+    """Seconds of copy and sweep, which did all there was to do."""
+    world.rows()
     model = MigrationSpec.model_validate(wanted)
     assert model.database is not None, "it is in the spec"
     with cursor_of(dsn_of(world.postgres)) as cursor:
         cursor.execute("\n".join(sql_grants(model.database, ROLE)))
-    given = {"one": user_of_both(source, model).secret()}
+    given = {"one": who}
     given["db"] = {"PGHOST": "127.0.0.1", "PGPORT": str(world.postgres), "PGUSER": ROLE, "PGDATABASE": "postgres"}
     began: dict[str, float] = {}
-    with driving(world.folder / destination.bucket, given, wanted, destination.bucket, processes=True) as driver:
+    name = world.copies.target
+    with driving(world.folder / name, given, wanted, name, processes=True) as driver:
         driver.pause = LOOK_SECONDS
 
         def watched(status: dict[str, Any]) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from bench import measure
-from bench.contenders import CONTENDERS, Command
+from bench.contenders import CONTENDERS, Command, Credentials
 from bench.ratios import rotated
+from bench.servers import CREDENTIALS
 
 
 class Scenario(Protocol):
@@ -60,10 +61,15 @@ def play(scenario: Scenario, contenders: Sequence[str], rounds: int) -> list[Sam
 
 
 def once(scenario: Scenario, contender: str, number: int) -> Sample:
-    """One run of one contender in round `number`."""
+    """One run of one contender in round `number`, from the start and as the server's root."""
     scenario.reset()
+    return measured(scenario, contender, number, CREDENTIALS)
+
+
+def measured(scenario: Scenario, contender: str, number: int, who: Credentials) -> Sample:
+    """The same from where the scenario stands, as somebody."""
     before = measure.cpu_of(scenario.server)
-    environment: Mapping[str, str] = CONTENDERS[contender].environment(scenario.endpoint)
+    environment = CONTENDERS[contender].environment(scenario.endpoint, who)
     usage = measure.run(scenario.command(contender), environment, scenario.timeout)
     server_cpu = measure.cpu_of(scenario.server) - before
     scenario.verify(usage.output)
