@@ -17,6 +17,7 @@ from bucketops_jobs.errors import TransientError, WorkerError
 from bucketops_jobs.s3 import failures, signing, wire
 from bucketops_jobs.s3.connection import Connection, Done, Flight
 from bucketops_jobs.s3.signing import Credentials, Identity
+from bucketops_jobs.s3.together import Together
 from bucketops_jobs.s3.wire import Place, Request, Response
 
 CONNECT_SECONDS = 5.0
@@ -184,7 +185,7 @@ def _nothing() -> None:
 @cache
 def _loop() -> asyncio.AbstractEventLoop:
     """One thread of the process serves all connections."""
-    loop = asyncio.new_event_loop()
+    loop = asyncio.SelectorEventLoop(Together())
     threading.Thread(target=loop.run_forever, name="http", daemon=True).start()
     return loop
 
