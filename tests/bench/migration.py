@@ -31,6 +31,8 @@ from support.servers import dsn_of, start_postgres
 ROLE = "mover"
 OURS = ("Check", "Strict")
 """Values of `guard`."""
+CONCURRENCY = 128
+"""Of each of two workers; together as many as s5cmd, the number that either is fastest with."""
 SECONDS = 3600.0
 LOOK_SECONDS = 0.5
 """Between two looks of the operator, which shares the cores here: often, for one in a cluster."""
@@ -145,7 +147,7 @@ def _spec(source: Place, destination: Place, guard: str) -> dict[str, Any]:
         },
         "guard": guard,
         "cleanup": {"policy": "Retain"},
-        "worker": {"parallelism": 2, "shards": 2},
+        "worker": {"parallelism": 2, "shards": 2, "concurrency": CONCURRENCY},
     }
 
 
