@@ -9,9 +9,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for. `folder` goes away afterwards, `cache` stays."""
+    """Of one benchmark on one server. `folder` goes away afterwards, `cache` stays."""
 
-    servers: Sequence[str]
+    server: str
     peers: Sequence[str]
     rounds: int
     objects: int
