@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,8 @@ class Place:
         if self.name == "gofakes3":
             s3 = self.s3
             s3.meta.events.register("before-sign.s3.DeleteBucket", _force)
-            s3.delete_bucket(Bucket=bucket)
+            with suppress(s3.exceptions.NoSuchBucket):  # it says so once it has deleted it
+                s3.delete_bucket(Bucket=bucket)
 
 
 def _force(request: Any, **_: object) -> None:
