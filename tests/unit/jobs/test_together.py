@@ -64,6 +64,7 @@ def test_with_a_few_connections_it_never_sleeps(monkeypatch: pytest.MonkeyPatch)
     with connected(FEW - 2) as (selector, pairs):
         for _ in range(20):
             looked(selector, pairs, 1)
+        assert selector.pause < SHORTEST
 
 
 def test_with_many_connections_it_sleeps_the_longer_the_fewer_are_ready() -> None:
