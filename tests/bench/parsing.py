@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,13 @@ from bucketops_jobs.s3 import pages
 AMOUNT, PAGE, SECONDS = 3000, 1000, 0.5
 
 
-def run(servers: Sequence[str], rounds: int, cache: Path) -> list[dict[str, Any]]:
+def run(server: str, rounds: int, cache: Path) -> list[dict[str, Any]]:
     """Keys per second of processor time."""
-    bodies = {}
-    for name in servers:
-        with listed(name, cache, AMOUNT) as place:
-            bodies[name] = record(place)
-    for name, body in bodies.items():
-        assert len(pages.parse(body).objects) == PAGE, f"the page of {name} is not read in full"
-    rates: dict[str, list[float]] = {name: [] for name in bodies}
-    for _ in range(rounds):
-        for name, body in bodies.items():
-            rates[name].append(_rate(lambda body=body: pages.parse(body)))  # type: ignore[misc]
-    rows = [(name, len(bodies[name]), spread(values)) for name, values in rates.items()]
+    with listed(server, cache, AMOUNT) as place:
+        body = record(place)
+    assert len(pages.parse(body).objects) == PAGE, f"the page of {server} is not read in full"
+    rates = [_rate(lambda: pages.parse(body)) for _ in range(rounds)]
+    rows = [(server, len(body), spread(rates))]
     report.table(f"a page of {PAGE} keys parsed, {rounds} rounds", ("server", "bytes", "keys/s of one core"), rows)
     return [{"title": "parse", "rows": rows}]
 
