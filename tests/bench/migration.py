@@ -34,7 +34,9 @@ CONCURRENCY = 128
 """Of each of two workers; together as many as s5cmd, the number that either is fastest with."""
 SECONDS = 3600.0
 LOOK_SECONDS = 0.5
-"""Between two looks of the operator, which shares the cores here: often, for one in a cluster."""
+"""Between two looks of the operator, which shares the cores here. Like `bucketops run` it sees at once that a worker
+has ended.
+"""
 
 
 @dataclass

@@ -35,18 +35,36 @@ def place(tmp_path: Path, owner: Resource) -> Iterator[Place]:
     local.close()
 
 
-def test_the_real_worker_refuses_a_kind_it_does_not_know(tmp_path: Path, owner: Resource) -> None:
-    """As a process: its exit code is 64, its result says why."""
-    local = Local(tmp_path, {})
+def start(local: Local, owner: Resource) -> None:
+    """A worker, as a process, of a kind that it does not know."""
     run = RunSpec(
         kind="S3Nothing", phase="copy", namespace="default", name="x", run="x-1-copy", shards=1, spec={"worker": {}}
     )
-    objects = run_objects(owner, run, parallelism=1, suspend=False, limits=Limits(), settings=Settings())
-    local.apply(owner, objects)
-    deadline = time.monotonic() + 120
-    while (seen := local.observe(owner)[0]).pods and time.monotonic() < deadline:
-        time.sleep(0.05)
+    local.apply(owner, run_objects(owner, run, parallelism=1, suspend=False, limits=Limits(), settings=Settings()))
+
+
+def test_the_real_worker_refuses_a_kind_it_does_not_know(tmp_path: Path, owner: Resource) -> None:
+    """As a process: its exit code is 64, its result says why."""
+    local = Local(tmp_path, {})
+    start(local, owner)
+    local.wait(120)
+    (seen,) = local.observe(owner)
     assert seen.state == "Failed"
     assert seen.failure is not None
     assert seen.failure.reason == "ContractMismatch"
     assert "S3Nothing" in seen.failure.message
+
+
+def test_waiting_ends_with_the_first_worker_or_with_the_time_given(tmp_path: Path, owner: Resource) -> None:
+    """And does not end at once for a worker that was collected already."""
+    local = Local(tmp_path, {})
+    start(local, owner)
+    local.wait(0)
+    (pid,) = local.processes("x-1-copy")
+    assert local.observe(owner)[0].pods == 1
+    local.wait(3600)
+    assert not Path(f"/proc/{pid}/exe").exists()
+    assert local.observe(owner)[0].pods == 0
+    begin = time.monotonic()
+    local.wait(0.3)
+    assert time.monotonic() - begin >= 0.3

@@ -86,7 +86,7 @@ class Driver:
         self.resource = Resource(kind, "default", name, str(uuid.uuid4()), 1, spec)
         self.seen: list[dict[str, Any]] = []
         self.pause = 0.05
-        """Seconds between two reconciles."""
+        """Seconds between two reconciles, at most: the end of a worker comes before."""
         self.ahead = timedelta(0)
         """How wrong the operator's clock is."""
 
@@ -116,7 +116,7 @@ class Driver:
         while not wanted(status := self.step()):
             if time.monotonic() > deadline:
                 raise AssertionError(f"not reached in {seconds} s: {status}")
-            time.sleep(self.pause)
+            self.local.wait(self.pause)
         return status
 
     def finish(self, seconds: float = 300) -> dict[str, Any]:

@@ -48,6 +48,8 @@ _FAMILIES = {
 }
 _LABEL = {NOW: "what"}
 _PLAIN = f"{WORKER_METRICS}count_total"
+METRICS = (*_FAMILIES.values(), _PLAIN)
+"""Names of all metrics that carry counts; a worker has many others."""
 
 
 def to_metric(count: str) -> tuple[str, dict[str, str]]:

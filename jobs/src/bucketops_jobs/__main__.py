@@ -154,7 +154,7 @@ def _failed(code: int, tally: Tally, reason: str, message: str) -> tuple[int, Ru
 
 
 def _serve(tally: Tally) -> None:
-    registry = CollectorRegistry()
+    registry = CollectorRegistry(support_collectors_without_names=True)  # so that who asks for counts alone finds them
     registry.register(tally)
     ProcessCollector(registry=registry)
     start_http_server(int(os.environ.get(names.ENV_METRICS_PORT, names.METRICS_PORT)), registry=registry)

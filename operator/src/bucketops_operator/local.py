@@ -6,6 +6,7 @@ It interprets the very Job that objects.py builds: completions, parallelism, bac
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,9 @@ Data = Mapping[str, Mapping[str, str]]
 """By name, the keys and values of each Secret or ConfigMap."""
 Keep = Callable[[str, Mapping[str, str] | None], None]
 """Told of each Secret that a run makes or changes; None: it is gone."""
+
+_LOOK_SECONDS = 0.02
+"""Between two looks whether a worker has ended."""
 
 
 class Local:
@@ -165,6 +169,12 @@ class Local:
             job.kill()
         for listeners in self._sets.values():
             listeners.kill()
+
+    def wait(self, seconds: float) -> None:
+        """Until a worker of a Job has ended, but no longer than this."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0 and not any(job.ended() for job in self._jobs.values()):
+            time.sleep(min(left, _LOOK_SECONDS))
 
     def busy(self) -> bool:
         """Whether any worker is still at work."""

@@ -71,6 +71,10 @@ class LocalJob:
         """Whether any of its workers is still at work."""
         return bool(self._active())
 
+    def ended(self) -> bool:
+        """Whether `step` would find that a worker has ended."""
+        return any(index.attempt and index.attempt.ended() is not None for index in self._active())
+
     def processes(self) -> Sequence[int]:
         """The ids of those that are processes."""
         return [index.attempt.pid for index in self._active() if index.attempt and index.attempt.pid]

@@ -6,6 +6,7 @@ import http.client
 import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlencode
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -15,6 +16,8 @@ _TIMEOUT = 2.0
 _AT_ONCE = 16
 _MOST_BYTES = 1 << 20
 _LOG = logging.getLogger(__name__)
+_PATH = f"/metrics?{urlencode([('name[]', name) for name in counts.METRICS])}"
+"""For the counts alone (a way of prometheus_client's): all that a worker measures is ten times as much to parse."""
 
 
 def live_counts(addresses: Iterable[str], port: int = names.METRICS_PORT) -> dict[str, int]:
@@ -44,7 +47,7 @@ def _read(address: str, port: int) -> dict[str, int]:
     """Live counts are for show: the pod's result is exact, so any trouble here is worth no more than a debug line."""
     connection = http.client.HTTPConnection(address, port, timeout=_TIMEOUT)
     try:
-        connection.request("GET", "/metrics")
+        connection.request("GET", _PATH)
         return parse(connection.getresponse().read(_MOST_BYTES).decode())
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
         _LOG.debug("worker metrics not read", extra={"address": address, "error": str(error)})

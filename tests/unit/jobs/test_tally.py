@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime
 
+import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from bucketops_api import counts, names
 from bucketops_api.contract import SAMPLES
+from bucketops_jobs.__main__ import _serve
 from bucketops_jobs.errors import TransientError
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.tally import Tally
+from bucketops_operator import scrape
+from bucketops_operator.local_worker import free_port
 from bucketops_operator.scrape import parse
 
 OLD, NEW = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
@@ -104,3 +108,20 @@ def test_what_is_so_now_is_read_before_what_was_counted() -> None:
     tally.now = now
     samples = [(sample.name, sample.labels) for family in tally.collect() for sample in family.samples]
     assert {counts.from_metric(name, labels) for name, labels in samples} == {counts.GAPS, counts.DROPPING}
+
+
+def test_the_operator_asks_a_worker_for_its_counts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a worker measures of its requests is ten times as much, and nothing of it a count."""
+    port, asked = free_port(), list[str]()
+    monkeypatch.setenv(names.ENV_METRICS_PORT, str(port))
+    tally = Tally()
+    tally.beside.append(Pace(64, None, threading.Event()).metrics)
+    found = {"objects/moved": 3, "rows/rewritten": 4, "done": 4}
+    for name, amount in found.items():
+        tally.add(name, amount)
+    tally.now = lambda: {"now/listening": 1}
+    monkeypatch.setattr(scrape, "parse", lambda text: asked.append(text) or parse(text))
+    _serve(tally)
+    assert scrape.live_counts(["127.0.0.1"], port) == found | {"now/listening": 1}
+    shown = {line.split("{")[0] for line in asked[0].splitlines() if not line.startswith("#")}
+    assert shown <= set(counts.METRICS)

@@ -6,7 +6,6 @@ import argparse
 import signal
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -97,7 +96,7 @@ def _loop(manifest: Manifest, local: Local, shown: display.Display, stop: thread
         shown.show(status)
         if _is_true(status, "Complete", "Failed", "Stalled") or (stop.is_set() and not local.busy()):
             return status
-        time.sleep(LOOK_SECONDS)
+        local.wait(LOOK_SECONDS)
 
 
 def exit_code(status: Mapping[str, Any]) -> int:
