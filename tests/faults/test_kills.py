@@ -63,10 +63,7 @@ def kill_at(driver: Driver, gate: Gate, percent: int) -> int:
     gate.reach(percent)
     status = driver.until(lambda s: s.get("progress", {}).get("percent", 0) >= percent)
     assert 20 <= status["progress"]["percent"] <= 80
-    victims = driver.local.processes(status["runs"][-1]["id"])
-    for pid in victims:
-        os.kill(pid, signal.SIGKILL)
-    return len(victims)
+    return driver.kill_workers()
 
 
 def test_kills_repeat_no_more_than_the_chunks_in_flight(lab: Any, proxy: Proxy, copies: Copies, gate: Gate) -> None:

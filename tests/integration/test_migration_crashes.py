@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from datetime import timedelta
 from typing import Any
@@ -39,17 +37,6 @@ def never_falls(driver: Driver) -> None:
     assert percents == sorted(percents)
 
 
-def kill_workers(driver: Driver) -> None:
-    """SIGKILL every worker of the current run, as soon as there is one."""
-    driver.until(lambda _: _workers(driver) != [])
-    for pid in _workers(driver):
-        os.kill(pid, signal.SIGKILL)
-
-
-def _workers(driver: Driver) -> list[int]:
-    return list(driver.local.processes(driver.status["runs"][-1]["id"]))
-
-
 @pytest.fixture
 def gate(lab: Any) -> Gate:
     """A hundred legacy avatars, two workers with chunks of five."""
@@ -70,12 +57,12 @@ def test_workers_killed_in_the_middle_of_copy_and_delete(lab: Any, gate: Gate) -
         for percent in KILLS:
             gate.reach(percent)
             driver.until(lambda _, least=percent: gate.rewritten() >= least)
-            kill_workers(driver)
+            driver.kill_workers()
         gate.open()
         deletes.let(2)
         for came in (3, 4):
             driver.until(lambda _, least=came: deletes.came >= least)
-            kill_workers(driver)
+            driver.kill_workers()
         deletes.let(10**6)
         expect_the_right_end(lab, driver.finish(), 100)
     never_falls(driver)

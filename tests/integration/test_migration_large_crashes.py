@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from integration.test_migration_crashes import kill_workers
 from integration.test_migration_large import left
 from support.driver import Driver, condition
 from support.places import Place, migrating
@@ -57,7 +56,7 @@ def killed_in_the_middle(driver: Driver, watched: Watched, destination: Place, p
     """SIGKILL while the server has so many parts and the requests of others wait; the parts that are there."""
     asked = watched.dead + len(PARTS) - parts + 1  # all at once: one gets through, the others wait
     driver.until(lambda _: watched.parts.came == asked and len(under_way(destination)) == parts)
-    kill_workers(driver)
+    driver.kill_workers()
     watched.parts.drop()
     watched.dead = watched.parts.came
     return under_way(destination)

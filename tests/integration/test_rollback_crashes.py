@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from integration.test_migration_crashes import KILLS, WORKER, kill_workers, never_falls, spec_of
+from integration.test_migration_crashes import KILLS, WORKER, never_falls, spec_of
 from support.avatars import LEGACY, MODERN, Reader, World, cursor_of, name, picture
 from support.background import Background
 from support.driver import Driver, condition, message, reason
@@ -105,12 +105,12 @@ def _killed(world: World, undo: Driver, deletes: Hold) -> dict[str, Any]:
     for rows in KILLS:
         world.sql("UPDATE gate SET rewritten = %s", (rows + 10,))
         undo.until(lambda _, least=rows: _brought_back(world) >= least)
-        kill_workers(undo)
+        undo.kill_workers()
     world.sql("UPDATE gate SET rewritten = 100000")
     deletes.let(1)
     for came in (2, 3):
         undo.until(lambda _, least=came: deletes.came >= least)
-        kill_workers(undo)
+        undo.kill_workers()
     deletes.let(10**6)
     return undo.finish()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -118,6 +120,18 @@ class Driver:
                 raise AssertionError(f"not reached in {seconds} s: {status}")
             self.local.wait(self.pause)
         return status
+
+    def kill_workers(self) -> int:
+        """SIGKILL every worker of the current run, as soon as there is one; how many died."""
+
+        def alive() -> Sequence[int]:
+            return self.local.processes(self.status["runs"][-1]["id"])
+
+        self.until(lambda _: len(alive()) > 0)
+        victims = alive()
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        return len(victims)
 
     def finish(self, seconds: float = 300) -> dict[str, Any]:
         """Reconcile until the work has ended or stalled."""
