@@ -6,6 +6,8 @@ https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-fa
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
@@ -62,6 +64,16 @@ class RunSpec(_Contract):
     secrets: tuple[str, ...] = ()
     """Mounted beside those that the spec names by `secretRef`."""
     spec: dict[str, Any]
+
+
+def run_file(run: RunSpec) -> str:
+    """Return a RunSpec as a pod mounts it: keys in a fixed order, so that equal runs have equal bytes."""
+    return json.dumps(run.model_dump(mode="json", by_alias=True), sort_keys=True, ensure_ascii=False)
+
+
+def run_digest(content: str) -> str:
+    """Return what a pod knows its run file by: the SHA-256 of its bytes, in hexadecimal."""
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 class Limits(_Contract):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 GROUP = "bucketops.dev"
 MANAGER = "bucketops"
@@ -35,6 +36,8 @@ ENV_METRICS_PORT = "BUCKETOPS_METRICS_PORT"
 ENV_LOG_FORMAT = "BUCKETOPS_LOG_FORMAT"
 ENV_PARENT = "BUCKETOPS_PARENT"
 """Process id of `bucketops run`: a worker whose parent is gone stops at a safe point."""
+ENV_RUN_DIGEST = "BUCKETOPS_RUN_SHA256"
+"""The SHA-256 of the run file, in hexadecimal: a worker refuses a run file that was changed since its pod was made."""
 ENV_INDEX = "JOB_COMPLETION_INDEX"
 """Set by the Job controller in the pods of an Indexed Job."""
 
@@ -108,6 +111,11 @@ def run_number(run: str) -> int:
     """The number in a run's name: counted by us, or the minute of a schedule."""
     _, number, phase = run.rsplit("-", 2)
     return int(phase if f"-{number}" == _SCHEDULED else number)
+
+
+def is_run_name(name: str) -> bool:
+    """Return whether `run_number` can read the number in a name; whoever may create Jobs may choose other names."""
+    return re.fullmatch(r".+-(\d{1,10}-[a-z]+|scheduled-\d{1,10})", name, re.ASCII) is not None
 
 
 def _shortened(resource: str, tail: str, limit: int) -> str:

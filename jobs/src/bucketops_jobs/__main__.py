@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, start_http_se
 from pydantic import ValidationError
 
 from bucketops_api import logs, names
-from bucketops_api.contract import RunResult, RunSpec
+from bucketops_api.contract import RunResult, RunSpec, run_digest
 from bucketops_api.reasons import Reason
 from bucketops_jobs import heap
 from bucketops_jobs.engine import Engine
@@ -138,14 +138,27 @@ def _peak_memory() -> int:
 
 
 def _read(root: Path) -> RunSpec:
-    """The RunSpec; a version or key that this worker does not know is refused."""
+    """Return the RunSpec; UserError for a changed file, and for a version or key that this worker does not know."""
     try:
-        run = RunSpec.model_validate_json((root / names.RUN_FILE).read_text())
+        content = (root / names.RUN_FILE).read_text()
+        _require_unchanged(content)
+        run = RunSpec.model_validate_json(content)
     except (OSError, ValidationError) as error:
         raise UserError(Reason.CONTRACT_MISMATCH, f"the run file cannot be read by this version: {error}") from error
     if run.kind not in KINDS:
         raise UserError(Reason.CONTRACT_MISMATCH, f"this version knows no kind {run.kind}")
     return run
+
+
+def _require_unchanged(content: str) -> None:
+    """Whoever may edit ConfigMaps could replace what this pod was made to do; its template they cannot change."""
+    expected = os.environ.get(names.ENV_RUN_DIGEST)
+    if expected is not None and expected != run_digest(content):
+        raise UserError(
+            Reason.CONTRACT_MISMATCH,
+            "the run file is not the one that this pod was made for: somebody has replaced its ConfigMap; start a new "
+            "run (change spec.trigger), and see who may edit ConfigMaps in this namespace",
+        )
 
 
 def _failed(code: int, tally: Tally, reason: str, message: str) -> tuple[int, RunResult]:

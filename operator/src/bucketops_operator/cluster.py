@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bucketops_api import names
+from bucketops_api import counts, names
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1 import API_VERSION, KINDS
 from bucketops_api.v1alpha1.common import Status
-from bucketops_operator import podstate
+from bucketops_operator import children, podstate
 from bucketops_operator.errors import ApiError, NamespaceEndsError, StalledError, WaitingError, refusal
 from bucketops_operator.events import event_manifest
 from bucketops_operator.executor import (
@@ -32,21 +32,14 @@ from bucketops_operator.hindrance import without_pods
 from bucketops_operator.keysecrets import KeySecrets
 from bucketops_operator.objects import job_changes, limits_name
 from bucketops_operator.observed import observed_run
+from bucketops_operator.owned import PLURALS, Children
 from bucketops_operator.rest import APPLY, MERGE, METADATA, Api, path
-from bucketops_operator.scrape import live_counts
+from bucketops_operator.scraper import Scraper, Seen
 
 Json = dict[str, Any]
 
 _NOT_FOUND = 404
 _ENDING = timedelta(seconds=2)
-_PLURALS = {
-    "Job": "jobs",
-    "CronJob": "cronjobs",
-    "ConfigMap": "configmaps",
-    "StatefulSet": "statefulsets",
-    "Service": "services",
-}
-_API_VERSIONS = {"CronJob": "batch/v1", "ConfigMap": "v1", "StatefulSet": "apps/v1", "Service": "v1"}
 _AS_IT_SHOULD_BE = frozenset({"CronJob", "Service", "StatefulSet"})
 """Kinds that are applied whole, each time."""
 _AS_MANAGER = {"fieldManager": names.MANAGER}
@@ -57,9 +50,11 @@ _LOG = logging.getLogger(__name__)
 class Cluster:
     """Runs as Jobs of a Kubernetes cluster; an Executor."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, scraper: Scraper | None = None) -> None:
         self._api = api
         self._secrets = KeySecrets(api)
+        self._children = Children(api)
+        self._scraper = scraper or Scraper()
 
     def get(self, kind: str, namespace: str, name: str) -> Resource | None:
         """Read a resource as it is now; None when it is gone, or being deleted and not held by us."""
@@ -88,18 +83,17 @@ class Cluster:
 
     def observe(self, owner: Resource) -> Sequence[ObservedRun]:
         """List Jobs, then pods: of a Job that was seen to have ended, every pod that still exists is seen too."""
-        jobs = [job for job in self._owned(owner, "batch/v1", "jobs") if not podstate.deleted(job)]
-        pods: dict[str, list[Json]] = {job["metadata"]["name"]: [] for job in jobs}
-        for pod in self._owned(owner, "v1", "pods") if jobs else ():
-            pods.get(podstate.job_of(pod), []).append(pod)
-        found = [self._observe_run(owner, job, pods[job["metadata"]["name"]]) for job in jobs]
+        jobs = self._children.jobs(owner)
+        pods = self._children.pods(owner, jobs)
+        seen = self._scraper.counts(f"{owner.uid}/runs", _workers(pod for found in pods.values() for pod in found))
+        found = [self._observe_run(owner, job, pods[job["metadata"]["name"]], seen) for job in jobs]
         return sorted(found, key=lambda run: names.run_number(run.run))
 
     def replicas(self, owner: Resource) -> Sequence[ObservedReplica]:
         """List the pods that belong to no run; of those that answer, what they have counted."""
-        selector = {"labelSelector": f"{names.LABEL_OWNER}={owner.uid},!{names.LABEL_RUN}"}
-        pods = list(self._api.pages(path("v1", "pods", owner.namespace), selector))
-        return [_replica(pod) for pod in pods if not podstate.deleted(pod)]
+        pods = self._children.replicas(owner)
+        seen = self._scraper.counts(f"{owner.uid}/replicas", _workers(pods))
+        return [_replica(pod, seen.get(_incarnation(pod))) for pod in pods]
 
     def apply(self, owner: Resource, objects: Iterable[Manifest]) -> None:
         """Create what is absent; a refusal becomes the error that says whether the user must act."""
@@ -121,9 +115,9 @@ class Cluster:
     def remove(self, owner: Resource, runs: Collection[str]) -> None:
         """Delete these runs; the garbage collector ends their pods, which get SIGTERM and their grace period."""
         for run in sorted(runs):
-            self._api.delete(path("batch/v1", "jobs", owner.namespace, run))
+            self._children.delete(owner, "Job", run)
             for name in (limits_name(run), run):
-                self._api.delete(path("v1", "configmaps", owner.namespace, name))
+                self._children.delete(owner, "ConfigMap", name)
             _LOG.info("run removed", extra=_names(owner, run))
 
     def let_go(self, owner: Resource, runs: Collection[str]) -> None:
@@ -142,16 +136,13 @@ class Cluster:
             if not isinstance(refusal(error, "a probe"), NamespaceEndsError):
                 raise
             for run in sorted(runs):
-                self._api.delete(path("batch/v1", "jobs", owner.namespace, run))
+                self._children.delete(owner, "Job", run)
                 _LOG.info("run let go: its namespace is being deleted", extra=_names(owner, run))
 
     def discard(self, owner: Resource, objects: Collection[ObjectName]) -> None:
         """Delete what is the owner's; the garbage collector ends a CronJob's Jobs and their pods."""
         for kind, name in objects:
-            target = path(_API_VERSIONS[kind], _PLURALS[kind], owner.namespace, name)
-            found = self._api.find(target)
-            if found and found["metadata"].get("labels", {}).get(names.LABEL_OWNER) == owner.uid:
-                self._api.delete(target, uid=found["metadata"]["uid"])
+            if self._children.delete(owner, kind, name):
                 _LOG.info("removed", extra=_names(owner) | {"object": f"{kind} {name}"})
 
     def change_secret(self, owner: Resource, change: SecretChange) -> None:
@@ -211,13 +202,11 @@ class Cluster:
             except Exception as error:  # noqa: BLE001 - whatever it is, the work goes on
                 _LOG.warning("event not written", extra=_names(owner) | {"reason": event.reason, "error": str(error)})
 
-    def _owned(self, owner: Resource, api_version: str, plural: str) -> Iterator[Json]:
-        selector = {"labelSelector": f"{names.LABEL_OWNER}={owner.uid},{names.LABEL_RUN}"}
-        return self._api.pages(path(api_version, plural, owner.namespace), selector)
-
-    def _observe_run(self, owner: Resource, job: Json, pods: Sequence[Json]) -> ObservedRun:
-        running = [pod["status"] for pod in pods if podstate.phase(pod) == "Running"]
-        live = live_counts(status["podIP"] for status in running if status.get("podIP"))
+    def _observe_run(self, owner: Resource, job: Json, pods: Sequence[Json], seen: Mapping[str, Seen]) -> ObservedRun:
+        live: dict[str, int] = {}
+        for pod in pods:
+            if podstate.phase(pod) == "Running" and (shown := seen.get(_incarnation(pod))):
+                live = counts.add(live, dict(shown.counts))
         now = datetime.now(UTC)
         staged = self._secrets.holds(owner, names.staged_secret(job["metadata"]["name"]))
         run = replace(observed_run(job, pods, live, now), staged=staged)
@@ -233,7 +222,7 @@ class Cluster:
     def _current(self, owner: Resource, manifest: Manifest) -> Json | None:
         """Read what stands under a manifest's name, if it is this owner's."""
         name = manifest["metadata"]["name"]
-        found = self._api.find(path(manifest["apiVersion"], _PLURALS[manifest["kind"]], owner.namespace, name))
+        found = self._api.find(path(manifest["apiVersion"], PLURALS[manifest["kind"]], owner.namespace, name))
         if found is None:
             return None
         what, labels = f"{manifest['kind']} {name}", found["metadata"].get("labels", {})
@@ -241,11 +230,15 @@ class Cluster:
             raise StalledError(Reason.REFUSED, f"{what} exists and is not ours: delete it, or rename this {owner.kind}")
         if labels.get(names.LABEL_OWNER) != owner.uid or podstate.deleted(found):
             raise WaitingError(f"{what} of a former run is still being deleted", _ENDING)
+        if not children.is_controlled(found, owner):
+            raise StalledError(
+                Reason.REFUSED, f"{what} bears our labels and is not controlled by this {owner.kind}: delete it"
+            )
         return found
 
     def _apply(self, owner: Resource, manifest: Manifest) -> None:
         """Have an object as it should be, whoever has changed it."""
-        target = path(manifest["apiVersion"], _PLURALS[manifest["kind"]], owner.namespace, manifest["metadata"]["name"])
+        target = path(manifest["apiVersion"], PLURALS[manifest["kind"]], owner.namespace, manifest["metadata"]["name"])
         self._api.call("PATCH", target, query=_BY_FORCE, body=manifest, content=APPLY)
 
     def _create(self, owner: Resource, manifest: Manifest) -> None:
@@ -255,15 +248,13 @@ class Cluster:
                 return
             self._refuse_overlap(owner)
             _LOG.info("run starts", extra=_names(owner, metadata["name"]))
-        target = path(manifest["apiVersion"], _PLURALS[manifest["kind"]], owner.namespace)
+        target = path(manifest["apiVersion"], PLURALS[manifest["kind"]], owner.namespace)
         self._api.call("POST", target, query=_AS_MANAGER, body=manifest)
 
     def _refuse_overlap(self, owner: Resource) -> None:
         """Refuse a new Job as long as pods of a Job that is gone may still write."""
-        jobs = {job["metadata"]["uid"] for job in self._owned(owner, "batch/v1", "jobs") if not podstate.deleted(job)}
-        for pod in self._owned(owner, "v1", "pods"):
-            if podstate.unfinished(pod) and podstate.controller(pod) not in jobs:
-                raise WaitingError(f"pod {pod['metadata']['name']} of a former run still ends", _ENDING)
+        for pod in self._children.pods_of_former_jobs(owner):
+            raise WaitingError(f"pod {pod['metadata']['name']} of a former run still ends", _ENDING)
 
     def _change_job(self, owner: Resource, job: Json, manifest: Manifest) -> None:
         changes = job_changes(job, manifest)
@@ -283,15 +274,23 @@ class Cluster:
             self._create(owner, manifest)
 
 
-def _replica(pod: Json) -> ObservedReplica:
-    status = pod.get("status", {})
-    running = podstate.phase(pod) == "Running" and status.get("podIP")
-    restarts, why = podstate.restarts(pod)
+def _workers(pods: Iterable[Json]) -> dict[str, str]:
+    """Return the addresses of the pods whose worker runs, by incarnation."""
+    running = ((_incarnation(pod), pod["status"].get("podIP")) for pod in pods if podstate.phase(pod) == "Running")
+    return {incarnation: address for incarnation, address in running if address}
+
+
+def _incarnation(pod: Json) -> str:
+    return f"{pod['metadata']['uid']}/{podstate.restarts(pod)[0]}"
+
+
+def _replica(pod: Json, seen: Seen | None) -> ObservedReplica:
     return ObservedReplica(
         name=pod["metadata"]["name"],
-        incarnation=f"{pod['metadata']['uid']}/{restarts}",
-        counts=live_counts([status["podIP"]]) if running else {},
-        why=why,
+        incarnation=_incarnation(pod),
+        counts=seen.counts if seen else {},
+        seen_at=seen.at if seen else None,
+        why=podstate.restarts(pod)[1],
     )
 
 

@@ -53,6 +53,10 @@ class ApiError(Exception):
         self.message = message
 
 
+class AnswerTooLargeError(Exception):
+    """The API server answered with more bytes than the operator holds in memory."""
+
+
 @dataclass(frozen=True)
 class Consequence:
     """What the worker loop does after an error; `delay` None: it waits for a change or the resync."""

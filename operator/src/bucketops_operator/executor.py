@@ -21,6 +21,8 @@ class ObservedReplica:
     name: str
     incarnation: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
+    seen_at: datetime | None = None
+    """When it was asked for its counts; None: now."""
     why: str = ""
     """For people: how it ended the last time, if that was not well."""
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from bucketops_api import names
-from bucketops_api.contract import Limits, RunSpec
+from bucketops_api.contract import Limits, RunSpec, run_digest, run_file
 from bucketops_api.v1alpha1.common import Worker
 from bucketops_operator.executor import Manifest, Resource
 from bucketops_operator.objects import LIMITS_KEY, RUN_KEY, limits_name, object_metadata, run_labels
@@ -25,7 +23,7 @@ def listener_objects(
 ) -> tuple[Manifest, ...]:
     """What hears events, in the order in which it is to be created. Another RunSpec rolls the pods."""
     labels = {key: value for key, value in run_labels(resource, run).items() if key != names.LABEL_RUN}
-    run_json = json.dumps(run.model_dump(mode="json", by_alias=True), sort_keys=True, ensure_ascii=False)
+    run_json = run_file(run)
     limits_json = limits.model_dump_json(by_alias=True, exclude_none=True)
     return (
         _config_map(resource, run.run, labels, {RUN_KEY: run_json}),
@@ -63,7 +61,7 @@ def _stateful_set(
     resource: Resource, run: RunSpec, labels: dict[str, str], run_json: str, settings: Settings, *, suspend: bool
 ) -> Manifest:
     worker = Worker.model_validate(run.spec.get("worker") or {})
-    digest = hashlib.sha256(run_json.encode()).hexdigest()[:32]
+    digest = run_digest(run_json)[:32]
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",

@@ -66,4 +66,5 @@ class LocalSet:
     def _observed(self, ordinal: int) -> ObservedReplica:
         number, attempt = self._attempts.get(ordinal, (0, None))
         counts = attempt.live() if attempt else {}
-        return ObservedReplica(f"replica-{ordinal}", str(number), counts, "" if attempt else self._why.get(ordinal, ""))
+        why = "" if attempt else self._why.get(ordinal, "")
+        return ObservedReplica(f"replica-{ordinal}", str(number), counts, why=why)

@@ -6,14 +6,13 @@ stable since Kubernetes 1.34.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import PurePosixPath
 from typing import Any
 
 from bucketops_api import names
-from bucketops_api.contract import Limits, RunSpec
+from bucketops_api.contract import Limits, RunSpec, run_file
 from bucketops_api.v1alpha1 import API_VERSION
 from bucketops_api.v1alpha1.common import Scheduled, Worker
 from bucketops_operator.executor import Manifest, Resource
@@ -45,7 +44,7 @@ def run_objects(
     `api_token`: the pods get one of their ServiceAccount.
     """
     labels = run_labels(resource, run)
-    run_json, limits_json = _json(run), limits.model_dump_json(by_alias=True, exclude_none=True)
+    run_json, limits_json = run_file(run), limits.model_dump_json(by_alias=True, exclude_none=True)
     return (
         _config_map(object_metadata(resource, run.run, labels), {RUN_KEY: run_json}) | {"immutable": True},
         _config_map(object_metadata(resource, limits_name(run.run), labels), {LIMITS_KEY: limits_json}),
@@ -62,7 +61,7 @@ def schedule_objects(
     long, or a run by hand was under way) is made up for.
     """
     labels = run_labels(resource, run)
-    run_json, limits_json = _json(run), limits.model_dump_json(by_alias=True, exclude_none=True)
+    run_json, limits_json = run_file(run), limits.model_dump_json(by_alias=True, exclude_none=True)
     job = _job(resource, run, labels, parallelism=1, suspend=False, settings=settings)
     metadata = {"labels": job["metadata"]["labels"]}
     cron_job = {
@@ -195,8 +194,3 @@ def _owner(resource: Resource) -> Manifest:
         "controller": True,
         "blockOwnerDeletion": False,
     }
-
-
-def _json(run: RunSpec) -> str:
-    """Keys in a fixed order: the same run gives the same bytes, so that a ConfigMap can be compared."""
-    return json.dumps(run.model_dump(mode="json", by_alias=True), sort_keys=True, ensure_ascii=False)

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from bucketops_api import names
-from bucketops_api.contract import RunSpec
+from bucketops_api.contract import RunSpec, run_digest, run_file
 from bucketops_api.v1alpha1.common import Worker, WorkerTemplate
 from bucketops_operator.settings import Settings
 
@@ -50,7 +50,7 @@ def pod_spec(run: RunSpec, worker: Worker, limits: str, settings: Settings, *, a
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": _POD_SECURITY,
-        "containers": [_container(template, mounts, settings)],
+        "containers": [_container(run, template, mounts, settings)],
         "volumes": [mount.volume for mount in mounts],
         **_given(
             serviceAccountName=worker.service_account_name,
@@ -79,7 +79,7 @@ def config_map_names(spec: Mapping[str, Any]) -> list[str]:
     return sorted(set(_referenced(spec, "configMapRef")))
 
 
-def _container(template: WorkerTemplate, mounts: Iterable[_Mount], settings: Settings) -> Json:
+def _container(run: RunSpec, template: WorkerTemplate, mounts: Iterable[_Mount], settings: Settings) -> Json:
     return {
         "name": names.WORKER_CONTAINER,
         "image": settings.image,
@@ -91,7 +91,7 @@ def _container(template: WorkerTemplate, mounts: Iterable[_Mount], settings: Set
         "terminationMessagePath": names.TERMINATION_LOG,
         "terminationMessagePolicy": "File",
         "volumeMounts": [_volume_mount(mount) for mount in mounts],
-        **_given(env=template.env),
+        "env": [*template.env, {"name": names.ENV_RUN_DIGEST, "value": run_digest(run_file(run))}],
     }
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from bucketops_api import names
 from bucketops_api.contract import RunResult
 from bucketops_api.reasons import Reason
+from bucketops_operator import children
 from bucketops_operator.executor import Manifest
 
 State = Literal["Running", "Succeeded", "Failed"]
@@ -60,8 +61,7 @@ def indexes(text: str) -> frozenset[int]:
 
 def controller(manifest: Manifest) -> str | None:
     """Find the uid of the object that controls this one."""
-    owners = manifest["metadata"].get("ownerReferences") or ()
-    return next((owner["uid"] for owner in owners if owner.get("controller")), None)
+    return children.controller(manifest).get("uid")
 
 
 def phase(pod: Manifest) -> str:
@@ -80,8 +80,9 @@ def deleted(manifest: Manifest) -> bool:
 
 
 def index(pod: Manifest) -> int:
-    """Read which shard a pod works on."""
-    return int(pod["metadata"].get("annotations", {}).get(_INDEX, 0))
+    """Read which shard a pod works on; -1 for an annotation that is no number: somebody has edited it."""
+    text = str((pod["metadata"].get("annotations") or {}).get(_INDEX, 0))
+    return int(text) if text.isascii() and text.isdigit() else -1
 
 
 def created(manifest: Manifest) -> datetime:

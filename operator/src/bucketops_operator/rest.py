@@ -11,8 +11,9 @@ from typing import Any
 
 import kubernetes.client
 import kubernetes.config
+import urllib3
 
-from bucketops_operator.errors import ApiError
+from bucketops_operator.errors import AnswerTooLargeError, ApiError
 from bucketops_operator.executor import Manifest
 
 Json = dict[str, Any]
@@ -24,7 +25,11 @@ METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 """Asks for lists without specs and statuses: https://kubernetes.io/docs/reference/using-api/api-concepts/."""
 
 _SECONDS = (5, 30)
-_PAGE = 500
+PAGE = 500
+"""Objects of one page at most: of small ones."""
+MOST_BYTES = 32 << 20
+"""Bytes of one answer. A single object has 1.5 MiB at most (etcd's limit); pages are asked for again with fewer."""
+_CHUNK = 1 << 20
 _NOT_FOUND = 404
 
 
@@ -54,7 +59,7 @@ class Api:
             auth_settings=["BearerToken"],
         )
         response = self._client.call_api(*request, _request_timeout=_SECONDS)
-        return _answer(response.status, response.read())  # type: ignore[no-untyped-call]
+        return _answer(response.status, _read(response.response))
 
     def find(self, path: str) -> Json | None:
         """Get an object, or None where there is none."""
@@ -66,11 +71,17 @@ class Api:
             raise
 
     def pages(self, path: str, query: Mapping[str, object], accept: str = JSON) -> Iterator[Json]:
-        """Yield every object of a list, read 500 at a time."""
-        token = ""
+        """Yield every object of a list, 500 at a time, or fewer where a page would have too many bytes."""
+        token, limit = "", PAGE
         while True:
             following = {"continue": token} if token else {}
-            page = self.call("GET", path, query={**query, "limit": _PAGE, **following}, accept=accept)
+            try:
+                page = self.call("GET", path, query={**query, "limit": limit, **following}, accept=accept)
+            except AnswerTooLargeError:
+                if limit == 1:
+                    raise
+                limit = max(1, limit // 4)
+                continue
             yield from page.get("items") or ()
             token = page["metadata"].get("continue", "")
             if not token:
@@ -101,6 +112,18 @@ def path(api_version: str, plural: str, namespace: str = "", name: str = "") -> 
     root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
     scope = f"/namespaces/{namespace}" if namespace else ""
     return f"{root}{scope}/{plural}" + (f"/{name}" if name else "")
+
+
+def _read(response: urllib3.BaseHTTPResponse) -> bytes:
+    """Return the whole body; AnswerTooLargeError, and the connection is closed, if it is larger than MOST_BYTES."""
+    whole = bytearray()
+    while part := response.read(_CHUNK):
+        whole += part
+        if len(whole) > MOST_BYTES:
+            response.close()
+            raise AnswerTooLargeError(f"the API server's answer is larger than {MOST_BYTES >> 20} MiB")
+    response.release_conn()
+    return bytes(whole)
 
 
 def _answer(status: int, text: bytes) -> Json:

@@ -76,6 +76,28 @@ def test_the_gap_begins_where_a_pod_was_last_heard_of_however_long_it_is_silent(
     assert run_spec(world).changed_since == last
 
 
+def test_the_gap_begins_where_a_pod_was_asked_not_where_its_answer_was_looked_at() -> None:
+    """Workers are read beside the reconcile loop: an answer may be older than the look that uses it."""
+    world = ready()
+    asked = world.now - timedelta(seconds=4)
+    world.pods = [replace(pod, seen_at=asked) for pod in world.pods]
+    world.step(5)
+    world.pods = []
+    world.step(60)
+    world.listen(0, 0, incarnation="2")
+    world.step()
+    assert run_spec(world).changed_since == asked
+
+
+def test_a_pod_with_another_name_than_a_replicas_breaks_nothing() -> None:
+    world = ready()
+    world.pods = [*world.pods, ObservedReplica("pod-debug", "1", {counts.LISTENING: 1, "processed": 0})]
+    world.step()
+    world.pods = world.pods[:2]
+    world.step()
+    assert [one["pod"] for one in world.status["counted"]] == ["pod-0", "pod-1"]
+
+
 def test_what_arrives_while_it_is_suspended_is_made_good_when_it_goes_on() -> None:
     world = ready()
     last = datetime.fromisoformat(world.status["counted"][0]["seenAt"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -41,7 +42,8 @@ def folded(
         seen = {name: pod.counts.get(name, 0) for name in ADDED}
         begun = before.counts if before and before.incarnation == pod.incarnation else {}
         fresh = counts.add(fresh, {name: max(0, seen[name] - begun.get(name, 0)) for name in ADDED})
-        seen_at = now if before is None or pipeline_gaps.hears(pod) else before.seen_at
+        asked = pod.seen_at or now
+        seen_at = asked if before is None or pipeline_gaps.hears(pod) else before.seen_at
         kept.append(CountedReplica(pod=pod.name, incarnation=pod.incarnation, counts=seen, seen_at=seen_at))
     done = status.progress
     names = ADDED if quarantines else {**ADDED, counts.REFUSED: "skipped"}
@@ -50,8 +52,10 @@ def folded(
     return status.model_copy(update=changes)
 
 
-def _ordinal(pod: str) -> int:
-    return int(pod.rpartition("-")[2])
+def _ordinal(pod: str) -> float:
+    """Return the number of a StatefulSet's pod; one that has none is beyond all that are wanted."""
+    number = pod.rpartition("-")[2]
+    return int(number) if number.isascii() and number.isdigit() else math.inf
 
 
 def _now(replicas: Sequence[ObservedReplica]) -> Mapping[str, int]:
