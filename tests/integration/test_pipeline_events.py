@@ -308,9 +308,10 @@ def test_messages_of_a_queue_are_done_and_deleted(pipeline_lab: PipelineLab, que
     pods = [pipeline_lab.listen(replica, events=events, replicas=2) for replica in range(2)]
     pipeline_lab.put_all([f"{number}.jpg" for number in range(30)])
     bodies = [event(pipeline_lab.a, *(f"{n}.jpg" for n in range(first, first + 3))) for first in range(0, 30, 3)]
-    extra = [{"Service": "Amazon S3", "Event": "s3:TestEvent"}, {"what": "nonsense"}]
-    for body in [*bodies, *bodies[:3], *extra]:
-        client.send_message(QueueUrl=url, MessageBody=json.dumps(body))  # type: ignore[attr-defined]
+    extra = [{"Service": "Amazon S3", "Event": "s3:TestEvent"}, {"what": "nonsense"}, event("b", "\ud800")]
+    texts = [json.dumps(body) for body in (*bodies, *bodies[:3], *extra)]
+    for text in ("[" * 100_000, *texts):
+        client.send_message(QueueUrl=url, MessageBody=text)  # type: ignore[attr-defined]
     wait(pipeline_lab.exact, 60)
 
     def left() -> int:
@@ -319,7 +320,7 @@ def test_messages_of_a_queue_are_done_and_deleted(pipeline_lab: PipelineLab, que
         return sum(map(int, found.values()))
 
     wait(lambda: left() == 0)
-    assert sum(pod.count("eventsUnread") for pod in pods) == 1
+    assert sum(pod.count(counts.EVENTS_UNREAD) for pod in pods) == 3
 
 
 @pytest.mark.usefixtures("narrow")

@@ -53,11 +53,22 @@ def test_headers_user_metadata_and_tags_travel(pipeline_lab: PipelineLab) -> Non
     pipeline_lab.sweep()
     found = pipeline_lab.head("a.jpg")
     shown = [found[name] for name in ("ContentType", "CacheControl", "ContentDisposition", "ContentLanguage")]
-    assert shown == ["image/pjpeg", "max-age=60", "inline", "fr"]
+    assert shown == ["image/jpeg", "max-age=60", "inline", "fr"]
     assert found["ExpiresString"] == "Tue, 01 Jan 2030 00:00:00 GMT"
     assert found["Metadata"]["album"] == "summer"
     tags = pipeline_lab.s3.get_object_tagging(Bucket=pipeline_lab.b, Key="a.jpg")["TagSet"]
     assert {tag["Key"]: tag["Value"] for tag in tags} == {"team": "web", "kind": "avatar"}
+
+
+def test_a_clean_pictures_type_is_what_its_content_is(pipeline_lab: PipelineLab) -> None:
+    """An uploader's word would make a browser run what it is shown, on the origin of the public bucket."""
+    for number, (kind, encoding) in enumerate([("text/html", "gzip"), ("image/svg+xml", ""), ("", "")]):
+        given = {"ContentType": kind, "ContentEncoding": encoding}
+        pipeline_lab.put(f"{number}.jpg", **{name: value for name, value in given.items() if value})
+    pipeline_lab.sweep()
+    found = [pipeline_lab.head(f"{number}.jpg") for number in range(3)]
+    assert [head["ContentType"] for head in found] == ["image/jpeg"] * 3
+    assert [head.get("ContentEncoding", "") for head in found] == [""] * 3
 
 
 def test_only_matching_keys_are_pictures(pipeline_lab: PipelineLab) -> None:

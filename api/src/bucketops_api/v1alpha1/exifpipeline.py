@@ -64,6 +64,10 @@ class WebhookEvents(Credentials):
     The Secret has the key `token`; a request bears it as `Authorization: Bearer <token>`.
     """
 
+    tls: Credentials | None = Field(
+        None, description="A Secret of type kubernetes.io/tls for HTTPS, read again when it changes. Absent: HTTP."
+    )
+
 
 class Events(Model):
     """Where events come from: at most one."""

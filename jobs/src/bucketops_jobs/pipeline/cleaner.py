@@ -29,6 +29,7 @@ from bucketops_jobs.s3.store import Content, Object
 LOOKS = 10
 """How often a picture that changes all the time is looked at before it is put back."""
 _IN_MEMORY = 1 << 20
+_UPLOADERS_WORD = frozenset({"content-type", "content-encoding"})
 
 
 class Outcome(StrEnum):
@@ -135,9 +136,9 @@ class Cleaner:
         return now is not None and now.etag == source.etag
 
     def _headers(self, given: Mapping[str, str], source: Object) -> Mapping[str, str]:
-        """Everything that the uploader said of it, and our mark."""
+        """What the uploader said of the picture, but for its type, and our mark."""
         mark = Mark(source.etag, self._rules.strip, self._context.pipeline)
-        return {"content-type": "image/jpeg"} | marks.without(given) | mark.headers()
+        return shown(marks.without(given)) | mark.headers()
 
     def _count(self, verdict: Verdict) -> None:
         tally = self._context.tally
@@ -145,6 +146,16 @@ class Cleaner:
         tally.add("bytesWritten", verdict.clean_bytes)
         for loss in verdict.report.losses:
             tally.add(f"loss/{loss}")
+
+
+def shown(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of a clean picture: its type is what its content is, and no uploader's word counts.
+
+    As `text/html`, a browser would run what is hidden in the coded image, on the origin of the public bucket. A clean
+    picture is not compressed, whatever was said of its source.
+    """
+    kept = {name: value for name, value in given.items() if name not in _UPLOADERS_WORD}
+    return kept | {"content-type": "image/jpeg"}
 
 
 def _stripped(content: Content, sink: BinaryIO, options: Options, source: Object) -> Verdict:

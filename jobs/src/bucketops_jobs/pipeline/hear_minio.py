@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from urllib.parse import urlencode, urlsplit
 
+from bucketops_api import counts
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import TransientError, UserError, WorkerError
@@ -161,7 +162,7 @@ def _told(desk: Desk, line: bytes) -> None:
     try:
         notices = read(line, escaped=False)
     except NoticeError as error:
-        desk.context.tally.add("eventsUnread")
+        desk.context.tally.add(counts.EVENTS_UNREAD)
         log.warning("an event that cannot be read", extra={"why": str(error)})
         return
     for notice in notices:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from botocore import exceptions
 from botocore.config import Config
 
+from bucketops_api import counts
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.exifpipeline import SqsEvents
 from bucketops_jobs.errors import UserError
@@ -86,13 +87,13 @@ class _Queue:
         return list(answer.get("Messages", ()))
 
     def take(self, message: dict[str, Any]) -> None:
-        """Tell of all records of a message. One that is no event is deleted: it would come again for ever."""
-        handle = str(message["ReceiptHandle"])
+        """Submit all records of a message. One that is no event is deleted: it would come again for ever."""
+        handle = str(message.get("ReceiptHandle", ""))
         try:
-            notices = read(message["Body"])
+            notices = read(message.get("Body", ""))
         except NoticeError as error:
-            self._desk.context.tally.add("eventsUnread")
-            log.warning("a message that is no event", extra={"why": str(error)})
+            self._desk.context.tally.add(counts.EVENTS_UNREAD)
+            log.warning("a message that is no event was deleted", extra={"why": str(error)})
             notices = []
         with self._lock:
             self._in_hand.add(handle)
