@@ -33,4 +33,4 @@ LABEL org.opencontainers.image.title=bucketops \
       org.opencontainers.image.description="Object storage chores as Kubernetes resources: operator and workers" \
       org.opencontainers.image.version=$VERSION
 USER 65532:65532
-CMD ["python", "-m", "bucketops_operator"]
+CMD ["python", "-I", "-B", "-u", "-m", "bucketops_operator"]

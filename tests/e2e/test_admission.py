@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
 import yaml
 
 from support.cluster import Cluster, example
+from support.hostile import HOSTILE, SPECS, Hostile, worker_pod
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("overlapping prefixes", {"destination": {"bucket": "legacy-s3", "prefix": "image/new/"}}, "overlap"),
@@ -70,6 +72,45 @@ def expect_refused(cluster: Cluster, kind: str, change: dict[str, Any], words: s
     manifest["spec"] = merged(manifest["spec"], change)
     with pytest.raises(RuntimeError, match=words):
         create(cluster, manifest)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=[hostile.name for hostile in HOSTILE])
+def test_a_hostile_manifest_is_refused_at_apply(cluster: Cluster, hostile: Hostile) -> None:
+    """The table of docs/threat-model.md."""
+    with pytest.raises(RuntimeError, match=hostile.words):
+        apply(cluster, hostile, "strict")
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=[hostile.name for hostile in HOSTILE])
+def test_a_hostile_manifest_of_a_lenient_client_is_refused_or_loses_what_is_hostile(
+    cluster: Cluster, hostile: Hostile
+) -> None:
+    """Clients that do not ask for strict validation have unknown fields dropped: what is stored is harmless."""
+    if not hostile.pruned:
+        with pytest.raises(RuntimeError, match=hostile.words):
+            apply(cluster, hostile, "ignore")
+        return
+    stored = apply(cluster, hostile, "ignore")
+    assert worker_pod(hostile.kind, stored["spec"]) == worker_pod(hostile.kind, SPECS[hostile.kind])
+
+
+@pytest.mark.parametrize("kind", SPECS)
+def test_a_harmless_resource_of_each_kind_is_let_in(cluster: Cluster, kind: str) -> None:
+    """So that the tests above are about what is hostile."""
+    apply(cluster, Hostile("none", "nothing", {}, "schema", "", kind=kind), "strict")
+
+
+def test_what_is_there_may_still_be_labelled_when_the_lists_become_shorter(cluster: Cluster) -> None:
+    """The operator must be able to take its finalizer away from what the policy would refuse today."""
+    policy = cluster.get("validatingadmissionpolicy", "bucketops-s3retentions")
+    [condition] = policy["spec"]["matchConditions"]
+    assert condition["expression"] == "request.operation == 'CREATE' || object.spec != oldObject.spec"
+
+
+def apply(cluster: Cluster, hostile: Hostile, validation: str) -> Any:
+    options = ("--dry-run=server", f"--validate={validation}", "--output", "json", "--filename", "-")
+    text = yaml.safe_dump(hostile.manifest())
+    return json.loads(cluster.kubectl("create", *options, stdin=text, namespace=hostile.namespace or None))
 
 
 def create(cluster: Cluster, manifest: dict[str, Any]) -> None:

@@ -12,10 +12,12 @@ import yaml
 from prometheus_client import ProcessCollector
 
 from bucketops_api import counts, names
+from bucketops_api.v1alpha1 import KINDS
 from bucketops_jobs.gate import Gate
 from bucketops_jobs.metrics import Metrics as WorkerMetrics
 from bucketops_jobs.tally import Tally
 from bucketops_operator import generate
+from bucketops_operator.allowed import Allowed
 from bucketops_operator.errors import StalledError, WaitingError
 from bucketops_operator.generators import chart, helm, install
 from bucketops_operator.metrics import Metrics
@@ -44,6 +46,14 @@ metrics:
   prometheusRule: {enabled: true}
   dashboards: {enabled: true, annotations: {folder: Storage}}
 networkPolicy: {enabled: true, metricsFrom: [{podSelector: {}}]}
+rbac: {aggregate: true}
+allowed:
+  serviceAccounts: [exporter, team-a/*]
+  priorityClasses: [batch]
+  tolerations: [dedicated]
+  endpoints: ["https://*", "http://[fd00::1]:9000"]
+  labels: [team]
+  annotations: []
 """
 
 
@@ -89,6 +99,14 @@ def test_environment_says_what_the_values_say(everything: list[Manifest]) -> Non
     settings = from_environment(environment(everything)[1])
     assert settings.namespaces == ("team-a", "team-b")
     assert settings.log_format == "text"
+    assert settings.allowed == Allowed(
+        service_accounts=("exporter", "team-a/*"),
+        priority_classes=("batch",),
+        tolerations=("dedicated",),
+        endpoints=("https://*", "http://[fd00::1]:9000"),
+        labels=("team",),
+        annotations=(),
+    )
 
 
 def test_default_environment_is_that_of_the_settings(default: list[Manifest]) -> None:
@@ -134,7 +152,8 @@ def test_crds_are_kept_unless_told_otherwise(keep: str, policy: str | None) -> N
 
 
 def test_what_others_bring_is_left_out() -> None:
-    manifests = render("--set", "crds.install=false,rbac.create=false,rbac.aggregate=false,serviceAccount.create=false")
+    without = "crds.install=false,rbac.create=false,serviceAccount.create=false,admissionPolicy.enabled=false"
+    manifests = render("--set", without)
     assert {manifest["kind"] for manifest in manifests} == {"Deployment", "Service"}
 
 
@@ -185,14 +204,61 @@ def test_alerts_know_the_errors_that_are_none(everything: list[Manifest]) -> Non
 def test_everything_of_a_namespace_says_which(everything: list[Manifest]) -> None:
     """kubectl apply -f install.yaml knows no release's namespace."""
     anywhere = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+    anywhere |= {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
     ours = [m for m in everything if m["kind"] not in anywhere and m["metadata"]["name"] != "bucketops-extra"]
     assert all(manifest["metadata"].get("namespace") for manifest in ours)
 
 
-@pytest.mark.parametrize("wrong", ["image.tag=latest", "replicas=2", "logFormat=xml", "namespaces={No_Name}"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "image.tag=latest",
+        "replicas=2",
+        "logFormat=xml",
+        "namespaces={No_Name}",
+        "namespaces={kube-system}",
+        "allowed.serviceAccounts={a'b}",
+        "allowed.all=true",
+    ],
+)
 def test_helm_refuses_wrong_values(wrong: str) -> None:
     with pytest.raises(ValueError, match="values don't meet the specifications"):
         render("--set", wrong)
+
+
+def test_helm_refuses_to_watch_the_operators_own_namespace() -> None:
+    with pytest.raises(ValueError, match="bucketops-system is the operator's own and never watched"):
+        render("--set", "namespaces={team-a,bucketops-system}")
+
+
+def test_nobody_gets_rights_on_the_resources_by_installing_the_chart(default: list[Manifest]) -> None:
+    """Whoever may edit a namespace could have its buckets emptied."""
+    labels = [label for role in of_kind(default, "ClusterRole") for label in role["metadata"]["labels"]]
+    assert not [label for label in labels if "aggregate" in label]
+
+
+def test_each_kind_has_an_admission_policy_that_denies(default: list[Manifest], everything: list[Manifest]) -> None:
+    names_ = {f"bucketops-{kind.plural}" for kind in KINDS.values()}
+    for manifests in (default, everything):
+        policies = of_kind(manifests, "ValidatingAdmissionPolicy")
+        bindings = of_kind(manifests, "ValidatingAdmissionPolicyBinding")
+        assert {policy["metadata"]["name"] for policy in policies} == names_
+        assert {policy["spec"]["failurePolicy"] for policy in policies} == {"Fail"}
+        assert {binding["spec"]["policyName"] for binding in bindings} == names_
+        assert all(binding["spec"]["validationActions"] == ["Deny"] for binding in bindings)
+
+
+def test_a_policy_of_some_namespaces_says_nothing_in_others(everything: list[Manifest]) -> None:
+    for binding in of_kind(everything, "ValidatingAdmissionPolicyBinding"):
+        (expression,) = binding["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]
+        assert (expression["operator"], expression["values"]) == ("In", ["team-a", "team-b"])
+
+
+def test_words_about_secrets_in_the_values_are_true(default: list[Manifest]) -> None:
+    (role,) = of_kind(default, "ClusterRole")
+    verbs = {verb for rule in role["rules"] if "secrets" in rule["resources"] for verb in rule["verbs"]}
+    assert verbs == {"create", "delete"}
+    assert "It creates and deletes Secrets" in (ROOT / "charts/bucketops/values.yaml").read_text()
 
 
 def test_selector_of_the_service_finds_the_pod(default: list[Manifest]) -> None:

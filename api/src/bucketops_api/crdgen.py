@@ -115,7 +115,7 @@ def _keyword(keyword: str, value: Any, defs: Schema, path: str) -> Schema:  # no
         case "additionalProperties":
             return {} if value is False or value is True else {keyword: _convert(value, defs, f"{path}{{}}")}
         case "const":
-            return {"enum": [value], "type": "string"}
+            return {"enum": [value], "type": "boolean" if isinstance(value, bool) else "string"}
         case "format":
             if value not in _FORMATS:
                 raise UnsupportedSchemaError(f"{path}: format {value!r} is not known to be safe")

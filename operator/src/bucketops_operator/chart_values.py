@@ -11,9 +11,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from bucketops_operator.settings import SYSTEM_NAMESPACES
+
 Object = dict[str, Any]
 Strings = dict[str, str]
-Namespace = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+Namespace = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        max_length=63,
+        json_schema_extra={"not": {"enum": list(SYSTEM_NAMESPACES)}},
+    ),
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -117,6 +126,27 @@ class NetworkPolicy(Section):
     metrics_from: list[Object]
 
 
+Entry = Annotated[str, Field(pattern=r"^[A-Za-z0-9*._/-]+$", max_length=317)]
+EndpointEntry = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9*._:\[\]-]+$", max_length=317)]
+
+
+class AllowedNames(Section):
+    """What resources may ask for."""
+
+    service_accounts: list[Entry]
+    priority_classes: list[Entry]
+    tolerations: Annotated[list[Entry], Field(description="Keys of taints.")]
+    endpoints: list[EndpointEntry]
+    labels: Annotated[list[Entry], Field(description="Keys.")]
+    annotations: Annotated[list[Entry], Field(description="Keys.")]
+
+
+class AdmissionPolicy(Section):
+    """Whether the API server itself refuses what is not allowed."""
+
+    enabled: bool
+
+
 class Values(Section):
     """Everything that may stand in the values of the bucketops chart."""
 
@@ -127,7 +157,11 @@ class Values(Section):
     fullname_override: str
     image: Image
     image_pull_secrets: list[Object]
-    namespaces: Annotated[list[Namespace], Field(description="Empty: all namespaces.")]
+    namespaces: Annotated[
+        list[Namespace], Field(description="Empty: all namespaces but Kubernetes' own and the operator's.")
+    ]
+    allowed: AllowedNames
+    admission_policy: AdmissionPolicy
     log_format: Literal["json", "text"]
     resync_seconds: Annotated[int, Field(ge=10)]
     status_seconds: Annotated[int, Field(ge=1)]

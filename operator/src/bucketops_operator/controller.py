@@ -49,6 +49,8 @@ class Controller:
         """Take in an event on a resource. Only what is not a status makes work: our own writes come back here too."""
         uid, key = metadata["uid"], Key(kind, metadata["namespace"], metadata["name"])
         self._note(metadata, deleted=deleted)
+        if not self._settings.watches(key.namespace):
+            return
         shape = (metadata["generation"], metadata.get("labels"), metadata.get("annotations"))
         if deleted:
             self._owners.pop(uid, None)
@@ -108,7 +110,8 @@ class Controller:
             self._queue.mark(key)
 
     def _resources(self) -> list[Resource]:
-        return [found for kind in KINDS for found in self._cluster.resources(kind, self._settings.namespaces)]
+        listed = (found for kind in KINDS for found in self._cluster.resources(kind, self._settings.namespaces))
+        return [found for found in listed if self._settings.watches(found.namespace)]
 
     def _reconcile(self, key: Key) -> Outcome:
         resource = self._cluster.get(*key)

@@ -7,7 +7,7 @@ from typing import Any
 
 from bucketops_api import names
 from bucketops_api.contract import Limits, RunSpec, run_digest, run_file
-from bucketops_api.v1alpha1.common import Worker
+from bucketops_api.v1alpha1.worker import Worker
 from bucketops_operator.executor import Manifest, Resource
 from bucketops_operator.objects import LIMITS_KEY, RUN_KEY, limits_name, object_metadata, run_labels
 from bucketops_operator.pods import pod_spec

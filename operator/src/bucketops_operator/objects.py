@@ -14,7 +14,8 @@ from typing import Any
 from bucketops_api import names
 from bucketops_api.contract import Limits, RunSpec, run_file
 from bucketops_api.v1alpha1 import API_VERSION
-from bucketops_api.v1alpha1.common import Scheduled, Worker
+from bucketops_api.v1alpha1.common import Scheduled
+from bucketops_api.v1alpha1.worker import Worker
 from bucketops_operator.executor import Manifest, Resource
 from bucketops_operator.pods import pod_spec
 from bucketops_operator.settings import Settings

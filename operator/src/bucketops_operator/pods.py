@@ -12,7 +12,10 @@ from typing import Any, NamedTuple
 
 from bucketops_api import names
 from bucketops_api.contract import RunSpec, run_digest, run_file
-from bucketops_api.v1alpha1.common import Worker, WorkerTemplate
+from bucketops_api.v1alpha1 import KINDS
+from bucketops_api.v1alpha1.pod_template import WorkerSecurity, WorkerTemplate
+from bucketops_api.v1alpha1.worker import Worker
+from bucketops_operator.pod_resources import resources
 from bucketops_operator.settings import Settings
 
 Json = dict[str, Any]
@@ -21,7 +24,8 @@ GRACE_SECONDS = 60
 """Between SIGTERM and SIGKILL: a worker finishes or abandons what is in flight, and reports."""
 _USER = 65532
 _READABLE = 0o440
-_RESOURCES = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
+_PYTHON = ["python", "-I", "-B", "-u", "-m"]
+"""Isolated: no variable, folder or user's package adds to the code of the image."""
 _POD_SECURITY = {
     "runAsNonRoot": True,
     "runAsUser": _USER,
@@ -34,6 +38,13 @@ _CONTAINER_SECURITY = {
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
+_IDENTITY = {
+    "run_as_user", "run_as_group", "fs_group", "supplemental_groups", "se_linux_options", "seccomp_profile",
+}  # fmt: skip
+_SCHEDULING = {
+    "node_selector", "tolerations", "affinity", "topology_spread_constraints", "priority_class_name",
+    "image_pull_secrets",
+}  # fmt: skip
 
 
 class _Mount(NamedTuple):
@@ -42,24 +53,21 @@ class _Mount(NamedTuple):
 
 
 def pod_spec(run: RunSpec, worker: Worker, limits: str, settings: Settings, *, api_token: bool = False) -> Json:
-    """The spec of a run's pods; `limits` names the ConfigMap of live limits. `worker.template` adds to it."""
-    template, mounts = worker.template, _mounts(run, limits)
+    """The spec of a run's pods; `limits` names the ConfigMap of live limits. `worker.template` can only tighten it."""
+    template = worker.template
+    amounts = resources(template.resources, KINDS[run.kind].scratch)
+    mounts = _mounts(run, limits, str(amounts["limits"]["ephemeral-storage"]))
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": api_token,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "securityContext": _POD_SECURITY,
-        "containers": [_container(run, template, mounts, settings)],
+        "securityContext": _pod_security(template.security_context),
+        "containers": [_container(run, template, mounts, settings) | {"resources": amounts}],
         "volumes": [mount.volume for mount in mounts],
         **_given(
             serviceAccountName=worker.service_account_name,
-            nodeSelector=template.node_selector,
-            tolerations=template.tolerations,
-            affinity=template.affinity,
-            topologySpreadConstraints=template.topology_spread_constraints,
-            priorityClassName=template.priority_class_name,
-            imagePullSecrets=template.image_pull_secrets,
+            **template.model_dump(by_alias=True, exclude_none=True, include=_SCHEDULING),
         ),
     }
 
@@ -79,19 +87,27 @@ def config_map_names(spec: Mapping[str, Any]) -> list[str]:
     return sorted(set(_referenced(spec, "configMapRef")))
 
 
+def _pod_security(given: WorkerSecurity) -> Json:
+    """Another user, group, SELinux level or seccomp profile; what is not root stays not root."""
+    changes = given.model_dump(by_alias=True, exclude_none=True, include=_IDENTITY)
+    return _POD_SECURITY | {name: value for name, value in changes.items() if value}
+
+
 def _container(run: RunSpec, template: WorkerTemplate, mounts: Iterable[_Mount], settings: Settings) -> Json:
     return {
         "name": names.WORKER_CONTAINER,
         "image": settings.image,
         "imagePullPolicy": settings.image_pull_policy,
-        "command": ["python", "-m", "bucketops_jobs"],
+        "command": [*_PYTHON, "bucketops_jobs"],
         "ports": [{"name": "metrics", "containerPort": names.METRICS_PORT, "protocol": "TCP"}],
-        "resources": template.resources or _RESOURCES,
-        "securityContext": _CONTAINER_SECURITY | (template.security_context or {}),
+        "securityContext": _CONTAINER_SECURITY,
         "terminationMessagePath": names.TERMINATION_LOG,
         "terminationMessagePolicy": "File",
         "volumeMounts": [_volume_mount(mount) for mount in mounts],
-        "env": [*template.env, {"name": names.ENV_RUN_DIGEST, "value": run_digest(run_file(run))}],
+        "env": [
+            *(variable.model_dump() for variable in template.env),
+            {"name": names.ENV_RUN_DIGEST, "value": run_digest(run_file(run))},
+        ],
     }
 
 
@@ -100,13 +116,13 @@ def _volume_mount(mount: _Mount) -> Json:
     return {"name": mount.volume["name"], "mountPath": mount.path} | read_only
 
 
-def _mounts(run: RunSpec, limits: str) -> list[_Mount]:
+def _mounts(run: RunSpec, limits: str, scratch: str) -> list[_Mount]:
     """Secrets and ConfigMaps are optional: the worker says which one is missing, better than a pod that never starts.
 
     Volumes are numbered: a Secret's name may be longer than a volume's, and may hold dots.
     """
     return [
-        _Mount({"name": "scratch", "emptyDir": {}}, names.SCRATCH_DIR),
+        _Mount({"name": "scratch", "emptyDir": {"sizeLimit": scratch}}, names.SCRATCH_DIR),
         _config_map("run", run.run, _folder(names.RUN_FILE), optional=False),
         _config_map("limits", limits, _folder(names.LIMITS_FILE), optional=True),
         *(
@@ -138,7 +154,7 @@ def _folder(file: str) -> str:
 
 
 def _referenced(node: object, reference: str) -> Iterator[str]:
-    """Every `<reference>: {name: …}` anywhere in a spec. Free-form pod settings of `template` are not ours to read."""
+    """Every `<reference>: {name: …}` anywhere in a spec but in the settings of the pod."""
     if isinstance(node, Mapping):
         for key, value in node.items():
             if key == reference and isinstance(value, Mapping):

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from bucketops_api.reasons import Reason
+from bucketops_operator.admission import refused
 from bucketops_operator.desired import Desired
 from bucketops_operator.errors import NamespaceEndsError
 from bucketops_operator.executor import Event, Executor, ObservedRun, Origin, Resource
@@ -33,7 +34,7 @@ def reconcile(resource: Resource, executor: Executor, now: datetime, settings: S
     resource, observed = _with_origin(resource, executor), executor.observe(resource)
     if resource.kind in LISTENING:
         resource = replace(resource, replicas=executor.replicas(resource))
-    desired = MACHINES[resource.kind](resource, observed, now, settings)
+    desired = _desired(resource, observed, now, settings)
     executor.let_go(resource, {run.run for run in observed if run.stranded})
     executor.remove(resource, {run.run for run in observed} - desired.keep)
     if desired.held and not resource.held:
@@ -55,6 +56,11 @@ def reconcile(resource: Resource, executor: Executor, now: datetime, settings: S
         executor.write_status(resource, desired.status)
     executor.emit(resource, desired.events)
     return desired
+
+
+def _desired(resource: Resource, observed: Sequence[ObservedRun], now: datetime, settings: Settings) -> Desired:
+    not_allowed = refused(resource, observed, now, settings.allowed)
+    return not_allowed or MACHINES[resource.kind](resource, observed, now, settings)
 
 
 def _with_origin(resource: Resource, executor: Executor) -> Resource:

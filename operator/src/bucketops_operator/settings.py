@@ -6,7 +6,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bucketops_operator import allowed
+from bucketops_operator.allowed import EVERYTHING, Allowed
+
 PREFIX = "BUCKETOPS_"
+SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
+"""Never watched: whoever may create a resource there is given nothing by us."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +31,18 @@ class Settings:
     log_format: str = "json"
     """json, or text for people."""
     image_pull_policy: str = "IfNotPresent"
+    own_namespace: str = "bucketops-system"
+    """Never watched, as those of Kubernetes."""
+    allowed: Allowed = EVERYTHING
+    """What resources may ask for; in a cluster the chart says it."""
+
+    def watches(self, namespace: str) -> bool:
+        """Return whether resources of this namespace are worked on."""
+        return namespace not in {*SYSTEM_NAMESPACES, self.own_namespace}
 
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read BUCKETOPS_IMAGE, BUCKETOPS_NAMESPACES (comma-separated) and so on."""
+    """Read BUCKETOPS_IMAGE, BUCKETOPS_NAMESPACES (comma-separated), BUCKETOPS_ALLOWED (JSON) and so on."""
     default = Settings()
 
     def value(name: str, fallback: str) -> str:
@@ -37,11 +50,21 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
 
     return Settings(
         image=value("IMAGE", default.image),
-        namespaces=tuple(filter(None, value("NAMESPACES", "").split(","))),
+        namespaces=_namespaces(value("NAMESPACES", ""), value("OWN_NAMESPACE", default.own_namespace)),
         resync_seconds=float(value("RESYNC_SECONDS", str(default.resync_seconds))),
         status_seconds=float(value("STATUS_SECONDS", str(default.status_seconds))),
         metrics_port=int(value("METRICS_PORT", str(default.metrics_port))),
         probe_port=int(value("PROBE_PORT", str(default.probe_port))),
         log_format=value("LOG_FORMAT", default.log_format),
         image_pull_policy=value("IMAGE_PULL_POLICY", default.image_pull_policy),
+        own_namespace=value("OWN_NAMESPACE", default.own_namespace),
+        allowed=allowed.read(value("ALLOWED", "{}")),
     )
+
+
+def _namespaces(text: str, own: str) -> tuple[str, ...]:
+    named = tuple(filter(None, text.split(",")))
+    for namespace in named:
+        if not Settings(own_namespace=own).watches(namespace):
+            raise ValueError(f"namespaces: {namespace} is never watched; name those of the people who use bucketops")
+    return named

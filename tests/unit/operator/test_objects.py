@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from bucketops_api import names
 from bucketops_api.contract import Limits, RunSpec, resolved
@@ -21,7 +22,7 @@ SPEC: dict[str, Any] = {
     "destination": {"bucket": "new", "credentials": {"secretRef": {"name": "two"}}},
     "records": {"bucket": "new", "caBundle": {"configMapRef": {"name": "ca", "key": "ca.crt"}, "secretRef": None}},
     "database": {"credentials": {"secretRef": {"name": "two"}}, "references": [{"table": "t", "column": "path"}]},
-    "worker": {"template": {"env": [{"name": "A", "valueFrom": {"secretRef": {"name": "not-ours"}}}]}},
+    "worker": {"template": {"imagePullSecrets": [{"name": "not-ours"}]}},
 }
 OWNER = Resource("S3Migration", "shop", "avatars", "uid-1", 3, SPEC)
 RUN = RunSpec(
@@ -121,7 +122,7 @@ def test_every_secret_that_the_spec_names_is_mounted_once_and_optional() -> None
     assert {"/var/run/bucketops/secrets/one.s3", "/var/run/bucketops/configmaps/ca"} <= set(paths)
 
 
-def test_names_in_free_form_pod_settings_are_not_mounted() -> None:
+def test_names_in_the_settings_of_the_pod_are_not_mounted() -> None:
     assert secret_names(SPEC) == ["one.s3", "two"]
     assert config_map_names(SPEC) == ["ca"]
 
@@ -133,30 +134,92 @@ def test_limits_are_mounted_as_a_folder_so_that_changes_arrive() -> None:
     assert "subPath" not in limits
 
 
-def test_the_template_replaces_resources_and_adds_to_the_rest() -> None:
+def test_the_template_says_where_the_pod_runs_and_as_whom() -> None:
     pod = pod_of(
-        labels={"team": "shop", names.LABEL_OWNER: "forged"},
+        labels={"team": "shop"},
         annotations={"a": "b"},
-        resources={"limits": {"memory": "1Gi"}},
         nodeSelector={"disk": "ssd"},
-        securityContext={"readOnlyRootFilesystem": False},
-        env=[{"name": "HTTPS_PROXY", "value": "http://proxy"}],
+        tolerations=[{"key": "dedicated", "operator": "Exists"}],
+        priorityClassName="batch",
+        securityContext={"runAsUser": 1000, "supplementalGroups": [2000], "seLinuxOptions": {"level": "s0:c1,c2"}},
+        env=[{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
     )
     [worker] = pod["spec"]["containers"]
     assert pod["metadata"]["labels"]["team"] == "shop"
     assert pod["metadata"]["annotations"] == {"a": "b"}
-    assert worker["resources"] == {"limits": {"memory": "1Gi"}}
-    assert pod["spec"]["nodeSelector"] == {"disk": "ssd"}
+    assert (pod["spec"]["nodeSelector"], pod["spec"]["priorityClassName"]) == ({"disk": "ssd"}, "batch")
+    assert pod["spec"]["tolerations"] == [{"key": "dedicated", "operator": "Exists", "value": ""}]
+    assert "imagePullSecrets" not in pod["spec"], "what is not given is left out"
+    assert pod["spec"]["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 1000,
+        "runAsGroup": 65532,
+        "fsGroup": 65532,
+        "supplementalGroups": [2000],
+        "seLinuxOptions": {"type": "container_t", "level": "s0:c1,c2"},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert worker["env"][0] == {"name": "HTTPS_PROXY", "value": "http://proxy:3128"}
+
+
+def test_the_container_is_restricted_whatever_the_template_says() -> None:
+    [worker] = pod_of(securityContext={"runAsUser": 1000, "privileged": False, "capabilities": {"drop": ["ALL"]}})[
+        "spec"
+    ]["containers"]
     assert worker["securityContext"] == {
         "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": False,
+        "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    assert worker["env"][0]["name"] == "HTTPS_PROXY"
 
 
-def test_the_template_cannot_take_a_pod_away_from_its_owner() -> None:
-    assert pod_of(labels={names.LABEL_OWNER: "forged"})["metadata"]["labels"][names.LABEL_OWNER] == "uid-1"
+def test_python_is_isolated_from_variables_and_folders() -> None:
+    [worker] = pod_of()["spec"]["containers"]
+    assert worker["command"] == ["python", "-I", "-B", "-u", "-m", "bucketops_jobs"]
+    assert {variable["name"] for variable in worker["env"]} == {names.ENV_RUN_DIGEST}
+
+
+@pytest.mark.parametrize(
+    ("given", "requests", "limits"),
+    [
+        ({}, {}, {}),
+        ({"limits": {"memory": "1Gi"}}, {}, {"memory": "1Gi"}),
+        ({"limits": {"memory": "64Mi"}}, {"memory": "64Mi"}, {"memory": "64Mi"}),
+        ({"requests": {"memory": "2Gi"}}, {"memory": "2Gi"}, {"memory": "2Gi"}),
+        ({"requests": {"cpu": 2}}, {"cpu": 2}, {}),
+        ({"limits": {"cpu": "50m"}}, {"cpu": "50m"}, {"cpu": "50m"}),
+        ({"limits": {"ephemeral-storage": "1Gi"}}, {}, {"ephemeral-storage": "1Gi"}),
+    ],
+)
+def test_what_is_given_of_the_resources_replaces_a_default_and_takes_none_away(
+    given: dict[str, Any], requests: dict[str, Any], limits: dict[str, Any]
+) -> None:
+    [worker] = pod_of(resources=given)["spec"]["containers"]
+    assert worker["resources"]["requests"] == {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "64Mi"} | requests
+    assert worker["resources"]["limits"] == {"memory": "512Mi", "ephemeral-storage": "8Gi"} | limits
+
+
+def test_what_a_worker_writes_below_tmp_is_limited() -> None:
+    """An emptyDir without a limit fills the node's disk."""
+    for given, size in (({}, "8Gi"), ({"limits": {"ephemeral-storage": "1Gi"}}, "1Gi")):
+        [scratch] = [v for v in pod_of(resources=given)["spec"]["volumes"] if v["name"] == "scratch"]
+        assert scratch["emptyDir"] == {"sizeLimit": size}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        names.LABEL_OWNER,
+        "app.kubernetes.io/managed-by",
+        "batch.kubernetes.io/job-name",
+        "job-name",
+        "x.bucketops.dev/a",
+    ],
+)
+def test_the_template_cannot_take_a_pod_away_from_its_owner(key: str) -> None:
+    for field in ("labels", "annotations"):
+        with pytest.raises(ValidationError, match="cannot be set here"):
+            pod_of(**{field: {key: "forged"}})
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bucketops_api.v1alpha1.common import Run, Worker
+from bucketops_api.v1alpha1.common import Run
+from bucketops_api.v1alpha1.worker import Worker
 from bucketops_operator.executor import ObservedRun, Resource
 from bucketops_operator.kinds import runs
 from bucketops_operator.settings import Settings

@@ -17,10 +17,10 @@ from bucketops_api.v1alpha1.common import (
     Rule,
     Status,
     StatusModel,
-    Worker,
 )
 from bucketops_api.v1alpha1.kind import Column, Kind
 from bucketops_api.v1alpha1.scalars import BucketName, Count, Duration, Endpoint, matches
+from bucketops_api.v1alpha1.worker import Worker
 
 Access = Literal["ReadOnly", "ReadWrite", "WriteOnly"]
 Provider = Literal["MinIO", "AWS"]
@@ -169,6 +169,7 @@ S3ACCESS = Kind(
     name="S3Access",
     plural="s3accesses",
     short_name="s3acc",
+    scratch="256Mi",
     spec=AccessSpec,
     status=AccessStatus,
     columns=(

@@ -14,13 +14,10 @@ from bucketops_api.v1alpha1.scalars import (
     Count,
     Duration,
     Endpoint,
-    FreeForm,
     Key,
     Name,
     Prefix,
-    Quantity,
     Schedule,
-    Shards,
     Text,
     TimeZone,
 )
@@ -130,45 +127,6 @@ class Filter(Model):
     exclude: Annotated[list[Annotated[str, Field(min_length=1, max_length=1024)]], Field(max_length=64)] = Field(
         default_factory=list, description="What matches is left out, whatever include says."
     )
-
-
-StringMap = Annotated[dict[str, Annotated[str, Field(max_length=1024)]], Field(max_length=64)]
-FreeFormList = Annotated[list[FreeForm], Field(max_length=64)]
-
-
-class WorkerTemplate(Model):
-    """What the cluster's owner adds to the worker pods."""
-
-    labels: StringMap = Field(default_factory=dict)
-    annotations: StringMap = Field(default_factory=dict)
-    resources: FreeForm | None = None
-    node_selector: StringMap = Field(default_factory=dict)
-    tolerations: FreeFormList = Field(default_factory=list)
-    affinity: FreeForm | None = None
-    topology_spread_constraints: FreeFormList = Field(default_factory=list)
-    priority_class_name: Name | None = None
-    image_pull_secrets: FreeFormList = Field(default_factory=list)
-    security_context: FreeForm | None = Field(None, description="Added to the container's restricted default.")
-    env: FreeFormList = Field(default_factory=list)
-
-
-class SingleWorker(Model):
-    """The one pod of a run, and how hard it works."""
-
-    concurrency: Annotated[int, Field(ge=1, le=1024)] = Field(64, description="Requests in flight per pod, at most.")
-    requests_per_second: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
-        None, description="Of the whole run. Absent: as fast as the store answers."
-    )
-    service_account_name: Name | None = Field(None, description="Absent: the namespace's default, without a token.")
-    template: WorkerTemplate = Field(default_factory=WorkerTemplate)
-
-
-class Worker(SingleWorker):
-    """How many pods work, and how hard."""
-
-    parallelism: Annotated[int, Field(ge=1, le=1000)] = Field(4, description="Pods at once.")
-    shards: Shards = Field("auto", description="Key ranges that the work is cut into.")
-    bytes_per_second: Quantity | None = Field(None, description="Of the whole run. Absent: no limit.")
 
 
 class ScheduleHistory(Model):

@@ -17,10 +17,10 @@ from bucketops_api.v1alpha1.common import (
     ScheduleStatus,
     Status,
     StatusModel,
-    Worker,
 )
 from bucketops_api.v1alpha1.kind import Column, Kind
 from bucketops_api.v1alpha1.scalars import Count, Duration, Quantity, TimeZone, matches
+from bucketops_api.v1alpha1.worker import Worker
 
 MOST_REPLICAS = 100
 Extension = Annotated[

@@ -40,6 +40,8 @@ class Kind:
     status: type[Status]
     columns: tuple[Column, ...]
     frozen: tuple[str, ...] = ()
+    scratch: str = "8Gi"
+    """How much a worker may write below /tmp: objects too large for its memory, and records that it sorts."""
 
     def rules(self) -> tuple[Rule, ...]:
         """CEL rules on the whole object: what may not change while a run is under way."""

@@ -19,10 +19,10 @@ from bucketops_api.v1alpha1.common import (
     Rule,
     Status,
     StatusModel,
-    Worker,
 )
 from bucketops_api.v1alpha1.kind import Column, Kind
 from bucketops_api.v1alpha1.scalars import Count, Duration, Identifier, Name, matches
+from bucketops_api.v1alpha1.worker import Worker
 
 Format = Annotated[
     str,

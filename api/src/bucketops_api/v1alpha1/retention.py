@@ -15,12 +15,12 @@ from bucketops_api.v1alpha1.common import (
     Rule,
     Scheduled,
     ScheduleStatus,
-    SingleWorker,
     Status,
     StatusModel,
 )
 from bucketops_api.v1alpha1.kind import Column, Kind
 from bucketops_api.v1alpha1.scalars import Count, Duration, Glob, matches
+from bucketops_api.v1alpha1.worker import SingleWorker
 
 Pattern = Annotated[str, Field(max_length=256)]
 ObjectName = Annotated[str, Field(max_length=512)]
@@ -211,6 +211,7 @@ S3RETENTION = Kind(
     name="S3Retention",
     plural="s3retentions",
     short_name="s3ret",
+    scratch="256Mi",
     spec=RetentionSpec,
     status=RetentionStatus,
     columns=(

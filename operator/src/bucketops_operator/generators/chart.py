@@ -10,7 +10,7 @@ from bucketops_api.crdgen import Schema, crd
 from bucketops_api.names import GROUP
 from bucketops_api.v1alpha1 import KINDS, Kind
 from bucketops_operator.chart_values import Values
-from bucketops_operator.generators import NOTICE, Files, rbac
+from bucketops_operator.generators import NOTICE, Files, admission, rbac
 from bucketops_operator.generators.text import escaped, to_yaml
 
 CHART = PurePosixPath("charts/bucketops")
@@ -22,6 +22,7 @@ def files() -> Files:
     crds = {CHART / f"templates/crds/{kind.plural}.yaml": crd_template(kind) for kind in KINDS.values()}
     return crds | {
         CHART / "templates/rbac.yaml": rbac.template(),
+        CHART / "templates/admissionpolicy.yaml": admission.template(),
         CHART / "values.schema.json": values_schema(),
     }
 

@@ -158,19 +158,23 @@ credentials that S3Access makes, and patches such a resource for the sake of its
 
 {namespaced}
 
-The chart grants this in the whole cluster or, with `namespaces`, in each of these namespaces. Only an operator of the
-whole cluster also has:
+With `namespaces` the chart grants this in each of these namespaces and nowhere else: do so where you can. Without, it
+grants it in the whole cluster, and then it is almost as much as `cluster-admin`: whoever has the operator's token can
+create Jobs in every namespace, and a Job can mount every Secret of its namespace. The operator itself never looks at
+resources in `kube-system`, `kube-public`, `kube-node-lease` or its own namespace, and its pods are restricted
+([threat-model.md](threat-model.md)). Only an operator of the whole cluster also has:
 
 {scanning}
 
 ## The workers
 
 None. Their pods have no API token, run without root and without capabilities, and read mounted files. The one exception
-is S3Access on AWS, whose Jobs put a key into one Secret, by a ServiceAccount that you make: see below.
+is S3Access on AWS, whose Jobs put a key into one Secret, by a ServiceAccount that you make and name in the chart's
+`allowed.serviceAccounts`: see below.
 
 ## People
 
-The chart adds these rules to the cluster's own roles (`rbac.aggregate`). To `view`:
+With `rbac.aggregate: true` (it is off) the chart adds these rules to the cluster's own roles. To `view`:
 
 {view}
 
@@ -178,7 +182,8 @@ To `edit` and `admin`:
 
 {edit}
 
-Who may create a resource can use the Secrets of its namespace that it names, as with any pod.
+Who may create a resource can use the Secrets of its namespace that it names, as with any pod, and gets less than who
+may create a pod: [threat-model.md](threat-model.md) has the table.
 
 ## S3Migration
 

@@ -11,8 +11,9 @@ from typing import Any
 from bucketops_api.contract import Limits
 from bucketops_api.names import run_name, run_number
 from bucketops_api.reasons import Reason
-from bucketops_api.v1alpha1.common import Run, SingleWorker, Worker
+from bucketops_api.v1alpha1.common import Run
 from bucketops_api.v1alpha1.scalars import parse_quantity
+from bucketops_api.v1alpha1.worker import SingleWorker, Worker
 from bucketops_operator.executor import ObservedRun, Resource
 from bucketops_operator.settings import Settings
 

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from bucketops_api import names
 from bucketops_api.contract import RunSpec, resolved
-from bucketops_api.v1alpha1.common import Run, Scheduled, ScheduleStatus, SingleWorker
+from bucketops_api.v1alpha1.common import Run, Scheduled, ScheduleStatus
 from bucketops_api.v1alpha1.scalars import parse_duration
+from bucketops_api.v1alpha1.worker import SingleWorker
 from bucketops_operator.executor import Manifest, ObjectName, ObservedRun, Resource
 from bucketops_operator.kinds import runs
 from bucketops_operator.objects import limits_name, paused, schedule_objects
