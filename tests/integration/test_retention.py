@@ -148,6 +148,58 @@ def test_a_reference_that_says_nothing_stops_the_run(
     assert deployments.keys() == before
 
 
+def test_a_reference_that_unpacks_into_gigabytes_stops_the_run(deployments: Deployments, retain: Retainer) -> None:
+    """64 MiB of zeros are 64 KiB of gzip; no more of it is unpacked than a reference may have."""
+    deployments.deploy("a", days=50)
+    deployments.deploy("b", days=40)
+    deployments.put("latest.json", body=gzip.compress(bytes(64 << 20)))
+    code, result = retain.attempt(keep={"last": 1, "referencedBy": ["latest.json"]})
+    assert (code, result.reason) == (names.EXIT_USER, "ReferenceInvalid")
+    assert "is larger than 16 MiB" in result.message
+
+
+def test_what_looks_like_a_deployment_and_is_none_is_never_kept_for_one(
+    deployments: Deployments, retain: Retainer
+) -> None:
+    """All of these are newer than the last two deployments."""
+    for name, days in (("live", 40), ("before", 41), ("old", 42)):
+        deployments.deploy(name, days=days)
+    deployments.put("empty/", days=31, body=b"")
+    deployments.put("nested/a/b/", days=31, body=b"")
+    deployments.put("zeros/index.html", days=31, body=b"")
+    deployments.put("pinned/.keep", days=31, body=b"kept")
+    result = retain()
+    assert deployments.folders() == {"live", "before", "pinned"}
+    assert result.counts["foldersEmpty"] == 4
+    assert "4 folders hold no content (empty, nested, pinned, zeros)" in result.message
+    report = deployments.report(result.facts["report"])
+    assert {name for name, line in report.items() if line.get("empty")} == {"empty", "nested", "pinned", "zeros"}
+    assert report["empty"]["rule"] == "no deployment: no object in it has content, older than 30d"
+
+
+def test_delete_markers_alone_are_no_deployment(deployments: Deployments, retain: Retainer) -> None:
+    deployments.s3.put_bucket_versioning(Bucket=deployments.bucket, VersioningConfiguration={"Status": "Enabled"})
+    deployments.deploy("live", days=40)
+    deployments.deploy("gone", days=50)
+    for key in deployments.keys("gone/"):
+        deployments.s3.delete_object(Bucket=deployments.bucket, Key=key)
+    result = retain(versions="All", keep={"last": 1}, delete={}, guards={"minAge": "0s", "maxDeletePercent": 100})
+    assert deployments.folders() == {"live"}
+    assert (
+        deployments.report(result.facts["report"])["gone"]["rule"]
+        == "deleted before: old versions are all that is left"
+    )
+
+
+def test_a_plan_tells_what_apply_would_refuse(deployments: Deployments, retain: Retainer) -> None:
+    rules = guarded(deployments)
+    planned = retain(mode="Plan", **rules)
+    _, refused = retain.attempt(**rules)
+    assert planned.facts["refusal"].startswith("8 of 10 folders would go (80 %), guards.maxDeletePercent is 50")
+    assert f"spec.approvePlan: {refused.facts['planHash']}" in planned.facts["refusal"]
+    assert "refusal" not in retain(mode="Plan", **rules, approvePlan=planned.facts["planHash"]).facts
+
+
 def test_include_and_exclude_choose_what_is_seen(deployments: Deployments, retain: Retainer) -> None:
     for name in ("deploy-1", "deploy-2", "deploy-3", "latest", "images"):
         deployments.deploy(name, days=90)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from bucketops_api.v1alpha1.retention import RetentionSpec
 from support.avatars import s3_client
 from support.identities import Identity, retention_user
 from support.proxy import Answer, Proxy, Request
-from support.retention import Deployments, Retainer
+from support.retention import Deployments, Retainer, retain_place
 from support.servers import ADMIN, PASSWORD
 
 
@@ -32,10 +33,6 @@ def five(deployments: Deployments, assets: int = 2) -> None:
 
 def deletes(request: Request) -> bool:
     return request.method == "POST" and "delete" in request.path
-
-
-class KilledError(Exception):
-    """The worker is gone."""
 
 
 @pytest.mark.parametrize("deletions", [1, 2, 3, 4, 5])
@@ -68,21 +65,6 @@ def test_a_half_deleted_folder_is_not_kept_in_place_of_a_whole_one(
         deployments.s3.delete_object(Bucket=deployments.bucket, Key=key)
     retain()
     assert deployments.folders() == {"d1", "d3"}
-
-
-def retain_place(monkeypatch: pytest.MonkeyPatch, dead: Any) -> pytest.MonkeyPatch:
-    """Every store call fails for good once `dead` says so, as if the process were gone."""
-    from bucketops_jobs.retention.places import Current  # noqa: PLC0415 - patched here alone
-
-    delete = Current.delete
-
-    def dying(self: Current, entries: Any) -> Any:
-        if dead():
-            raise KilledError
-        return delete(self, entries)
-
-    monkeypatch.setattr(Current, "delete", dying)
-    return monkeypatch
 
 
 def test_sigkill_half_way_and_a_rerun(deployments: Deployments, retain: Retainer, tmp_path: Path) -> None:
@@ -211,7 +193,9 @@ def test_keys_that_the_store_fails_on_are_tried_again_one_by_one(deployments: De
 def test_a_refused_key_is_counted_and_the_rest_goes(deployments: Deployments, retain: Retainer) -> None:
     five(deployments)
 
-    def user(spec: RetentionSpec) -> Identity:
+    @cache
+    def user() -> Identity:
+        spec = RetentionSpec.model_validate(deployments.spec())
         made = retention_user(deployments.endpoint, Identity(ADMIN, PASSWORD), spec)
         from support.identities import forbid  # noqa: PLC0415 - of this test alone
 
@@ -219,7 +203,7 @@ def test_a_refused_key_is_counted_and_the_rest_goes(deployments: Deployments, re
         forbid(deployments.endpoint, Identity(ADMIN, PASSWORD), made, "s3:DeleteObject", held)
         return made
 
-    retain.user = user
+    retain.user = lambda _: user()
     result = retain()
     assert deployments.keys() == {*deployments.keys("d0/"), *deployments.keys("d1/"), "d3/assets/00000.css"}
     assert (result.counts["foldersFailed"], result.counts["objectsFailed"]) == (1, 1)

@@ -18,8 +18,10 @@ import pytest
 
 from bucketops_api import names
 from bucketops_api.contract import RunResult, RunSpec, resolved
+from bucketops_api.privileges.retention import statements
 from bucketops_api.v1alpha1.retention import RetentionSpec
 from bucketops_jobs.__main__ import work
+from bucketops_jobs.retention.places import Current
 from support.avatars import s3_client
 from support.identities import Identity, retention_user
 from support.servers import ADMIN, PASSWORD
@@ -187,6 +189,23 @@ class Retainer:
         return root
 
 
+class KilledError(Exception):
+    """The worker is gone."""
+
+
+def retain_place(monkeypatch: pytest.MonkeyPatch, dead: Any) -> pytest.MonkeyPatch:
+    """Every store call fails for good once `dead` says so, as if the process were gone."""
+    delete = Current.delete
+
+    def dying(self: Current, entries: Any) -> Any:
+        if dead():
+            raise KilledError
+        return delete(self, entries)
+
+    monkeypatch.setattr(Current, "delete", dying)
+    return monkeypatch
+
+
 @pytest.fixture
 def deployments(minio: str) -> Deployments:
     """A bucket on MinIO."""
@@ -195,7 +214,13 @@ def deployments(minio: str) -> Deployments:
 
 @pytest.fixture
 def retain(deployments: Deployments, tmp_path: Path) -> Iterator[Retainer]:
+    users: dict[str, Identity] = {}
+
     def user(spec: RetentionSpec) -> Identity:
-        return retention_user(deployments.endpoint, Identity(ADMIN, PASSWORD), spec)
+        """The same for the same rights, as in a cluster: one attempt goes on with what another has begun."""
+        rights = json.dumps(statements(spec))
+        if rights not in users:
+            users[rights] = retention_user(deployments.endpoint, Identity(ADMIN, PASSWORD), spec)
+        return users[rights]
 
     return Retainer(tmp_path, deployments, user)

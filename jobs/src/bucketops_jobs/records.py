@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,12 @@ from bucketops_jobs.s3.store import Store
 
 _LINE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 """json.dumps would make an encoder for each line: a third of its time."""
+
+
+LARGEST_FILE, LONGEST_LINE = 128 << 20, 32 << 20
+"""Bytes of a file of lines as it is stored, and of one line of it."""
+DAMAGED = (ArithmeticError, EOFError, LookupError, OSError, RecursionError, TypeError, ValueError, zlib.error)
+"""What reading records ends with where somebody else has written them."""
 
 
 class Records:
@@ -55,10 +62,18 @@ class Records:
         self.store.put(self.folder + name, body, {"content-type": "application/x-ndjson", "content-encoding": "gzip"})
 
     def read_lines(self, key: str) -> Iterator[Any]:
-        """Read them again, by the full key."""
+        """Read them again, by the full key; one of DAMAGED where these are not the lines that we wrote.
+
+        Others may write there too, so neither the file nor a line may fill the memory.
+        """
         with self.store.get(key).body as body:
-            data = body.read()
-        for line in io.TextIOWrapper(gzip.GzipFile(fileobj=io.BytesIO(data)), encoding="utf-8"):
+            data = body.read(LARGEST_FILE + 1)
+        if len(data) > LARGEST_FILE:
+            raise ValueError(f"{key} is larger than {LARGEST_FILE >> 20} MiB: none of our records is")
+        lines = gzip.GzipFile(fileobj=io.BytesIO(data))
+        while line := lines.readline(LONGEST_LINE + 1):
+            if len(line) > LONGEST_LINE:
+                raise ValueError(f"{key} has a line of more than {LONGEST_LINE >> 20} MiB: none of our records has")
             yield json.loads(line)
 
     def newest(self, below: str) -> datetime | None:

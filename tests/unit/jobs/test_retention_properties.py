@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from bucketops_api.v1alpha1.retention import RetentionSpec
 from bucketops_jobs.retention.folders import Folder
-from bucketops_jobs.retention.guards import identity, plan_hash
+from bucketops_jobs.retention.guards import exceeded, identity, plan_hash
 from bucketops_jobs.retention.rules import plan
 from support.deployments import NOW, folder, gone, spec, stay
 from support.examples import examples
@@ -22,7 +23,7 @@ PATHS = st.text("ab-1", min_size=1, max_size=4)
 
 @st.composite
 def folders(draw: st.DrawFn) -> list[Folder]:
-    """Names that are prefixes of each other, ages that tie, some pinned, some half deleted."""
+    """Names that are prefixes of each other, ages that tie, some pinned, half deleted, deleted before or empty."""
     found = []
     for path in draw(st.lists(PATHS, unique=True, max_size=14)):
         days = draw(st.integers(0, 60) | st.floats(0, 800))
@@ -37,6 +38,7 @@ def folders(draw: st.DrawFn) -> list[Folder]:
                 pinned=draw(st.booleans()) and draw(st.booleans()),
                 begun=draw(st.integers(0, 5)) == 0,
                 current=draw(st.integers(0, 7)) > 0,
+                content=draw(st.integers(0, 4)) > 0,
             )
         )
     return found
@@ -61,9 +63,9 @@ def specs(draw: st.DrawFn) -> RetentionSpec:
 
 
 def countable(found: list[Folder], rules: RetentionSpec) -> Counter[str]:
-    """By group, the folders that can count as kept: whole ones whose age is known."""
+    """By group, the folders that can count as kept: whole ones that hold content and whose age is known."""
     made = plan(found, rules, NOW)
-    whole = [v for v in made.verdicts if v.date and v.folder.current and not v.folder.begun]
+    whole = [v for v in made.verdicts if v.date and v.folder.deployed and not v.folder.begun]
     return Counter(verdict.group for verdict in whole)
 
 
@@ -86,7 +88,7 @@ def test_nothing_younger_than_min_age_goes(found: list[Folder], rules: Retention
 @given(folders(), specs())
 def test_nothing_that_is_not_strictly_older_goes(found: list[Folder], rules: RetentionSpec) -> None:
     for verdict in plan(found, rules, NOW).condemned:
-        if rules.delete.older_than == "30d" and not verdict.folder.begun:
+        if rules.delete.older_than == "30d":
             assert NOW - (verdict.date or verdict.folder.newest) > timedelta(days=30)
 
 
@@ -107,11 +109,29 @@ def test_a_run_that_broke_off_anywhere_and_its_rerun_delete_what_one_run_would(
     removed = {verdict.folder.path for verdict in order[:stop]}
     half = order[stop].folder.path if stop < len(order) else None
     left = [
-        folder(one.path, oldest=one.oldest, newest=one.newest, begun=True) if one.path == half else one
+        replace(one, objects=1, marker=None, begun=True, was=one.whole) if one.path == half else one
         for one in found
         if one.path not in removed
     ]
     assert removed | gone(plan(left, rules, NOW)) == gone(made)
+
+
+@given(folders(), specs())
+def test_folders_without_content_change_nothing_for_deployments(found: list[Folder], rules: RetentionSpec) -> None:
+    """Nobody saves or loses a deployment by making folders in which there is nothing."""
+    deployed = [one for one in found if one.deployed]
+    alone = gone(plan(deployed, rules, NOW))
+    assert {path for path in gone(plan(found, rules, NOW)) if path in {one.path for one in deployed}} == alone
+
+
+@given(folders(), specs(), st.integers(0, 100))
+def test_folders_without_content_let_no_deployment_past_the_guards(
+    found: list[Folder], rules: RetentionSpec, percent: int
+) -> None:
+    limited = rules.model_copy(update={"guards": rules.guards.model_copy(update={"max_delete_percent": percent})})
+    deployed = [one for one in found if one.deployed]
+    if exceeded(plan(deployed, limited, NOW), limited, ()):
+        assert exceeded(plan(found, limited, NOW), limited, ())
 
 
 @given(folders(), specs())

@@ -163,3 +163,33 @@ def test_old_versions_of_a_deleted_folder_go_when_they_are_old() -> None:
     made = plan(folders, spec(keep={"last": 2}), NOW)
     assert rules_of(made, "left") == (REMNANT,)
     assert rules_of(made, "late") == ("not older than 30d",)
+
+
+def test_a_folder_without_content_never_takes_the_place_of_a_deployment() -> None:
+    """`empty/`, as a console's "Create folder" makes it, is the newest."""
+    folders = [folder("empty", days=31, content=False), folder("live", days=40), folder("old", days=50)]
+    made = plan(folders, spec(keep={"last": 1}), NOW)
+    assert stay(made) == {"live"}
+    assert rules_of(made, "empty") == ("no deployment: no object in it has content, older than 30d",)
+    assert made.without_content == ["empty"]
+
+
+def test_a_folder_without_content_obeys_all_other_rules() -> None:
+    folders = [
+        folder("young", days=29, content=False),
+        folder("named", content=False),
+        folder("pinned", content=False, pinned=True),
+        folder("live", days=40),
+    ]
+    made = plan(folders, spec(keep={"last": 1, "names": ["named"]}), NOW)
+    assert gone(made) == set()
+    assert rules_of(made, "young") == ("not older than 30d",)
+    now = plan([folder("new", days=0.01, content=False), folder("live")], spec(delete={}, keep={"last": 1}), NOW)
+    assert rules_of(now, "new") == ("younger than guards.minAge 1h",)
+
+
+@pytest.mark.parametrize("period", ["daily", "weekly", "monthly", "yearly"])
+def test_no_calendar_rule_keeps_a_folder_without_content(period: str) -> None:
+    folders = [folder("empty", days=31, content=False), folder("live", days=31.01), folder("new", days=1)]
+    made = plan(folders, spec(keep={"last": 1, period: 2}), NOW)
+    assert stay(made) == {"live", "new"}

@@ -372,3 +372,13 @@ def test_names_of_schedules_can_be_told_apart_and_fit() -> None:
 def test_every_reason_of_a_worker_is_one_of_the_closed_list() -> None:
     sim = Scheduled().fail("NoSuchReason")
     assert sim.condition("Stalled") == f"True {Reason.RUN_FAILED}"
+
+
+def test_a_plan_that_apply_would_refuse_says_so_and_how_to_go_on() -> None:
+    sim = Scheduled(mode="Plan")
+    told = "8 of 10 folders would go (80 %), guards.maxDeletePercent is 50. Read the plan"
+    sim.end(result=RunResult(counts=DONE, facts={"planHash": "a" * 64, "refusal": told, "versioning": "Off"}))
+    (message,) = [c["message"] for c in sim.status["conditions"] if c["type"] == "Complete"]
+    assert f"Apply would refuse it (GuardExceeded): {told}" in message
+    assert "set mode: Apply" not in message
+    assert sim.status["capabilities"] == {"versioning": "Off"}

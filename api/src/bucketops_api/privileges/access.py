@@ -60,7 +60,7 @@ def document(spec: AccessSpec) -> dict[str, Any]:
 def statements(spec: AccessSpec) -> tuple[Statement, ...]:
     """Bucket and object statements are apart: an object's action on a bucket's ARN grants nothing, and vice versa."""
     granted = [statement for number, grant in enumerate(spec.grants, 1) for statement in _grant(spec, number, grant)]
-    return (*granted, *_own_keys(spec))
+    return (*granted, *_records(spec), *_own_keys(spec))
 
 
 def _grant(spec: AccessSpec, number: int, grant: Grant) -> Iterable[Statement]:
@@ -82,6 +82,24 @@ def _on_bucket(grant: Grant) -> tuple[str, ...]:
     """MinIO cannot narrow ListBucketMultipartUploads to a prefix, so only who has the whole bucket may."""
     whole = grant.access == "ReadWrite" and not grant.prefix
     return ("s3:GetBucketLocation", *(("s3:ListBucketMultipartUploads",) if whole else ()))
+
+
+def _records(spec: AccessSpec) -> Iterable[Statement]:
+    """What lies below `.bucketops/` says what other resources have done: who may write pictures may not say it.
+
+    A grant of further actions is one for a worker, and one below `.bucketops/` means it. The object of the probe lies
+    right below that folder, all records lie deeper.
+    """
+    works = {grant.bucket for grant in spec.grants if grant.also or RECORDS_FOLDER in grant.prefix}
+    granted = [grant for grant in spec.grants if grant.bucket not in works]
+    buckets = dict.fromkeys(s3.bucket_arn(spec.admin.bucket(grant.bucket)) for grant in granted)
+    if buckets:
+        yield {
+            "Sid": "NoRecords",
+            "Effect": "Deny",
+            "Action": list(dict.fromkeys(action for grant in granted for action in _ON_OBJECTS[grant.access])),
+            "Resource": [f"{arn}/{below}{RECORDS_FOLDER}*/*" for arn in buckets for below in ("", "*/")],
+        }
 
 
 def _own_keys(spec: AccessSpec) -> tuple[Statement, ...]:

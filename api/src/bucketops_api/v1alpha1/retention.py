@@ -179,6 +179,9 @@ class RetentionProgress(Progress):
 
     folders_seen: Count = Field(0, description="In scope, holding at least one object.")
     folders_kept: Count = 0
+    folders_empty: Count = Field(
+        0, description="Of those seen, how many hold no content: empty objects alone, say. No keep rule counts them."
+    )
     folders_deleted: Count = 0
     folders_skipped: Count = Field(0, description="Received an object after the plan, so they stay.")
     folders_failed: Count = Field(0, description="Objects of theirs could not be deleted; see samples.")

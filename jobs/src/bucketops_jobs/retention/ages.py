@@ -31,7 +31,10 @@ class Aged:
 
 
 def dater(rules: FolderRules, time_zone: str) -> Callable[[Folder], Aged | None]:
-    """How these rules date a folder; None for one whose age cannot be told. Ties go by path, the greater is newer."""
+    """How these rules date a folder; None for one whose age cannot be told. Ties go by path, the greater is newer.
+
+    One that is half deleted has the date that it had when it was whole.
+    """
     zone, pattern = ZoneInfo(time_zone), re.compile(rules.name_pattern)
 
     def by_name(folder: Folder) -> Aged | None:
@@ -40,11 +43,11 @@ def dater(rules: FolderRules, time_zone: str) -> Callable[[Folder], Aged | None]
         if when := parse_time(groups.get("time") or "", zone):
             return Aged(folder, when, (when, folder.path))
         version = version_key(groups.get("version") or "")
-        return Aged(folder, folder.newest, (version, folder.path)) if version and not groups.get("time") else None
+        return Aged(folder, folder.whole.newest, (version, folder.path)) if version and not groups.get("time") else None
 
     def by_date(date: Callable[[Folder], datetime | None]) -> Callable[[Folder], Aged | None]:
         def aged(folder: Folder) -> Aged | None:
-            when = date(folder)
+            when = date(folder.whole)
             return Aged(folder, when, (when, folder.path)) if when else None
 
         return aged

@@ -25,8 +25,22 @@ class Folder:
     referenced_by: tuple[str, ...] = ()
     begun: bool = False
     """An earlier run has deleted a part of it, and nothing has been written to it since."""
+    was: Folder | None = None
+    """Of one that was begun: as it was then, by a record that only this retention can have written."""
     current: bool = True
     """False: old versions are all that is left of it."""
+    content: bool = True
+    """Whether a reader gets a single byte from it, not counting the object that `keep.markerKey` names."""
+
+    @property
+    def deployed(self) -> bool:
+        """Whether it is a deployment: what is none never takes the place of one that the rules keep."""
+        return self.current and self.content
+
+    @property
+    def whole(self) -> Folder:
+        """The folder before anything of it was deleted: it is dated, and approved, by what it was then."""
+        return self.was or self
 
     @property
     def name(self) -> str:
@@ -73,6 +87,13 @@ class Plan:
     @property
     def seen(self) -> int:
         return len(self.verdicts)
+
+    @property
+    def without_content(self) -> list[str]:
+        """The paths of the folders that look like deployments and are none."""
+        return [
+            verdict.folder.path for verdict in self.verdicts if verdict.folder.current and not verdict.folder.content
+        ]
 
     @property
     def condemned(self) -> list[Verdict]:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from bucketops_jobs.records import Records
+from bucketops_jobs.errors import ItemError, UserError
+from bucketops_jobs.records import DAMAGED, Records
+from bucketops_jobs.retention import guards
 from bucketops_jobs.retention.folders import Outcome, Plan, Verdict
 from bucketops_jobs.retention.guards import Identity
 from bucketops_jobs.retention.removal import Removed
@@ -19,7 +21,7 @@ Line = dict[str, Any]
 
 def line(verdict: Verdict, outcome: Outcome, now: datetime, message: str = "") -> Line:
     """One folder as people and programs read it."""
-    folder, date = verdict.folder, verdict.date
+    folder, date, known = verdict.folder, verdict.date, guards.identity(verdict.folder)
     return {
         "folder": folder.path,
         "verdict": outcome,
@@ -31,7 +33,13 @@ def line(verdict: Verdict, outcome: Outcome, now: datetime, message: str = "") -
         "bytes": folder.bytes,
     } | {
         name: value
-        for name, value in (("group", verdict.group), ("rules", list(verdict.rules[1:])), ("message", message))
+        for name, value in (
+            ("group", verdict.group),
+            ("rules", list(verdict.rules[1:])),
+            ("empty", folder.current and not folder.content),
+            ("was", known[1:] if folder.was else None),
+            ("message", message),
+        )
         if value
     }
 
@@ -60,13 +68,24 @@ def write(records: Records, below: str, digest: str, lines: Iterable[Line], now:
 
 
 def approved(records: Records, digest: str) -> frozenset[Identity] | None:
-    """The folders of a plan that was approved; None if no such plan is among the records."""
+    """The folders of a plan that was approved; None if no such plan is among the records as it was written.
+
+    Whoever may write to the bucket may write plans too: one counts only if its folders make the hash that was approved.
+    """
     keys = [key for key in records.keys(PLANS) if key.endswith(f"-{digest}.ndjson.gz")] if digest else []
-    if not keys:
-        return None
-    lines = records.read_lines(keys[-1])
-    return frozenset(
-        (one["folder"], one["newest"], one["objects"], one["bytes"])
-        for one in lines
-        if one["verdict"] == Outcome.PLANNED
-    )
+    for key in keys[-KEPT:]:
+        try:
+            going = frozenset(_going(records.read_lines(key)))
+        except (ItemError, UserError, *DAMAGED):
+            continue
+        if guards.digest(going) == digest:
+            return going
+    return None
+
+
+def _going(lines: Iterable[Line]) -> Iterator[Identity]:
+    """The folders that a plan removes, as they were then; of one that had been begun, as it was when it was whole."""
+    for one in lines:
+        if one["verdict"] == Outcome.PLANNED:
+            newest, objects, size = one.get("was") or (one["newest"], one["objects"], one["bytes"])
+            yield one["folder"], newest, objects, size

@@ -22,6 +22,7 @@ from bucketops_jobs.s3.filters import any_of
 
 BEGUN = "begun by an earlier run: finished"
 REMNANT = "deleted before: old versions are all that is left"
+EMPTY = "no deployment: no object in it has content"
 BEYOND = "beyond every keep rule"
 
 Kept = Mapping[str, Sequence[str]]
@@ -72,8 +73,8 @@ def glob(globs: Sequence[str]) -> Callable[[Folder], str | None]:
 
 
 def _counts(folder: Folder) -> bool:
-    """Whether a folder is one that can be kept: a part of one is none, nor is what was deleted."""
-    return folder.current and not folder.begun
+    """Whether a folder is one that can be kept: a part of one is none, nor is what was deleted or holds no content."""
+    return folder.deployed and not folder.begun
 
 
 def _protection(spec: RetentionSpec) -> Callable[[Folder], Iterator[str]]:
@@ -125,14 +126,13 @@ def _calendar(members: Sequence[Aged], keep: KeepRules, zone: ZoneInfo) -> Itera
 
 
 def _too_young(folder: Folder, aged: Aged | None, spec: RetentionSpec, now: datetime) -> Iterator[str]:
-    """Whatever a name or a marker says, what was written lately is young. What an earlier run began has an age."""
+    """Whatever a name or a marker says, what was written lately is young."""
     if now - max(folder.newest, aged.date if aged else folder.newest) < parse_duration(spec.guards.min_age):
         yield f"younger than guards.minAge {spec.guards.min_age}"
-    if folder.begun:
-        return
     date = aged.date if aged and folder.current else None if folder.current else folder.newest
     if date is None:
-        yield f"age unknown: folders.age is {spec.folders.age}, and it has none"
+        if not folder.begun:
+            yield f"age unknown: folders.age is {spec.folders.age}, and it has none"
     elif spec.delete.older_than and now - date <= parse_duration(spec.delete.older_than):
         yield f"not older than {spec.delete.older_than}"
 
@@ -142,4 +142,6 @@ def _condemned(folder: Folder, spec: RetentionSpec) -> str:
         return BEGUN
     if not folder.current:
         return REMNANT
+    if not folder.content:
+        return f"{EMPTY}, older than {spec.delete.older_than}" if spec.delete.older_than else EMPTY
     return f"older than {spec.delete.older_than}, {BEYOND}" if spec.delete.older_than else BEYOND

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import io
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,14 +24,14 @@ FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 GZIP = b"\x1f\x8b"
 """How every gzip file begins, and no text in UTF-8: https://www.rfc-editor.org/rfc/rfc1952#page-6."""
 LONGEST_REFERENCE = 16 * 2**20
-"""Bytes of an object that names live folders."""
+"""Bytes of an object that names live folders, packed or not."""
 
 
 def survey(context: Context, journal: Journal) -> list[Folder]:
     """Every folder in scope that holds anything, with what the rules want to know of it."""
     paths, within = _paths(context), _scope(context)
     references = _references(context, paths)
-    begun = journal.read(context.engine)
+    begun = journal.read(context.engine, paths)
     in_scope = [path for path in paths if within(path)]
 
     def look(path: str) -> Folder | None:
@@ -37,7 +39,8 @@ def survey(context: Context, journal: Journal) -> list[Folder]:
         half = bool(found and known and known.half_deleted(found))
         if known and not half:
             journal.end(path)
-        return replace(found, begun=half, referenced_by=references.get(path, ())) if found else None
+        was = known.folder if half and known else None
+        return replace(found, begun=half, was=was, referenced_by=references.get(path, ())) if found else None
 
     folders = [folder for folder in context.engine.every(look, in_scope) if folder]
     _forget(context, journal, begun.keys() - set(in_scope))
@@ -62,7 +65,7 @@ class Count:
         self.objects = self.bytes = 0
         self.newest, self.oldest = FIRST, LAST
         self._marker: datetime | None = None
-        self._pinned = self._current = False
+        self._pinned = self._current = self._content = False
 
     def add(self, entry: Entry) -> None:
         """Take one more entry in."""
@@ -72,6 +75,7 @@ class Count:
         if is_live(entry):
             self._current = True
             self._pinned = self._pinned or entry.key == self._keep_key
+            self._content = self._content or (entry.size > 0 and entry.key != self._keep_key)
             self._marker = entry.modified if entry.key == self._marker_key else self._marker
 
     def folder(self) -> Folder | None:
@@ -80,7 +84,7 @@ class Count:
             return None
         return Folder(
             self._path, self.objects, self.bytes, self.oldest, self.newest, self._marker, self._pinned,
-            current=self._current,
+            current=self._current, content=self._content,
         )  # fmt: skip
 
 
@@ -131,16 +135,22 @@ def _text(context: Context, key: str) -> str:
         ) from error
     with content.body as body:
         data = body.read(LONGEST_REFERENCE + 1)
-    if len(data) > LONGEST_REFERENCE:
-        raise UserError(Reason.REFERENCE_INVALID, f"{problem} is larger than 16 MiB, so nothing is deleted")
     try:
         if data.startswith(GZIP):
-            data = gzip.decompress(data)
+            data = _unzipped(data)
+        if len(data) > LONGEST_REFERENCE:
+            raise UserError(Reason.REFERENCE_INVALID, f"{problem} is larger than 16 MiB, so nothing is deleted")
         return data.removeprefix(codecs.BOM_UTF8).decode()
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zlib.error) as error:
         raise UserError(
             Reason.REFERENCE_INVALID, f"{problem} is no text in UTF-8, so nothing is deleted: {error}"
         ) from error
+
+
+def _unzipped(data: bytes) -> bytes:
+    """The content of a gzip file, and no more of it than may be: 16 MiB of zeros are 16 KiB of gzip."""
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as unzipped:
+        return unzipped.read(LONGEST_REFERENCE + 1)
 
 
 def _forget(context: Context, journal: Journal, elsewhere: Iterable[str]) -> None:

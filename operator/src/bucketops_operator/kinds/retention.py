@@ -16,6 +16,7 @@ from bucketops_operator.kinds.scheduled import Machine
 _COUNTED = {
     "folders_seen": "foldersSeen",
     "folders_kept": "foldersKept",
+    "folders_empty": "foldersEmpty",
     "folders_deleted": "foldersDeleted",
     "folders_skipped": "foldersSkipped",
     "folders_failed": "foldersFailed",
@@ -24,6 +25,9 @@ _COUNTED = {
     "bytes_freed": "bytesFreed",
 }
 """Fields of the progress, and the worker's counts."""
+_REFUSAL = "refusal"
+"""The fact of a plan that a guard would not let through."""
+_GO_ON = "set mode: Apply to delete them"
 
 
 class Retention:
@@ -48,7 +52,7 @@ class Retention:
 
     def finished(self, status: RetentionStatus, result: RunResult, now: datetime) -> RetentionStatus:
         """The numbers of a run that has ended, and where its report lies."""
-        facts = dict(result.facts)
+        facts = {name: fact for name, fact in result.facts.items() if name != _REFUSAL}
         known = {
             "records": facts.pop("records", status.records),
             "report": facts.pop("report", status.report),
@@ -69,9 +73,11 @@ class Retention:
         """Nothing says success while a single object that was to go is still there."""
         done, going, notes = status.progress, status.removal, f" {result.message}" if result.message else ""
         if spec.mode == "Plan":
+            refusal = result.facts.get(_REFUSAL)
+            then = f"Apply would refuse it ({Reason.GUARD_EXCEEDED}): {refusal}" if refusal else _GO_ON
             message = (
                 f"{going.folders} of {done.folders_seen} folders would go ({going.objects} objects, {going.bytes} "
-                f"bytes), by plan {status.plan_hash}; set mode: Apply to delete them.{notes}"
+                f"bytes), by plan {status.plan_hash}; {then}.{notes}"
             )
             return conclusion(Reason.PLANNED, message, phase="Planned")
         message = (
