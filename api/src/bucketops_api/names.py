@@ -33,6 +33,8 @@ TERMINATION_LOG = "/dev/termination-log"
 ENV_ROOT = "BUCKETOPS_ROOT"
 ENV_RESULT = "BUCKETOPS_RESULT"
 ENV_METRICS_PORT = "BUCKETOPS_METRICS_PORT"
+ENV_LISTEN = "BUCKETOPS_LISTEN"
+"""The address that a worker's servers listen on; absent: all, as in a pod."""
 ENV_LOG_FORMAT = "BUCKETOPS_LOG_FORMAT"
 ENV_PARENT = "BUCKETOPS_PARENT"
 """Process id of `bucketops run`: a worker whose parent is gone stops at a safe point."""
@@ -69,6 +71,7 @@ SECRET_OWNER_KEY = f"{GROUP}.made-for"
 """In a Secret that was made here: by it a worker, which sees no labels, tells it from one that was given."""
 ACCESS_KEY, SECRET_KEY, SESSION_TOKEN = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
 
+_OBJECT_NAME_MAX = 253
 _NAME_MAX = 52
 """A Job's pods are named <job>-<index>-<5 characters>; 63 is the limit of a label and of a host name."""
 _CRONJOB_MAX = 43
@@ -116,6 +119,22 @@ def run_number(run: str) -> int:
 def is_run_name(name: str) -> bool:
     """Return whether `run_number` can read the number in a name; whoever may create Jobs may choose other names."""
     return re.fullmatch(r".+-(\d{1,10}-[a-z]+|scheduled-\d{1,10})", name, re.ASCII) is not None
+
+
+def is_object_name(name: str) -> bool:
+    """Return whether Kubernetes takes a name: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/."""
+    label = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+    return len(name) <= _OBJECT_NAME_MAX and re.fullmatch(rf"{label}(\.{label})*", name) is not None
+
+
+def is_data_key(key: str) -> bool:
+    """Return whether Kubernetes takes a key of a Secret or ConfigMap; it becomes the name of a file.
+
+    https://kubernetes.io/docs/concepts/configuration/configmap/#configmap-object
+    """
+    if key == "." or key.startswith(".."):
+        return False
+    return len(key) <= _OBJECT_NAME_MAX and re.fullmatch(r"[-._a-zA-Z0-9]+", key) is not None
 
 
 def _shortened(resource: str, tail: str, limit: int) -> str:

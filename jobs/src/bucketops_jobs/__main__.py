@@ -170,7 +170,8 @@ def _serve(tally: Tally) -> None:
     registry = CollectorRegistry(support_collectors_without_names=True)  # so that who asks for counts alone finds them
     registry.register(tally)
     ProcessCollector(registry=registry)
-    start_http_server(int(os.environ.get(names.ENV_METRICS_PORT, names.METRICS_PORT)), registry=registry)
+    port, address = os.environ.get(names.ENV_METRICS_PORT, names.METRICS_PORT), os.environ.get(names.ENV_LISTEN)
+    start_http_server(int(port), address or "0.0.0.0", registry=registry)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 from bucketops_api import names
 from bucketops_api.contract import RunSpec
 from bucketops_api.v1alpha1.common import Status
+from bucketops_operator import private_file
 from bucketops_operator.executor import (
     Event,
     Manifest,
@@ -222,12 +223,16 @@ class Local:
         """What the spec names, as the kubelet would mount it; an absent one is the worker's to tell of."""
         root = self._mounts(owner, run)
         read = RunSpec.model_validate_json((root / names.RUN_FILE).read_text())
-        _fill(root / names.SECRETS_DIR, mounted_secrets(read), self._secrets)
-        _fill(root / names.CONFIG_MAPS_DIR, config_map_names(read.spec), self._config_maps)
+        fill(root / names.SECRETS_DIR, mounted_secrets(read), self._secrets)
+        fill(root / names.CONFIG_MAPS_DIR, config_map_names(read.spec), self._config_maps)
 
 
-def _fill(folder: Path, wanted: Iterable[str], data: Data) -> None:
+def fill(folder: Path, wanted: Iterable[str], data: Data) -> None:
+    """Write each key as a file below `folder`. Names and keys are the manifest's: none may lead out of its folder."""
     for name in wanted:
         for key, value in data.get(name, {}).items():
-            (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-            (folder / name / key).write_text(value)
+            if not names.is_object_name(name) or not names.is_data_key(key):
+                raise ValueError(f"{name}/{key} cannot be mounted: its name or its key is none of Kubernetes'")
+            file = folder / name / key
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_file.replace(file, value)

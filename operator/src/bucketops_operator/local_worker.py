@@ -125,6 +125,7 @@ class ProcessAttempt:
             names.ENV_INDEX: str(self._index),
             names.ENV_RESULT: str(self._file("result")),
             names.ENV_METRICS_PORT: str(self._port),
+            names.ENV_LISTEN: "127.0.0.1",
             names.ENV_PARENT: str(os.getpid()),
         }
 

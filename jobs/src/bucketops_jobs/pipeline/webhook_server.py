@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import ssl
 import threading
@@ -12,6 +13,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Self
 
+from bucketops_api import names
 from bucketops_jobs.pipeline import webhook_request
 from bucketops_jobs.pipeline.webhook_request import Head, RequestError
 
@@ -169,7 +171,12 @@ class Server:
 
 
 def listening(port: int) -> socket.socket:
-    """Return a socket that listens on every address of both families, or on IPv4 alone where there is no IPv6."""
+    """Return a socket that listens on every address of both families, or on IPv4 alone where there is no IPv6.
+
+    BUCKETOPS_LISTEN names one address instead.
+    """
+    if address := os.environ.get(names.ENV_LISTEN):
+        return socket.create_server((address, port), backlog=_BACKLOG)
     if socket.has_dualstack_ipv6():
         with suppress(OSError):  # IPv6 may be switched off in the kernel
             return socket.create_server(("", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True)

@@ -18,7 +18,8 @@ from bucketops_operator.local import Local
 from bucketops_operator.local_worker import RunWorker, thread_worker
 from bucketops_operator.reconcile import reconcile
 from bucketops_operator.run import display
-from bucketops_operator.run.manifest import Manifest, ManifestError, read
+from bucketops_operator.run.data import ManifestError
+from bucketops_operator.run.manifest import Manifest, read
 from bucketops_operator.run.workspace import workspace
 from bucketops_operator.settings import Settings
 

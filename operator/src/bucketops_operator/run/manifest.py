@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,15 +12,10 @@ import yaml
 from pydantic import ValidationError
 
 from bucketops_api.v1alpha1 import API_VERSION, KINDS
+from bucketops_operator import private_file
 from bucketops_operator.executor import Resource
 from bucketops_operator.pods import config_map_names, secret_names
-
-Data = Mapping[str, Mapping[str, str]]
-"""By name of a Secret or ConfigMap, its keys and values."""
-
-
-class ManifestError(Exception):
-    """The file cannot be run; the message says what to write instead."""
+from bucketops_operator.run.data import Data, ManifestError, data_of, require_key, require_name
 
 
 @dataclass(frozen=True)
@@ -44,10 +38,7 @@ class Manifest:
         if data is None:
             file.unlink(missing_ok=True)
             return
-        fresh = file.with_name(f".{file.name}.new")
-        fresh.touch(mode=0o600)
-        fresh.write_text("".join(f"{key}={value}\n" for key, value in data.items()))
-        fresh.rename(file)
+        private_file.replace(file, "".join(f"{key}={value}\n" for key, value in data.items()))
 
 
 def read(file: Path, env_files: Iterable[str]) -> Manifest:
@@ -56,8 +47,8 @@ def read(file: Path, env_files: Iterable[str]) -> Manifest:
     (resource, *beside), files = _chosen(file, documents), dict(map(_named_file, env_files))
     made = {name: files.get(name, Path(f"{name}.env")) for name in _made(resource)}
     given = {name: path for name, path in (files | made).items() if name not in made or path.exists()}
-    secrets = _data(documents, "Secret") | {name: _env_file(name, path) for name, path in given.items()}
-    found = Manifest(resource, tuple(beside), secrets, _data(documents, "ConfigMap"), made)
+    secrets = data_of(documents, "Secret") | {name: _env_file(name, path) for name, path in given.items()}
+    found = Manifest(resource, tuple(beside), secrets, data_of(documents, "ConfigMap"), made)
     _require(found)
     return found
 
@@ -93,10 +84,20 @@ def resources(file: Path) -> list[Resource]:
 
 
 def _documents(file: Path) -> list[dict[str, Any]]:
+    """Return the objects of a file. Errors quote nothing of it: its Secrets may stand there."""
     try:
-        return [document for document in yaml.safe_load_all(file.read_text()) if isinstance(document, dict)]
-    except (OSError, yaml.YAMLError) as error:
-        raise ManifestError(f"{file}: {error}") from error
+        found = [document for document in yaml.safe_load_all(file.read_text()) if isinstance(document, dict)]
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ManifestError(f"{file}{line}: this is no YAML: {error.problem}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ManifestError(f"{file}: this is no YAML ({type(error).__name__})") from None
+    except OSError as error:
+        raise ManifestError(f"{file}: {error.strerror}") from None
+    for document in found:
+        if not isinstance(document.get("metadata") or {}, dict):
+            raise ManifestError(f"{file}: metadata: write a name and labels, as keys and values")
+    return found
 
 
 def _resource(file: Path, document: dict[str, Any]) -> Resource:
@@ -106,6 +107,8 @@ def _resource(file: Path, document: dict[str, Any]) -> Resource:
     name, namespace = str(metadata.get("name", "")), str(metadata.get("namespace", "default"))
     if not name:
         raise ManifestError(f"{file}: metadata.name: give the resource a name; its records are found by it")
+    require_name(name, f"{file}: metadata.name")
+    require_name(namespace, f"{file}: metadata.namespace")
     try:
         KINDS[kind].spec.model_validate(document.get("spec") or {})
     except ValidationError as error:
@@ -128,18 +131,6 @@ def _sentences(error: ValidationError) -> Iterable[str]:
         yield f"  {where}: {what.removeprefix('Value error, ')}"
 
 
-def _data(documents: Iterable[Mapping[str, Any]], kind: str) -> dict[str, dict[str, str]]:
-    """As the API server reads them: `data` of a Secret is base64, `stringData` is plain."""
-    found = {}
-    for document in documents:
-        if document.get("kind") == kind:
-            plain = dict(document.get("stringData") or {})
-            coded = document.get("data") or {}
-            decoded = {k: base64.b64decode(v).decode() for k, v in coded.items()} if kind == "Secret" else coded
-            found[str(document["metadata"]["name"])] = {**decoded, **plain}
-    return found
-
-
 def _made(resource: Resource) -> list[str]:
     """Secrets that a kind makes where they do not exist."""
     return [resource.spec["credentialsSecret"]["name"]] if "credentialsSecret" in resource.spec else []
@@ -149,17 +140,20 @@ def _named_file(argument: str) -> tuple[str, Path]:
     name, equals, file = argument.partition("=")
     if not equals:
         raise ManifestError(f"--secret {argument}: write NAME=FILE.env")
-    return name, Path(file)
+    return require_name(name, "--secret"), Path(file)
 
 
 def _env_file(name: str, file: Path) -> dict[str, str]:
     """A KEY=VALUE per line, as `kubectl create secret --from-env-file` reads it."""
     try:
         lines = file.read_text().splitlines()
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(f"--secret {name}={file}: {error}") from error
     pairs = (line.strip().partition("=") for line in lines if line.strip() and not line.strip().startswith("#"))
-    return {key.strip(): value for key, _, value in pairs}
+    found = {key.strip(): value for key, _, value in pairs}
+    for key in found:
+        require_key(key, f"--secret {name}={file}")
+    return found
 
 
 def _require(manifest: Manifest) -> None:

@@ -22,7 +22,8 @@ from bucketops_api.v1alpha1.common import Model
 from bucketops_api.v1alpha1.migration import S3MIGRATION
 from bucketops_operator.executor import Origin, Resource
 from bucketops_operator.kinds.migration_rollback import NotNowError, spec_of
-from bucketops_operator.run.manifest import ManifestError, origin_of, resources
+from bucketops_operator.run.data import ManifestError
+from bucketops_operator.run.manifest import origin_of, resources
 
 HELP = "print the least privileges that a resource needs: S3 policies by identity, SQL grants, RBAC"
 EPILOG = """with --part, the bare document for the next program:
