@@ -59,6 +59,7 @@ DEBIAN_PACKAGES: Final = (
     "iproute2",
     "libimage-exiftool-perl",  # not for the cluster: an independent reader of metadata, for the tests of the stripper
     "libjpeg-turbo-progs",  # jpegtran turns pictures; for the tests, djpeg tells each warning of libjpeg
+    "pgbouncer",  # not for the cluster: the tests of migrations through a pooler
     "postgresql",  # not for the cluster: the integration tests start its server themselves
     "runc",
 )

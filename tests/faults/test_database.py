@@ -24,6 +24,7 @@ from support.faulty import Cutting
 from support.gate import Gate
 from support.lab import Lab, laboratory
 from support.mortal import Mortal, standby_of
+from support.pooler import pooled
 from support.proxy import Proxy
 from support.relay import Cut, Relay
 from support.under_way import is_fenced, phase_is
@@ -186,11 +187,11 @@ def test_a_failover_right_before_the_deletion_deletes_nothing_that_a_row_names_a
 class Knocks:
     """Counts how often a worker begins a conversation with the database."""
 
-    def __init__(self) -> None:
-        self.count = 0
+    def __init__(self, words: bytes = b"user\0role_") -> None:
+        self.count, self.words = 0, words
 
     def __call__(self, said: bytes) -> None:
-        self.count += b"application_name\0bucketops" in said
+        self.count += self.words in said
 
 
 def test_a_replica_is_never_taken_for_the_primary(scene: Scene) -> None:
@@ -233,6 +234,30 @@ def test_an_audit_believes_no_replica(scene: Scene) -> None:
         scene.address.turn(scene.server.port)
         status = driver.finish()
     expect_the_right_end(world, status, dict.fromkeys(range(1, OBJECTS + 1), 0))
+
+
+def test_a_replica_behind_a_pool_is_never_taken_for_the_primary(scene: Scene) -> None:
+    """The pool goes on where the address leads, and nobody connects anew: each transaction looks for itself."""
+    world, newest = scene.lab.world, range(1, OBJECTS + 2)
+    world.put_legacy([newest[-1]])
+    with standby_of(scene.server) as standby, tempfile.TemporaryDirectory(prefix="bucketops-pgbouncer-") as folder:
+        Path(folder).chmod(0o755)
+        with pooled(Path(folder) / "pool", scene.lab.database, mode="transaction", size=8) as database:
+            driver = scene.lab.drive(spec_of(scene.lab), secrets={"avatars-db": database})
+            knocks = Knocks(b"pg_is_in_recovery")  # of the pool's connections there need not be a new one
+
+            def lead_astray() -> None:
+                standby.hears_no_more()
+                world.insert([LEGACY + name(newest[-1])])
+                scene.address.rule = knocks
+                scene.address.turn(standby.port)
+
+            driver.before("delete", lead_astray)
+            driver.until(lambda _: knocks.count > WORKERS, 60)
+            assert set(world.keys(world.source)) == {LEGACY + name(n) for n in newest}
+            scene.address.turn(scene.server.port)
+            status = driver.finish()
+    expect_the_right_end(world, status, dict.fromkeys(newest, 0))
 
 
 def test_a_database_that_takes_no_writes_for_a_while_fails_no_row(

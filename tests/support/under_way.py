@@ -25,8 +25,8 @@ def waiting_for_locks(world: World) -> int:
 def is_fenced(world: World) -> Wanted:
     """Whether a worker that is to delete asks which transactions are open."""
     asks = (
-        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'bucketops'"
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         " AND query LIKE %s LIMIT 1"
     )
     begun = phase_is("delete")
-    return lambda status: begun(status) and world.sql(asks, ("%pg_snapshot_xmin%",)) != []
+    return lambda status: begun(status) and world.sql(asks, ("%bucketops%pg_snapshot_xmin%",)) != []

@@ -58,7 +58,9 @@ class Database(Model):
     credentials: Credentials = Field(
         description="A Secret with DATABASE_URL or uri, or PG* variables, or username, password, host, port, dbname.",
     )
-    ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = Field(
+        None, description="Absent: what the Secret says, else prefer. One that is weaker than the Secret's is refused."
+    )
     ca_bundle: CaBundle | None = None
     references: Annotated[list[Reference], Field(min_length=1, max_length=16)]
     batch_size: Annotated[int, Field(ge=1, le=10_000)] = Field(1000, description="Objects and rows per chunk.")

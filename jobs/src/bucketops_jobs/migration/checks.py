@@ -10,7 +10,7 @@ from botocore import exceptions
 
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import DeniedError, ItemError, NotSupportedError, UserError
-from bucketops_jobs.migration import rights
+from bucketops_jobs.migration import pooler, rights
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.database import queries as sql
 from bucketops_jobs.migration.rows import Rows
@@ -83,6 +83,7 @@ def rows(context: Context) -> None:
     """The database can do what the migration needs, and this role may."""
     if context.rows is None:
         return
+    pooler.require_transactions(context.rows)
     encoding, version = context.rows.query("look at the server", sql()["server"])[0]
     if encoding != "UTF8":
         raise UserError(Reason.DATABASE_REFUSED, f"the database's encoding is {encoding}: only UTF8 sorts as S3 does")

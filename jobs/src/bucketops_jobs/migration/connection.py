@@ -15,18 +15,16 @@ from psycopg2 import errorcodes, errors, extensions
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.migration import Database
 from bucketops_jobs.errors import DatabaseError, DatabaseUnreachableError, UserError
+from bucketops_jobs.migration import database_secret, refusal
+from bucketops_jobs.migration.transaction import REPLICA
 from bucketops_jobs.s3.identity import ca_file, secret
 
 CONNECT_SECONDS = 5
+_OLD_LIBPQ = (
+    f"libpq {extensions.libpq_version() // 10_000} of this worker does not know all parameters that the database's "
+    "Secret names: leave out those that are newer"
+)
 ATTEMPTS = 4
-_URLS = ("DATABASE_URL", "uri")
-_FIELDS = {
-    "host": ("PGHOST", "host"),
-    "port": ("PGPORT", "port"),
-    "user": ("PGUSER", "username"),
-    "password": ("PGPASSWORD", "password"),
-    "dbname": ("PGDATABASE", "dbname"),
-}
 _TRANSIENT = {
     errorcodes.LOCK_NOT_AVAILABLE,
     errorcodes.DEADLOCK_DETECTED,
@@ -37,30 +35,19 @@ _TRANSIENT = {
     errorcodes.CANNOT_CONNECT_NOW,
     errorcodes.READ_ONLY_SQL_TRANSACTION,
 }
+_CONNECTION = "08"
+"""The class of what became of a connection, which poolers give to all that they say themselves."""
 _PRIMARY = "primary"
 """What a replica says is late, and after a failover the old address may be one:
 https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-TARGET-SESSION-ATTRS"""
 
 
 def parameters(database: Database, root: Path) -> dict[str, Any]:
-    """Libpq's parameters from the mounted Secret; UserError names what is missing."""
-    name = database.credentials.secret_ref.name
-    found = secret(root, name)
-    common = {"sslmode": database.ssl_mode, "connect_timeout": CONNECT_SECONDS, "application_name": "bucketops"}
-    common["target_session_attrs"] = _PRIMARY
-    if database.ca_bundle:
-        common["sslrootcert"] = str(ca_file(database.ca_bundle, root))
-    if url := next((found[key] for key in _URLS if found.get(key)), None):
-        return {"dsn": url, **common}
-    given = {field: found[key] for field, keys in _FIELDS.items() for key in keys if found.get(key)}
-    missing = [keys[0] for field, keys in _FIELDS.items() if field not in given and field in {"host", "user", "dbname"}]
-    if missing:
-        what = f"has no {', '.join(missing)}" if found else "does not exist"
-        raise UserError(
-            Reason.CREDENTIALS_MISSING,
-            f"Secret {name} (database) {what}: create it with DATABASE_URL, or PGHOST, PGUSER, PGPASSWORD, PGDATABASE",
-        )
-    return given | common
+    """Return libpq's parameters by the mounted Secret and the spec; UserError names what is missing or wrong."""
+    found = secret(root, database.credentials.secret_ref.name)
+    ca = ca_file(database.ca_bundle, root) if database.ca_bundle else None
+    common = {"connect_timeout": str(CONNECT_SECONDS), "target_session_attrs": _PRIMARY}
+    return common | database_secret.parameters(found, root, database, ca)
 
 
 def connect(database: Database, root: Path) -> extensions.connection:
@@ -74,22 +61,22 @@ def connect(database: Database, root: Path) -> extensions.connection:
             connection: extensions.connection = psycopg2.connect(**wanted)
         except psycopg2.OperationalError as error:
             text = str(error).strip().replace("\n", " ")
-            if _refused(text):
-                raise UserError(Reason.DATABASE_REFUSED, f"the database refused the connection: {text}") from error
+            if refusal.is_final(text, wanted, CONNECT_SECONDS):
+                hint = "; name the server's CA in spec.database.caBundle" if "certificate" in text else ""
+                raise UserError(
+                    Reason.DATABASE_REFUSED, f"the database refused the connection: {text}{hint}"
+                ) from error
             if attempt == ATTEMPTS - 1:
                 raise DatabaseUnreachableError(
                     f"the database cannot be reached: {text}; mend the Secret's host and port (of the primary)"
                 ) from error
             time.sleep(2**attempt / 2)
             continue
+        except psycopg2.ProgrammingError:  # its text may hold a value
+            raise UserError(Reason.INVALID_SPEC, _OLD_LIBPQ) from None
         connection.autocommit = True
         return connection
     raise AssertionError("unreachable")
-
-
-def _refused(text: str) -> bool:
-    refusals = ("authentication failed", "does not exist", "no pg_hba.conf entry", "permission denied", "no password")
-    return any(part in text for part in refusals)
 
 
 @contextmanager
@@ -100,8 +87,10 @@ def translated(what: str) -> Iterator[None]:
     except errors.InsufficientPrivilege as error:
         raise UserError(Reason.ACCESS_DENIED, f"{what}: {_text(error)}: {_remedy(_text(error))}") from error
     except psycopg2.Error as error:
-        lost = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
-        transient = error.pgcode in _TRANSIENT or (lost and error.pgcode is None)
+        if REPLICA in str(error):
+            raise DatabaseUnreachableError(f"{what}: a replica answered: name the primary in the Secret") from error
+        lost = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) and error.pgcode is None
+        transient = lost or error.pgcode in _TRANSIENT or (error.pgcode or "").startswith(_CONNECTION)
         locked = error.pgcode == errorcodes.LOCK_NOT_AVAILABLE
         raise DatabaseError(f"{what}: {_text(error)}", transient=transient, locked=locked) from error
 

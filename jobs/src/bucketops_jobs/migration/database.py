@@ -8,16 +8,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psycopg2
 from psycopg2 import extensions, sql
 
 from bucketops_api.v1alpha1 import migration as api
-from bucketops_api.v1alpha1.scalars import parse_duration
 from bucketops_jobs.errors import DatabaseError, DatabaseUnreachableError
+from bucketops_jobs.migration import transaction
 from bucketops_jobs.migration.connection import connect, translated
 
 log = logging.getLogger(__name__)
@@ -27,9 +28,9 @@ Stream = Callable[[sql.Composable, dict[str, Any]], Iterator[tuple[Any, ...]]]
 """The rows that a statement answers, as they come: more than fit in memory."""
 
 FETCH = 10_000  # rows per round trip
+_CURSOR = "bucketops_rows"
 FENCE_LOOK = 0.1  # seconds
 FENCE_PATIENCE = 10.0  # seconds
-STATEMENT_TIMEOUT = "60s"
 ATTEMPTS = 6
 
 
@@ -47,6 +48,7 @@ class Session:
     def __init__(self, database: api.Database, root: Path) -> None:
         self.database = database
         self._root = root
+        self._settings = transaction.settings(database)
         self._connection: extensions.connection | None = None
         self._lock = threading.RLock()
         """Of the connection: a statement at a time."""
@@ -58,7 +60,7 @@ class Session:
 
         def run() -> list[Any]:
             with self._lock, self._open().cursor() as cursor:
-                cursor.execute(statement, values)
+                cursor.execute(transaction.alone(statement, self._settings), values)
                 return cursor.fetchall() if cursor.description else []
 
         return self.retried(what, run)
@@ -82,10 +84,6 @@ class Session:
         if self._connection is None or self._connection.closed:
             self._connection = connect(self.database, self._root)
             self._answered = True
-            lock_ms = int(parse_duration(self.database.lock_timeout).total_seconds() * 1000)
-            with self._connection.cursor() as cursor:
-                cursor.execute("SELECT set_config('lock_timeout', %s, false)", (f"{lock_ms}ms",))
-                cursor.execute("SELECT set_config('statement_timeout', %s, false)", (STATEMENT_TIMEOUT,))
         return self._connection
 
     def close(self) -> None:
@@ -97,23 +95,25 @@ class Session:
 
     @contextmanager
     def snapshot(self) -> Iterator[Stream]:
-        """Read several statements from one snapshot, in a short transaction; nobody else asks meanwhile."""
+        """Read several statements from one snapshot, in a short transaction; nobody else asks meanwhile.
+
+        BEGIN and ROLLBACK are sent as statements: psycopg2 would set the session's defaults, which stay.
+        """
         with self._lock:
             connection = self._open()
-            connection.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
+            with connection.cursor() as cursor:
+                try:
+                    cursor.execute(transaction.snapshot(self._settings))
+                    yield partial(_streamed, cursor)
+                finally:
+                    self._roll_back(cursor)
 
-            def stream(statement: sql.Composable, values: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-                with connection.cursor(name="bucketops_rows") as cursor:
-                    cursor.itersize = FETCH
-                    cursor.execute(statement, values)
-                    yield from cursor
-
-            try:
-                yield stream
-            finally:
-                if not connection.closed:
-                    connection.rollback()
-                    connection.set_session(isolation_level="default", readonly="default", autocommit=True)
+    def _roll_back(self, cursor: Any) -> None:  # noqa: ANN401 - psycopg2 has no types
+        """End the transaction; where that fails the connection goes, and an error before is the one that is told."""
+        try:
+            cursor.execute("ROLLBACK")
+        except psycopg2.Error:
+            self.close()
 
     def fence(self, require_going: Callable[[], None]) -> None:
         """Wait until every transaction that has written anything by now has ended: that is then to be seen.
@@ -143,3 +143,14 @@ class Session:
         """Seconds that the furthest replica is behind; None where this role may not see it."""
         _, hidden, seconds = self.query("read the replication lag", queries()["lag"])[0]
         return None if hidden else float(seconds)
+
+
+def _streamed(cursor: Any, statement: sql.Composable, values: dict[str, Any]) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401 - psycopg2 has no types
+    """The rows of one statement, so many per round trip; within a transaction, and gone with it."""
+    cursor.execute(sql.SQL("DECLARE {} NO SCROLL CURSOR FOR ").format(sql.Identifier(_CURSOR)) + statement, values)
+    fetch = sql.SQL("FETCH FORWARD {} FROM {}").format(sql.Literal(FETCH), sql.Identifier(_CURSOR))
+    cursor.execute(fetch)
+    while rows := cursor.fetchall():
+        yield from rows
+        cursor.execute(fetch)
+    cursor.execute(sql.SQL("CLOSE {}").format(sql.Identifier(_CURSOR)))
