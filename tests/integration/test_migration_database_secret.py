@@ -1,4 +1,4 @@
-"""Secrets of the database that cannot serve: refused at once, whatever language the server speaks, without a password."""
+"""Secrets of the database that cannot serve: refused at once, in whatever language, and without a password."""
 
 from __future__ import annotations
 
