@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -68,3 +69,20 @@ def test_waiting_ends_with_the_first_worker_or_with_the_time_given(tmp_path: Pat
     begin = time.monotonic()
     local.wait(0.3)
     assert time.monotonic() - begin >= 0.3
+
+
+def test_a_worker_that_ends_well_and_leaves_no_result_is_unknown(
+    tmp_path: Path, owner: Resource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process of another program that exits with 0."""
+    program = tmp_path / "worker"
+    program.write_text("#!/bin/sh\nprintf '{\"counts\": ' > $BUCKETOPS_RESULT\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    local = Local(tmp_path, {})
+    start(local, owner)
+    local.wait(120)
+    (seen,) = local.observe(owner)
+    local.close()
+    assert (seen.state, seen.lost) == ("Succeeded", 1)
+    assert seen.unknown == "shard 0: the result that it left is cut short"

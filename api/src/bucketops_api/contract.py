@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from bucketops_api import counts
+from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import Model, Sample
 
 RESULT_BYTES = 4096
@@ -96,17 +97,80 @@ class RunResult(_Contract):
     samples: tuple[Sample, ...] = ()
     plan: Artifact | None = None
 
+    run_sha256: str = ""
+    """Of the run file that the worker read: the result of another run says nothing of this one."""
+
     def encode(self) -> str:
-        """JSON of at most 4,096 bytes, always: samples go first, then the end of the message, then the facts."""
-        result = self.model_copy(update={"message": self.message[:_MESSAGE_CHARACTERS]})
-        while len(text := _dump(result).encode()) > RESULT_BYTES and result.samples:
-            result = result.model_copy(update={"samples": result.samples[:-1]})
-        if len(text) > RESULT_BYTES:
-            shortened = {"message": self.message[:_SHORT_MESSAGE_CHARACTERS], "facts": {}}
-            text = _dump(result.model_copy(update=shortened)).encode()
-        if len(text) > RESULT_BYTES:
-            text = _dump(RunResult(reason=self.reason[:64], message="the result does not fit 4,096 bytes")).encode()
-        return text.decode()
+        """Return JSON of at most 4,096 bytes; what people read is shortened for it, what programs read never.
+
+        Samples go first, then the end of the message. A result that still does not fit is not told in part: a failure
+        keeps its reason and words (`as_failure`), and a success becomes the error RESULT_TOO_LARGE, see `fits`.
+        """
+        return _fitted(self) or _fitted(self.too_large()) or _dump(RunResult(reason=Reason.RESULT_TOO_LARGE))
+
+    @property
+    def fits(self) -> bool:
+        """Whether everything that a program reads of it reaches the operator."""
+        return bool(_fitted(self))
+
+    def too_large(self) -> RunResult:
+        """Return the error that stands for a result that does not fit."""
+        size, told = len(_dump(self).encode()), f" ({self.reason[:64]}: {self.message})" if self.reason else ""
+        message = (
+            f"the result has {size} bytes, and {RESULT_BYTES} reach the operator, so it is not known what the run has "
+            f"found{told}: report this as a bug"
+        )
+        return RunResult(reason=Reason.RESULT_TOO_LARGE, message=message, run_sha256=self.run_sha256[:64])
+
+    def as_failure(self) -> RunResult:
+        """Return the reason and the words of a failed run alone, for one whose counts and facts do not fit."""
+        return RunResult(reason=self.reason[:64], message=self.message, run_sha256=self.run_sha256[:64])
+
+
+class UnknownResultError(Exception):
+    """What a worker left cannot be read as the result of its run; the message says why."""
+
+
+def read_result(text: str, run_sha256: str = "") -> RunResult:
+    """Return the result that a worker left; UnknownResultError, with the cause in words, for anything else.
+
+    `run_sha256`: the digest of the run file that the worker was given; a result of another one does not count.
+    """
+    if not text.strip():
+        raise UnknownResultError("it left no result")
+    try:
+        found = RunResult.model_validate_json(text)
+    except ValidationError as error:
+        raise UnknownResultError(_why_unreadable(text, error)) from error
+    if found.reason == Reason.RESULT_TOO_LARGE:
+        raise UnknownResultError(found.message)
+    if run_sha256 and found.run_sha256 and found.run_sha256 != run_sha256:
+        raise UnknownResultError("the result that it left is that of another run")
+    return found
+
+
+def _why_unreadable(text: str, error: ValidationError) -> str:
+    """Say why a text is no result: cut short, no JSON, or of another version."""
+    if any(one["type"] == "json_invalid" for one in error.errors(include_input=False, include_url=False)):
+        cut = len(text.encode()) >= RESULT_BYTES or text.lstrip().startswith("{")
+        return "the result that it left is cut short" if cut else "what it left is no result, but other text"
+    where = [".".join(map(str, one["loc"])) for one in error.errors(include_input=False, include_url=False)]
+    if "version" in where:
+        return (
+            "its result is of a version that this operator does not know: run the operator's own version of the image"
+        )
+    return f"its result has fields that this operator cannot read ({', '.join(where[:3])}): run the operator's version"
+
+
+def _fitted(result: RunResult) -> str:
+    """Return the JSON of a result, with its samples and message as short as they must be; '' if it is too large."""
+    for characters in (_MESSAGE_CHARACTERS, _SHORT_MESSAGE_CHARACTERS):
+        short = result.model_copy(update={"message": result.message[:characters]})
+        while len(text := _dump(short).encode()) > RESULT_BYTES and short.samples:
+            short = short.model_copy(update={"samples": short.samples[:-1]})
+        if len(text) <= RESULT_BYTES:
+            return text.decode()
+    return ""
 
 
 def _dump(result: RunResult) -> str:

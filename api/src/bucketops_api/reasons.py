@@ -70,6 +70,8 @@ class Reason(StrEnum):
     REFERENCE_INVALID = "ReferenceInvalid"
     CONTRACT_MISMATCH = "ContractMismatch"
     RUN_FAILED = "RunFailed"
+    RESULT_UNKNOWN = "ResultUnknown"
+    RESULT_TOO_LARGE = "ResultTooLarge"
     PARTIALLY_FAILED = "PartiallyFailed"
     AUDIT_FAILED = "AuditFailed"
     RETRYING = "Retrying"

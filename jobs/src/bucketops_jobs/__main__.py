@@ -22,7 +22,7 @@ from bucketops_api.contract import RunResult, RunSpec, run_digest
 from bucketops_api.reasons import Reason
 from bucketops_jobs import heap
 from bucketops_jobs.engine import Engine
-from bucketops_jobs.errors import DeniedError, ShardError, StoppedError, UserError
+from bucketops_jobs.errors import DatabaseError, DeniedError, ShardError, StoppedError, UserError, WorkerError
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.tally import Tally
 
@@ -32,6 +32,12 @@ _PARENT_SECONDS = 0.5
 """How often a worker looks whether its parent still lives."""
 STOP_SECONDS = 40.0
 """From the signal to the end, at most: well within a pod's grace period, so that the result is still written."""
+
+_ENDINGS: tuple[tuple[type[WorkerError], int, str], ...] = (
+    (DeniedError, names.EXIT_USER, Reason.ACCESS_DENIED),
+    (ShardError, names.EXIT_SHARD, Reason.RUN_FAILED),
+    (StoppedError, names.EXIT_RETRY, ""),
+)
 
 Job = Callable[[RunSpec, int, Path, Engine, Tally], RunResult]
 
@@ -56,9 +62,22 @@ def main() -> int:
     _end_in_time(stop)
     root = Path(os.environ.get(names.ENV_ROOT, names.MOUNT_ROOT))
     shard = int(os.environ.get(names.ENV_INDEX, "0"))
-    code, result = work(root, shard, stop, _serve)
+    code, result = told(*work(root, shard, stop, _serve))
     _write(result)
     return code
+
+
+def told(code: int, result: RunResult) -> tuple[int, RunResult]:
+    """Return exit code and result as they can be told: work that went well and whose result does not fit has failed.
+
+    Another attempt would find as much, so it is not made.
+    """
+    if result.fits:
+        return code, result
+    if code == names.EXIT_DONE:
+        log.error("stopped", extra={"exit": names.EXIT_SHARD, "why": result.too_large().message})
+        return names.EXIT_SHARD, result.too_large()
+    return code, result.as_failure()
 
 
 def _write(result: RunResult) -> None:
@@ -97,7 +116,7 @@ def work(
     """The exit code and the result of one shard; every error becomes both, once."""
     tally = Tally()
     try:
-        run = _read(root)
+        run = _read(root, tally)
         log.info("start", extra={"run": run.run, "phase": run.phase, "shard": shard})
         _wait_a_little(run, stop)
         pace = Pace(int(run.spec["worker"]["concurrency"]), root / names.LIMITS_FILE, stop)
@@ -106,19 +125,33 @@ def work(
         serve(tally)
         with Engine(pace, int(run.spec["worker"]["concurrency"])) as engine:
             result = _job(run.kind)(run, shard, root, engine, tally)
-    except UserError as error:
-        return _failed(names.EXIT_USER, tally, error.reason, str(error))
-    except DeniedError as error:
-        return _failed(names.EXIT_USER, tally, Reason.ACCESS_DENIED, str(error))
-    except ShardError as error:
-        return _failed(names.EXIT_SHARD, tally, Reason.RUN_FAILED, str(error))
-    except StoppedError as error:
-        return _failed(names.EXIT_RETRY, tally, "", str(error))
+    except (WorkerError, ValidationError) as error:
+        return _failed(tally, *_ending(error))
     except Exception as error:
         log.exception("failed")
-        return _failed(names.EXIT_RETRY, tally, Reason.RUN_FAILED, f"{type(error).__name__}: {error}")
+        return _failed(tally, names.EXIT_RETRY, Reason.RUN_FAILED, f"{type(error).__name__}: {error}")
     log.info("done", extra={"counts": result.counts, "peak_memory_mib": _peak_memory()})
     return names.EXIT_DONE, result
+
+
+def _invalid(error: ValidationError) -> str:
+    """A spec that this version of the worker cannot work by; no value of it is told."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    return f"spec.{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
+def _ending(error: WorkerError | ValidationError) -> tuple[int, str, str]:
+    """Return exit code, reason and words of work that was refused; a refused statement is refused whenever it is sent."""
+    if isinstance(error, ValidationError):
+        return names.EXIT_USER, Reason.INVALID_SPEC, _invalid(error)
+    if isinstance(error, UserError):
+        return names.EXIT_USER, error.reason, str(error)
+    if isinstance(error, DatabaseError) and not error.transient:
+        return names.EXIT_USER, Reason.DATABASE_REFUSED, str(error)
+    for kind, code, reason in _ENDINGS:
+        if isinstance(error, kind):
+            return code, reason, str(error)
+    return names.EXIT_RETRY, Reason.RUN_FAILED, str(error)
 
 
 def _job(kind: str) -> Job:
@@ -137,11 +170,12 @@ def _peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def _read(root: Path) -> RunSpec:
+def _read(root: Path, tally: Tally) -> RunSpec:
     """Return the RunSpec; UserError for a changed file, and for a version or key that this worker does not know."""
     try:
         content = (root / names.RUN_FILE).read_text()
         _require_unchanged(content)
+        tally.run_sha256 = run_digest(content)
         run = RunSpec.model_validate_json(content)
     except (OSError, ValidationError) as error:
         raise UserError(Reason.CONTRACT_MISMATCH, f"the run file cannot be read by this version: {error}") from error
@@ -161,7 +195,7 @@ def _require_unchanged(content: str) -> None:
         )
 
 
-def _failed(code: int, tally: Tally, reason: str, message: str) -> tuple[int, RunResult]:
+def _failed(tally: Tally, code: int, reason: str, message: str) -> tuple[int, RunResult]:
     log.error("stopped", extra={"exit": code, "reason": reason, "why": message})
     return code, tally.result().model_copy(update={"reason": reason, "message": message})
 

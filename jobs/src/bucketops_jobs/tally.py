@@ -25,6 +25,8 @@ class Tally(Collector):
         self.marks: dict[str, datetime] = {}
         self.samples: list[Sample] = []
         self.facts: dict[str, str] = {}
+        self.run_sha256 = ""
+        """Of the run file that the work follows."""
         self.now: Callable[[], Mapping[str, int]] = dict
         """What is so at this moment, by names that begin with counts.NOW; no part of the result."""
         self.beside: list[Collector] = []
@@ -63,6 +65,7 @@ class Tally(Collector):
                 marks=dict(self.marks),
                 facts=dict(self.facts),
                 samples=tuple(self.samples),
+                run_sha256=self.run_sha256,
             )
 
     def collect(self) -> Iterator[Metric]:

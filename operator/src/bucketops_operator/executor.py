@@ -86,6 +86,8 @@ class ObservedRun:
     waiting: str = ""
     stranded: bool = False
     lost: int = 0
+    unknown: str = ""
+    """Why results are lost, in words."""
     run_spec: str = ""
     """Of a schedule's Job, the name of the RunSpec that it works on; others have one of their own name."""
     started: datetime | None = None

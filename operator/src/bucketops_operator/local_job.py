@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from bucketops_api import counts, names
-from bucketops_api.contract import RunResult, total
+from bucketops_api.contract import RunResult, UnknownResultError, total
 from bucketops_api.names import run_number
 from bucketops_operator.executor import Manifest, ObservedRun
 from bucketops_operator.local_worker import Attempt, ProcessAttempt
@@ -31,6 +31,8 @@ class Index:
     stopping: bool = False
     """We told it to stop: its end is no failure."""
     result: RunResult = field(default_factory=RunResult)
+    unknown: str = ""
+    """Why it has no result though it has succeeded."""
 
 
 class LocalJob:
@@ -104,7 +106,11 @@ class LocalJob:
         code = index.attempt.ended() if index.attempt else None
         if index.attempt is None or code is None:
             return
-        index.result, index.attempt = index.attempt.result(), None
+        try:
+            index.result, index.unknown = index.attempt.result(), ""
+        except UnknownResultError as error:
+            index.result, index.unknown = RunResult(), f"shard {index.number}: {error}"
+        index.attempt = None
         if code == names.EXIT_DONE:
             index.state = "succeeded"
         elif code == names.EXIT_USER:
@@ -139,6 +145,8 @@ class LocalJob:
             result=total(index.result for index in succeeded),
             failure=self._failure or next((index.result for index in failed), None),
             live=self._live(active),
+            lost=sum(bool(index.unknown) for index in succeeded),
+            unknown=next((index.unknown for index in succeeded if index.unknown), ""),
         )
 
     def _live(self, active: Sequence[Index]) -> dict[str, int]:

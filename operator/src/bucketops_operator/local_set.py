@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from bucketops_api.contract import UnknownResultError
 from bucketops_operator.executor import ObservedReplica
 from bucketops_operator.local_job import Start
 from bucketops_operator.local_worker import Attempt
@@ -38,9 +39,8 @@ class LocalSet:
         """Collect what has ended, start what is missing, and say how each stands."""
         for ordinal, (_, attempt) in list(self._attempts.items()):
             if attempt.ended() is not None:
-                result = attempt.result()
+                self._why[ordinal] = _why(attempt)
                 del self._attempts[ordinal]
-                self._why[ordinal] = f"{result.reason}: {result.message}" if result.reason else result.message
                 self._not_before[ordinal] = time.monotonic() + _PAUSE_SECONDS
         for ordinal in range(self._wanted):
             if ordinal not in self._attempts and self._not_before.get(ordinal, 0.0) <= time.monotonic():
@@ -68,3 +68,12 @@ class LocalSet:
         counts = attempt.live() if attempt else {}
         why = "" if attempt else self._why.get(ordinal, "")
         return ObservedReplica(f"replica-{ordinal}", str(number), counts, why=why)
+
+
+def _why(attempt: Attempt) -> str:
+    """Say how a worker ended that was to go on."""
+    try:
+        result = attempt.result()
+    except UnknownResultError as error:
+        return f"it ended though nobody had told it to: {error}"
+    return f"{result.reason}: {result.message}" if result.reason else result.message

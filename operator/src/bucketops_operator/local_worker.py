@@ -13,14 +13,13 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
 
-from pydantic import ValidationError
-
 from bucketops_api import names
-from bucketops_api.contract import RunResult
+from bucketops_api.contract import RunResult, UnknownResultError, read_result, run_digest
 from bucketops_api.reasons import Reason
+from bucketops_operator import deaths
 from bucketops_operator.scrape import live_counts
 
-_TAIL = 500  # characters of a log
+_TAIL = 16 << 10  # bytes of a log
 
 
 class Counted(Protocol):
@@ -62,7 +61,10 @@ class Attempt(Protocol):
         """The exit code, or None while it works."""
 
     def result(self) -> RunResult:
-        """What it had to say; to be asked once it has ended."""
+        """Return what it had to say; to be asked once it has ended.
+
+        UnknownResultError: it ended well and left nothing that can be read.
+        """
 
     def live(self) -> Mapping[str, int]:
         """Its counts so far."""
@@ -78,7 +80,7 @@ class ProcessAttempt:
     """`python -m bucketops_jobs` as a process; `stem` names its files: <stem>.log, <stem>.result."""
 
     def __init__(self, root: Path, index: int, stem: Path) -> None:
-        self._index, self._stem, self._port = index, stem, free_port()
+        self._root, self._index, self._stem, self._port = root, index, stem, free_port()
         with self._file("log").open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "bucketops_jobs"],
@@ -97,11 +99,24 @@ class ProcessAttempt:
 
     def result(self) -> RunResult:
         try:
-            return RunResult.model_validate_json(self._file("result").read_text())
-        except (OSError, ValidationError):
-            log = self._file("log").read_text(errors="replace").strip()
-            why = f"shard {self._index} ended with {self._process.returncode}: {log[-_TAIL:] or 'nothing logged'}"
-            return RunResult(reason=Reason.RUN_FAILED, message=why)
+            return read_result(self._left(), run_digest((self._root / names.RUN_FILE).read_text()))
+        except UnknownResultError:
+            if self._process.returncode == names.EXIT_DONE:
+                raise
+        words = deaths.of_process(self._process.returncode, self._log())
+        return RunResult(reason=Reason.RUN_FAILED, message=f"shard {self._index}: {words}")
+
+    def _left(self) -> str:
+        try:
+            return self._file("result").read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def _log(self) -> str:
+        """The end of the log."""
+        with self._file("log").open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL))
+            return log.read().decode(errors="replace")
 
     def live(self) -> Mapping[str, int]:
         return live_counts(["127.0.0.1"], self._port)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from bucketops_api import names
-from bucketops_api.contract import RunResult, total
+from bucketops_api.contract import RunResult, UnknownResultError, total
 from bucketops_api.reasons import Reason
 from bucketops_operator import podstate
 from bucketops_operator.executor import Manifest, ObservedRun
@@ -22,7 +23,7 @@ def observed_run(job: Manifest, pods: Sequence[Manifest], live: Mapping[str, int
     status, state = job.get("status", {}), podstate.job_state(job)
     own = [pod for pod in pods if podstate.controller(pod) == job["metadata"]["uid"]]
     completed = podstate.indexes(status.get("completedIndexes", ""))
-    results = _results(pod for pod in own if podstate.index(pod) in completed)
+    results, unread = _results(pod for pod in own if podstate.index(pod) in completed)
     return ObservedRun(
         run=job["metadata"]["name"],
         phase=job["metadata"]["labels"].get(names.LABEL_PHASE, ""),
@@ -39,6 +40,7 @@ def observed_run(job: Manifest, pods: Sequence[Manifest], live: Mapping[str, int
         waiting=hindrance(job, own, now),
         stranded=state == "Running" and not podstate.held(job) and bool(own) and all(map(podstate.deleted, own)),
         lost=len(completed - results.keys()),
+        unknown=_unknown(completed - results.keys(), unread),
         run_spec=_run_spec(job),
         started=_time(status.get("startTime")),
         ended=_time(podstate.ended_at(job)),
@@ -55,11 +57,29 @@ def _time(text: str | None) -> datetime | None:
     return podstate.moment(text) if text else None
 
 
-def _results(pods: Iterable[Manifest]) -> dict[int, RunResult]:
-    """Take one result per shard. Two pods may have succeeded for one: the Job controller does not rule it out."""
-    succeeded = [pod for pod in pods if podstate.phase(pod) == "Succeeded"]
-    read = {podstate.index(pod): podstate.result(pod) for pod in sorted(succeeded, key=podstate.finished)}
-    return {index: result for index, result in read.items() if result is not None}
+def _results(pods: Iterable[Manifest]) -> tuple[dict[int, RunResult], dict[int, str]]:
+    """Take one result per shard, and why of others there is none.
+
+    Two pods may have succeeded for one shard: the Job controller does not rule it out. The last one counts.
+    """
+    read: dict[int, RunResult] = {}
+    unread: dict[int, str] = {}
+    succeeded = (pod for pod in pods if podstate.phase(pod) == "Succeeded")
+    for pod in sorted(succeeded, key=podstate.finished):
+        try:
+            read[podstate.index(pod)] = podstate.result(pod)
+        except UnknownResultError as error:
+            unread[podstate.index(pod)] = f"pod {pod['metadata']['name']}: {error}"
+    return read, unread
+
+
+def _unknown(lost: AbstractSet[int], unread: Mapping[int, str]) -> str:
+    """Say why results of shards that have succeeded cannot be read; '' where all can."""
+    if not lost:
+        return ""
+    first = min(lost & unread.keys(), default=min(lost))
+    why = unread.get(first, "its pod is gone")
+    return f"shard {first}: {why}" + (f" (and {len(lost) - 1} more shards)" if len(lost) > 1 else "")
 
 
 def _failure(job: Manifest, pods: Iterable[Manifest]) -> RunResult:

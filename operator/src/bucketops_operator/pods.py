@@ -102,7 +102,7 @@ def _container(run: RunSpec, template: WorkerTemplate, mounts: Iterable[_Mount],
         "ports": [{"name": "metrics", "containerPort": names.METRICS_PORT, "protocol": "TCP"}],
         "securityContext": _CONTAINER_SECURITY,
         "terminationMessagePath": names.TERMINATION_LOG,
-        "terminationMessagePolicy": "File",
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [_volume_mount(mount) for mount in mounts],
         "env": [
             *(variable.model_dump() for variable in template.env),

@@ -6,17 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from bucketops_api import names
-from bucketops_api.contract import RunResult
+from bucketops_api.contract import RunResult, UnknownResultError, read_result
 from bucketops_api.reasons import Reason
-from bucketops_operator import children
+from bucketops_operator import children, deaths
 from bucketops_operator.executor import Manifest
 
 State = Literal["Running", "Succeeded", "Failed"]
 
-_LAST_WORDS = 500
 _ENDED = {"Succeeded", "Failed"}
 _JOB_NAME = "batch.kubernetes.io/job-name"
 _INDEX = "batch.kubernetes.io/job-completion-index"
@@ -116,9 +113,9 @@ def restarts(pod: Manifest) -> tuple[int, str]:
 
 def _told(end: Mapping[str, Any]) -> str:
     try:
-        found = RunResult.model_validate_json(end.get("message", ""))
-    except ValidationError:
-        return f"exit code {end['exitCode']}; see its log"
+        found = read_result(str(end.get("message") or ""))
+    except UnknownResultError:
+        return deaths.of_container(end, {})
     return f"{found.reason}: {found.message}" if found.reason else found.message
 
 
@@ -127,28 +124,27 @@ def finished(pod: Manifest) -> datetime:
     return moment(ended(pod).get("finishedAt"))
 
 
-def result(pod: Manifest) -> RunResult | None:
-    """Read the result that the worker left; None for one that is absent, cut short or of another version."""
-    try:
-        return RunResult.model_validate_json(ended(pod).get("message", ""))
-    except ValidationError:
-        return None
+def result(pod: Manifest) -> RunResult:
+    """Read the result that the worker left; UnknownResultError says why there is none that can be read."""
+    return read_result(str(ended(pod).get("message") or ""), _given_run(pod))
 
 
 def explanation(pod: Manifest) -> RunResult:
     """Say why a pod failed: in the worker's own words, or else in those of the kubelet."""
-    told = result(pod)
-    if told is not None and (told.reason or told.message):
+    try:
+        told = result(pod)
+    except UnknownResultError:
+        told = RunResult()
+    if told.reason or told.message:
         return told
-    return RunResult(reason=Reason.RUN_FAILED, message=f"pod {pod['metadata']['name']}: {_words(pod)}")
+    words = deaths.of_container(ended(pod), pod.get("status", {}))
+    return RunResult(reason=Reason.RUN_FAILED, message=f"pod {pod['metadata']['name']}: {words}")
 
 
-def _words(pod: Manifest) -> str:
-    status, end = pod.get("status", {}), ended(pod)
-    if end.get("reason") == "OOMKilled":
-        return "OOMKilled: raise worker.template.resources.limits.memory, or lower worker.concurrency"
-    if message := end.get("message", "").strip():
-        return str(message[-_LAST_WORDS:])
-    if not end:
-        return f"{status.get('reason', 'Failed')}: {status.get('message', 'the pod ended without a result')}"
-    return f"exit code {end['exitCode']} without a result; see its log"
+def _given_run(pod: Manifest) -> str:
+    """Read the digest of the run file that the pod was made for; '' where its template has none."""
+    for container in pod.get("spec", {}).get("containers") or ():
+        if container.get("name") == names.WORKER_CONTAINER:
+            given = (one.get("value") for one in container.get("env") or () if one.get("name") == names.ENV_RUN_DIGEST)
+            return str(next(given, None) or "")
+    return ""

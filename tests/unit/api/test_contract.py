@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +13,19 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bucketops_api import counts
-from bucketops_api.contract import RESULT_BYTES, SAMPLES, Artifact, Limits, RunResult, RunSpec, resolved, total
+from bucketops_api.contract import (
+    RESULT_BYTES,
+    SAMPLES,
+    Artifact,
+    Limits,
+    RunResult,
+    RunSpec,
+    UnknownResultError,
+    read_result,
+    resolved,
+    total,
+)
+from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import Sample
 from bucketops_api.v1alpha1.migration import MigrationSpec
 
@@ -59,6 +73,63 @@ def test_samples_go_before_counts_and_the_plan() -> None:
     told = RunResult.model_validate_json(whole.encode())
     assert (told.counts, told.plan) == (whole.counts, whole.plan)
     assert 0 < len(told.samples) < SAMPLES
+
+
+@given(RESULTS)
+def test_a_result_is_told_with_all_that_programs_read_or_as_an_error(result: RunResult) -> None:
+    """Never an empty success, nor one without some of its counts or facts."""
+    told = RunResult.model_validate_json(result.encode())
+    if result.fits:
+        assert (told.reason, told.counts, told.facts, told.plan) == (
+            result.reason, result.counts, result.facts, result.plan,
+        )  # fmt: skip
+        assert result.message.startswith(told.message)
+    else:
+        assert told.reason == Reason.RESULT_TOO_LARGE
+        with pytest.raises(UnknownResultError):
+            read_result(result.encode())
+
+
+def test_many_counts_are_an_error_and_no_empty_success() -> None:
+    result = RunResult(counts={f"prefix/{number:04}/bytes": 10**12 for number in range(200)}, message="200 prefixes")
+    told = RunResult.model_validate_json(result.encode())
+    assert told.reason == "ResultTooLarge"
+    assert "4096 reach the operator" in told.message
+    assert result.as_failure().fits
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "left no result"),
+        (" \n", "left no result"),
+        ('{"counts": {"done": 1}, "samples": [{"key": "a"', "cut short"),
+        ("x" * RESULT_BYTES, "cut short"),
+        ("Traceback (most recent call last):", "is no result, but other text"),
+        ("[]", "fields that this operator cannot read"),
+        ("3", "fields that this operator cannot read"),
+        ('{"version": 2}', "of a version that this operator does not know"),
+        ('{"colour": "red"}', "fields that this operator cannot read (colour)"),
+        ('{"counts": {"done": "many"}}', "fields that this operator cannot read (counts.done)"),
+        ('{"reason": "ResultTooLarge", "message": "the result has 9000 bytes"}', "the result has 9000 bytes"),
+        ('{"runSha256": "another"}', "that of another run"),
+        ("[" * 4000, "other text"),
+    ],
+)
+def test_what_is_no_result_of_this_run_is_said_in_words(text: str, words: str) -> None:
+    with pytest.raises(UnknownResultError, match=re.escape(words)):
+        read_result(text, "this")
+
+
+@given(st.text(max_size=200) | st.binary(max_size=200).map(lambda data: data.decode(errors="replace")))
+def test_whatever_a_worker_leaves_is_a_result_or_unknown(text: str) -> None:
+    with contextlib.suppress(UnknownResultError):
+        read_result(text, "this")
+
+
+def test_a_result_without_the_digest_of_its_run_is_one_of_an_older_worker() -> None:
+    assert read_result('{"counts": {"done": 1}}', "this").counts == {"done": 1}
+    assert read_result('{"counts": {"done": 1}, "runSha256": "this"}', "this").counts == {"done": 1}
 
 
 @pytest.mark.parametrize("wrong", [{"version": 2}, {"colour": "red"}, {"shards": 0}])

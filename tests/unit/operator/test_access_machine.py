@@ -112,6 +112,19 @@ def test_ready_comes_with_the_proof() -> None:
     assert sim.answer.requeue == timedelta(minutes=10)
 
 
+def test_a_run_whose_result_is_unknown_proves_nothing_and_is_done_again() -> None:
+    sim = Simulation(interval="1m").end().step(60)
+    name = sim.ids[-1]
+    sim.runs[name] = replace(
+        sim.runs[name], state="Succeeded", active=0, pods=0, succeeded=1, lost=1, unknown="shard 0: it left no result"
+    )
+    sim.step()
+    assert (sim.status["runs"][-1]["result"], sim.events[-1]) == ("Failed", "ResultUnknown")
+    assert sim.condition("Ready") == "True Granted"
+    sim.step(30)
+    assert sim.phases == ["grant", "check", "check"]
+
+
 def test_a_proof_that_fails_is_not_ready() -> None:
     wrong = Sample(key="other/", outcome="notAsGranted", message="get should be refused: 200")
     sim = Simulation().end(

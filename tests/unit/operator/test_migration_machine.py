@@ -188,8 +188,16 @@ def test_a_stalled_resource_begins_anew_when_its_spec_changes() -> None:
 def test_lost_results_are_a_failed_run_that_is_done_again() -> None:
     sim = Simulation().until("copy").see(state="Succeeded", active=0, pods=0, succeeded=3, lost=1)
     assert sim.status["runs"][-1]["result"] == "Failed"
+    reconciling = next(c for c in sim.status["conditions"] if c["type"] == "Reconciling")
+    assert "the result of run avatars-2-copy is unknown" in reconciling["message"]
     sim.step(seconds=30)
     assert sim.ids[-1] == "avatars-3-copy"
+
+
+def test_a_run_that_failed_is_told_of_though_results_of_other_shards_are_lost() -> None:
+    said = RunResult(reason="AccessDenied", message="not allowed")
+    sim = Simulation().until("copy").see(state="Failed", active=0, pods=0, failed=1, lost=1, failure=said)
+    assert sim.condition("Stalled") == "True AccessDenied"
 
 
 def test_a_failed_delete_is_not_done_again_once_the_user_retains() -> None:

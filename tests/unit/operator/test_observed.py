@@ -85,6 +85,28 @@ def test_a_result_that_cannot_be_read_is_counted_as_lost(message: str) -> None:
     assert (run.succeeded, run.lost) == (2, 2)
 
 
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("", "pod avatars-2-copy-0-abcde: it left no result"),
+        ('{"counts": ', "the result that it left is cut short"),
+        ('{"version": 2}', "of a version that this operator does not know"),
+        ('{"runSha256": "other"}', "that of another run"),
+    ],
+)
+def test_why_a_result_is_unknown_is_said(message: str, words: str) -> None:
+    env = [{"name": names.ENV_RUN_DIGEST, "value": "this"}]
+    made = pod("Succeeded", 0, code=0, message=message) | {"spec": {"containers": [{"name": "worker", "env": env}]}}
+    run = seen(job("Complete", status={"completedIndexes": "0"}), made)
+    assert run.unknown.startswith("shard 0: pod ")
+    assert words in run.unknown
+
+
+def test_a_result_that_went_with_its_pod_is_unknown() -> None:
+    run = seen(job("Complete", status={"completedIndexes": "0-2"}), pod("Succeeded", 1, code=0, message="{}"))
+    assert (run.lost, run.unknown) == (2, "shard 0: its pod is gone (and 1 more shards)")
+
+
 def test_a_pod_counts_until_it_has_ended_even_one_of_an_older_job() -> None:
     run = seen(
         job(),

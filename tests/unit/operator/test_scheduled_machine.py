@@ -193,10 +193,39 @@ def test_objects_that_could_not_be_deleted_fail_the_run() -> None:
 
 
 def test_a_lost_result_is_another_run() -> None:
-    sim = Scheduled().end(lost=1, result=RunResult())
+    sim = Scheduled().end(lost=1, unknown="shard 0: its pod is gone", result=RunResult())
     assert sim.status["runs"][0]["result"] == "Failed"
+    assert (sim.condition("Complete"), sim.condition("Stalled")) == ("False InProgress", "False InProgress")
+    assert message(sim, "Reconciling").startswith("the result of run web-1-retain is unknown: shard 0: its pod is gone")
+    assert sim.events[-1] == "ResultUnknown"
     sim.step(seconds=31)
     assert sim.ids[-1] == "web-2-retain"
+
+
+def test_results_that_are_unknown_again_and_again_call_people() -> None:
+    sim = Scheduled()
+    for _ in range(3):
+        assert sim.condition("Stalled") != "True ResultUnknown"
+        sim.end(lost=1, unknown="shard 0: it left no result", result=RunResult())
+        sim.step(seconds=0 if sim.condition("Stalled").startswith("True") else 300)
+    assert sim.condition("Stalled") == "True ResultUnknown"
+    sim.step(seconds=3600)
+    assert sim.ids[-1] == "web-4-retain"
+
+
+def test_a_scheduled_run_whose_result_is_unknown_has_not_gone_well() -> None:
+    sim = Scheduled(**NIGHTLY)
+    name = sim.fire()
+    sim.step()
+    sim.end(name, RunResult(), lost=1, unknown="shard 0: its pod is gone")
+    assert (sim.condition("Complete"), sim.condition("Failed")) == ("False ResultUnknown", "True ResultUnknown")
+    assert "its result is unknown: shard 0: its pod is gone" in message(sim, "Failed")
+    assert sim.scheduled == [f"{name} Failed"]
+    assert sim.status["phase"] == "Failed"
+
+
+def message(sim: Scheduled, type_: str) -> str:
+    return next(str(c["message"]) for c in sim.status["conditions"] if c["type"] == type_)
 
 
 def test_with_a_schedule_nothing_runs_before_its_time() -> None:

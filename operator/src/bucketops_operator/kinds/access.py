@@ -62,10 +62,14 @@ def _observed(case: Case) -> Case:
         return case
     if not runs.ended(seen):
         return _waits(case, seen)
-    if seen.lost:
-        return case.ended("Failed")
     if seen.state == "Failed":
         return _failed(case, run, seen)
+    if seen.lost:
+        case = case.ended("Failed")
+        message, verdicts = runs.unknown(seen, case.status.runs, PHASES[run.phase][1])
+        if verdicts[conditions.STALLED].status == "False":  # a user that was ready still is
+            verdicts = {conditions.RECONCILING: verdicts[conditions.RECONCILING]}
+        return case.judged(verdicts).told(Reason.RESULT_UNKNOWN, message, warning=True)
     if run.phase == "revoke":
         return case.ended("Succeeded").with_status(secret=seen.result.facts.get("secret", ""))
     return _rotated(case, run, seen) if run.phase == "rotate" else _granted(case, run, seen)

@@ -25,10 +25,12 @@ def observed(case: Case) -> Case:
     if not runs.ended(seen):
         every = timedelta(seconds=case.settings.status_seconds)
         return _works_on(replace(case, status=results.live(case.status, run, seen, case.now, every)), run, seen)
-    if seen.lost:  # a shard's result went with its pod: the phase is done again, which changes nothing
-        return case.noted(runs=runs.failed(case.status.runs, case.now))
     if seen.state == "Failed":
         return _run_failed(case, run, seen)
+    if seen.lost:
+        failed = runs.failed(case.status.runs, case.now)
+        message, verdicts = runs.unknown(seen, failed, PHASES[run.phase][1])
+        return case.judged(verdicts, runs=failed).told(Reason.RESULT_UNKNOWN, message, warning=True)
     case = replace(case, status=results.finished(case.status, run, seen, case.now))
     if run.phase == "preflight" and seen.result.message:
         return case.told(Reason.PREFLIGHT_WARNING, seen.result.message, warning=True)

@@ -14,6 +14,7 @@ from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import Run
 from bucketops_api.v1alpha1.scalars import parse_quantity
 from bucketops_api.v1alpha1.worker import SingleWorker, Worker
+from bucketops_operator import conditions
 from bucketops_operator.executor import ObservedRun, Resource
 from bucketops_operator.settings import Settings
 
@@ -21,6 +22,8 @@ KEPT = 10
 """Runs that the status remembers."""
 FIRST_RETRY = timedelta(seconds=30)
 LAST_RETRY = timedelta(minutes=30)
+PATIENCE = 3
+"""Runs in a row whose results are unknown before people are called."""
 
 
 def digest(spec: Mapping[str, Any], live: Sequence[str]) -> str:
@@ -73,13 +76,28 @@ def ended(seen: ObservedRun | None) -> bool:
 
 def retry_at(runs: Sequence[Run]) -> datetime:
     """When a phase that failed is tried again by itself: after 30 s, then twice as long each time, up to 30 min."""
-    failures = 0
-    for run in reversed(runs):
-        if run.result != "Failed":
-            break
-        failures += 1
-    pause: timedelta = min(LAST_RETRY, FIRST_RETRY * 2.0 ** max(0, failures - 1))
+    pause: timedelta = min(LAST_RETRY, FIRST_RETRY * 2.0 ** max(0, failures(runs) - 1))
     return (runs[-1].completed_at or runs[-1].started_at) + pause
+
+
+def failures(runs: Sequence[Run]) -> int:
+    """How many runs have failed since the last one that did not."""
+    return next((n for n, run in enumerate(reversed(runs)) if run.result != "Failed"), len(runs))
+
+
+def unknown(seen: ObservedRun, runs: Sequence[Run], doing: Reason) -> tuple[str, conditions.Verdicts]:
+    """What is said of a run that ended well and whose result nobody knows, and its conditions; `runs` with this one.
+
+    It is done again, which changes nothing that was done; where that does not help either, people are called.
+    """
+    again = retry_at(runs).isoformat(timespec="seconds")
+    message = (
+        f"the result of run {seen.run} is unknown: {seen.unknown or 'its pod is gone'}; it is done again at {again}"
+    )
+    helpless = failures(runs) >= PATIENCE
+    return message, conditions.stalled(Reason.RESULT_UNKNOWN, message) if helpless else conditions.working(
+        doing, message
+    )
 
 
 def limits(

@@ -47,7 +47,7 @@ def _run(seen: ObservedRun, now: datetime, settings: Settings) -> Run:
         phase=seen.phase,
         started_at=seen.started or now,
         completed_at=(seen.ended or now) if over else None,
-        result=seen.state if over else "Running",
+        result=("Failed" if seen.lost else seen.state) if over else "Running",
         image=settings.image,
         generation=names.schedule_generation(seen.run_spec),
     )

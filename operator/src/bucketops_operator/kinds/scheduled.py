@@ -31,6 +31,7 @@ LIVE = ("suspend", "trigger", "worker", "schedule", "jitter", "history")
 """Fields of a spec that ask for no new run when they change."""
 
 
+_UNKNOWN = "what it has done stands in its report, among the records; the next run goes on from there"
 Spec: TypeAlias = Any
 """The kind's own spec: a Scheduled with a `worker`."""
 KindStatus: TypeAlias = Any
@@ -117,8 +118,10 @@ class Machine:
             return case
         if not runs.ended(seen):
             return self._working(case, seen)
-        if seen.lost:  # its result went with its pod: the work is done again, which changes nothing
-            return case.noted(runs=runs.failed(case.status.runs, case.now))
+        if seen.state == "Succeeded" and seen.lost:
+            failed = runs.failed(case.status.runs, case.now)
+            message, verdicts = runs.unknown(seen, failed, self.work.doing(case.spec)[1])
+            return case.judged(verdicts, runs=failed).told(Reason.RESULT_UNKNOWN, message, warning=True)
         ended = self._told(case, seen, seen.result if seen.state == "Succeeded" else seen.failure or RunResult())
         final = conditions.is_true(ended.status.conditions, conditions.FAILED) or seen.state == "Succeeded"
         update = {"result": seen.state, "completed_at": case.now}
@@ -157,9 +160,9 @@ class Machine:
 
     def _told(self, case: Case, seen: ObservedRun, result: RunResult) -> Case:
         """A run has ended: say how it went."""
-        if seen.lost:
-            lost = f"run {seen.run} went well; its result went with its pod, the report lies with the records"
-            return self._concluded(case, conclusion(Reason.SUCCEEDED, lost))
+        if seen.state == "Succeeded" and seen.lost:
+            message = f"run {seen.run} has ended, and its result is unknown: {seen.unknown or 'its pod is gone'}"
+            return self._concluded(case, conclusion(Reason.RESULT_UNKNOWN, f"{message}; {_UNKNOWN}", well=False))
         shards = Shard(total=seen.shards, succeeded=seen.succeeded, failed=seen.failed)
         after = replace(case, status=self.work.finished(case.status, result, case.now)).noted(shards=shards)
         if seen.state == "Succeeded":

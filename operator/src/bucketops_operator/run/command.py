@@ -28,6 +28,7 @@ EPILOG = """exit codes: 0 complete or planned; 1 failed, wholly or in part; 64 s
 130 stopped by Ctrl-C at a safe point: the same command goes on from there."""
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 LOOK_SECONDS = 0.2
+_NOT_THE_USERS = {Reason.RUN_FAILED, Reason.RESULT_UNKNOWN, Reason.RESULT_TOO_LARGE}
 SETTINGS = Settings(status_seconds=1.0)
 
 
@@ -108,7 +109,7 @@ def exit_code(status: Mapping[str, Any]) -> int:
         return EXIT_FAILED
     if _is_true(status, "Stalled"):
         reason = next(c["reason"] for c in status["conditions"] if c["type"] == "Stalled")
-        return EXIT_FAILED if reason == Reason.RUN_FAILED else names.EXIT_USER
+        return EXIT_FAILED if reason in _NOT_THE_USERS else names.EXIT_USER
     return EXIT_INTERRUPTED
 
 
