@@ -141,7 +141,7 @@ def _invalid(error: ValidationError) -> str:
 
 
 def _ending(error: WorkerError | ValidationError) -> tuple[int, str, str]:
-    """Return exit code, reason and words of work that was refused; a refused statement is refused whenever it is sent."""
+    """Return exit code, reason and words of refused work; what a database has refused it refuses again."""
     if isinstance(error, ValidationError):
         return names.EXIT_USER, Reason.INVALID_SPEC, _invalid(error)
     if isinstance(error, UserError):

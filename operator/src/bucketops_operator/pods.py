@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from bucketops_api import names
 from bucketops_api.contract import RunSpec, run_digest, run_file
 from bucketops_api.v1alpha1 import KINDS
+from bucketops_api.v1alpha1.kind import Kind
 from bucketops_api.v1alpha1.pod_template import WorkerSecurity, WorkerTemplate
 from bucketops_api.v1alpha1.worker import Worker
 from bucketops_operator.pod_resources import resources
@@ -55,7 +56,7 @@ class _Mount(NamedTuple):
 def pod_spec(run: RunSpec, worker: Worker, limits: str, settings: Settings, *, api_token: bool = False) -> Json:
     """The spec of a run's pods; `limits` names the ConfigMap of live limits. `worker.template` can only tighten it."""
     template = worker.template
-    amounts = resources(template.resources, KINDS[run.kind].scratch)
+    amounts = resources(template.resources, KINDS.get(run.kind, Kind).scratch)
     mounts = _mounts(run, limits, str(amounts["limits"]["ephemeral-storage"]))
     return {
         "restartPolicy": "Never",
