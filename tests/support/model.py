@@ -9,8 +9,10 @@ import itertools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from bucketops_jobs.errors import NotFoundError, PreconditionFailedError
+from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError
+from bucketops_jobs.migration import evidence
 from bucketops_jobs.migration.chunk import Settled, Work, outcome, settle
+from bucketops_jobs.migration.content import Copied
 from bucketops_jobs.migration.merge import Decision, Entry, Item, Outcome, Policy, Row, RowOutcome, decide, deletable
 from bucketops_jobs.migration.rewrite import Verdict
 from bucketops_jobs.s3.store import Object
@@ -21,6 +23,18 @@ Answer = str | PreconditionFailedError | NotFoundError | None
 
 def same(one: Object, other: Object) -> bool:
     return one.etag == other.etag
+
+
+def proof(work: Work, answer: Answer, listed: Object | None) -> evidence.Proof | Exception | None:
+    """What chunk.py makes of an answer and of what is listed afterwards."""
+    if not isinstance(answer, str) or work.item.source is None:
+        return answer if isinstance(answer, Exception) else None
+    if listed is None:
+        return evidence.UnknownError("not listed")
+    try:
+        return evidence.after_copy(work.item.source, Copied(answer), listed, same)
+    except ItemError as error:
+        return error
 
 
 @dataclass
@@ -137,7 +151,8 @@ class Model:
 
     def look(self, work: Work, answer: Answer) -> Settled:
         key = work.item.key
-        one = settle(work, answer, self._object(self.source, key), self._object(self.destination, key))
+        source, copy = self._object(self.source, key), self._object(self.destination, key)
+        one = settle(work, proof(work, answer, copy), source, copy)
         assert key in self.destination or not one.rewrite, f"{key}: rows are to name an object that was not seen"
         return one
 
@@ -160,7 +175,7 @@ class Model:
 
     def record(self, one: Settled, verdicts: dict[str, Verdict]) -> None:
         """The outcome; content that was there already and equal is taken over as ours."""
-        if not one.commit:
+        if not one.commit and not one.failure:
             return
         key, there = one.work.item.key, self.destination.get(one.work.item.key)
         self.journal[key] = outcome(one, verdicts)

@@ -13,6 +13,7 @@ from bucketops_jobs.migration.chunk import Settled, Work, outcome, settle
 from bucketops_jobs.migration.history import Version, backward, onward
 from bucketops_jobs.migration.merge import Item, Policy, Row, RowOutcome, decide, deletable
 from bucketops_jobs.s3.store import Object
+from support.model import proof
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 LEGACY, MODERN = True, False
@@ -89,7 +90,8 @@ class TwoPlaces:
         answer = self._copy(work) if steps > 1 else None
         if steps <= 2:
             return True
-        one = settle(work, answer, self._object(self.origin, key), self._object(not self.origin, key))
+        source, copy = self._object(self.origin, key), self._object(not self.origin, key)
+        one = settle(work, proof(work, answer, copy), source, copy)
         verdicts = self._rewrite(one)
         if steps > 3 and one.commit:
             self.history[key][-1] = Version(outcome(one, verdicts), self.back)

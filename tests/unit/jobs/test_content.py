@@ -80,7 +80,7 @@ def test_what_is_carried_arrives_with_its_headers(stores: tuple[FakeStore, FakeS
     source, destination, entry = stores
     copied = content.carry(source, entry, destination, "n", ABSENT)
     found = destination.get("n", etag=copied.etag)
-    assert copied == content.Copied(entry.etag, verified=True)
+    assert copied == content.Copied(entry.etag, proof=entry.etag)
     assert found.body.read() == b"picture"
     assert found.headers == {"content-type": "image/png", "x-amz-meta-a": "b"}
 

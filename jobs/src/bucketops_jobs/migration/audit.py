@@ -10,6 +10,7 @@ from bucketops_jobs.migration.census import count, dangling
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.copy import count_given_up, count_settled, decided
 from bucketops_jobs.migration.journal import Reader
+from bucketops_jobs.migration.lookup import listed
 from bucketops_jobs.migration.merge import Item, Outcome, Row, deletable, gave_up
 from bucketops_jobs.migration.walk import walk
 
@@ -100,8 +101,8 @@ def _afresh(context: Context, item: Item) -> Item:
     current = context.rows.current(item.rows) if context.rows is not None else {}
     return replace(
         item,
-        source=context.source.head(context.source_key(item.key)),
-        destination=context.destination.head(context.destination_key(item.key)),
+        source=listed(context.source, context.spec.source.prefix, item.key),
+        destination=listed(context.destination, context.spec.destination.prefix, item.key),
         rows=tuple(row for row in item.rows if current.get(row.id) == row.value),
     )
 

@@ -14,17 +14,17 @@ from functools import cached_property
 
 from bucketops_api import counts
 from bucketops_jobs.errors import (
-    ItemError,
     NotFoundError,
     PreconditionFailedError,
     StoppedError,
 )
-from bucketops_jobs.migration import claim, content, replicas, rights
-from bucketops_jobs.migration.content import Copied, DifferentError
+from bucketops_jobs.migration import claim, evidence, replicas, rights
+from bucketops_jobs.migration.content import Copied, equal_etags
 from bucketops_jobs.migration.context import Context
+from bucketops_jobs.migration.evidence import DifferentError, Proof, UnknownError
 from bucketops_jobs.migration.journal import Chunk
-from bucketops_jobs.migration.lookup import lookup
-from bucketops_jobs.migration.merge import Decision, Entry, Item, Outcome, RowOutcome, settled_rows
+from bucketops_jobs.migration.lookup import lookup, seen
+from bucketops_jobs.migration.merge import UNKNOWN, Decision, Entry, Item, Outcome, RowOutcome, settled_rows
 from bucketops_jobs.migration.plans import Plan
 from bucketops_jobs.migration.rewrite import Rewrite, Verdict
 from bucketops_jobs.migration.transfer import Answer, transfer
@@ -64,7 +64,11 @@ class Settled:
     """Whether the journal may say so."""
     rewrite: bool = False
     """Whether rows may name the destination now."""
+    verified: bool = False
+    """Whether contents were compared: Entry.verified."""
     failure: str = ""
+    again: bool = False
+    """Whether the failure may be one of this moment, so that another walk has to look."""
     not_kept: str = ""
     """Properties of the original that the copy lacks."""
 
@@ -102,13 +106,12 @@ class Chunks:
         return dict(zip(wanted, answers, strict=True))
 
     def _look_again(self, works: Sequence[Work], answers: Mapping[str, Answer]) -> list[Settled]:
-        sources, destinations = self._now(works)
-        looked = {key: self._listed(key, answer, destinations) for key, answer in answers.items()}
-        checked = self._verified(works, looked, destinations)
+        sources, destinations = self._now(works, answers)
+        checked = self._verified(works, answers, destinations)
         return [
             replace(
-                settle(work, _etag_or_error(checked.get(key)), sources.get(key), destinations.get(key)),
-                not_kept=self._not_kept(work, checked.get(key), destinations.get(key)),
+                settle(work, checked.get(key), sources.get(key), destinations.get(key)),
+                not_kept=self._not_kept(work, answers.get(key), checked.get(key)),
             )
             for work in works
             for key in [work.item.key]
@@ -116,60 +119,60 @@ class Chunks:
 
     def _verified(
         self, works: Sequence[Work], answers: Mapping[str, Answer], destinations: Mapping[str, Object]
-    ) -> Mapping[str, Answer]:
-        """The same once the copies were compared with their originals, where nobody has written there since."""
-        pairs: dict[str, tuple[Object, Object]] = {}
-        for work in works:
-            key, source = work.item.key, work.item.source
-            answer, copy = answers.get(key), destinations.get(key)
-            if isinstance(answer, Copied) and source and copy and copy.etag == answer.etag:
-                known = answer.verified or content.equal_etags(source, copy)
-                if not known or self._context.spec.verify == "Content":
-                    pairs[key] = source, copy
-        found = self._context.engine.map(lambda key: self._compared(*pairs[key]), list(pairs))
-        wrong = {key: answer for key, answer in zip(pairs, found, strict=True) if answer is not None}
-        return {**answers, **wrong}
+    ) -> Mapping[str, Proof | Exception]:
+        """By the item's key the proof of its copy, or why there is none; each copy is looked at, whatever was answered.
 
-    def _compared(self, source: Object, copy: Object) -> DifferentError | None:
-        if self._context.same(source, copy):
-            return None
-        return DifferentError(
-            f"the copy {copy.key!r} holds other bytes than its original (verify: {self._context.spec.verify}): it is "
-            "copied again; if that goes on, a disk or the network damages what it carries",
-            copy.etag,
+        The listing that was needed anyway proves most of them; only what it leaves open costs requests.
+        """
+        checked: dict[str, Proof | Exception] = {}
+        doubtful: dict[str, tuple[Object, Copied, Object]] = {}
+        for work in works:
+            key, source, answer = work.item.key, work.item.source, answers.get(work.item.key)
+            copy = destinations.get(key)
+            if isinstance(answer, Exception):
+                checked[key] = answer
+            elif answer is not None and source is not None and copy is None:
+                checked[key] = self._unlisted(key)
+            elif answer is not None and source is not None and copy is not None:
+                found = evidence.by_listing(source, answer, copy)
+                if found is None or (isinstance(found, Proof) and self._context.spec.verify == "Content"):
+                    doubtful[key] = source, answer, copy
+                else:
+                    checked[key] = found
+        compare = self._context.same
+        found_out = self._context.engine.map(lambda key: evidence.compared(*doubtful[key], compare), list(doubtful))
+        return checked | dict(zip(doubtful, found_out, strict=True))
+
+    def _unlisted(self, key: str) -> UnknownError:
+        """A copy that the server answers for and does not list is stored under another key, or not at all."""
+        return UnknownError(
+            f"{self._context.destination_key(key)!r} was written to {self._context.destination.bucket}, whose listing "
+            "does not show it: the server keeps it under another name, or not at all; rename the object, or move to a "
+            "server that takes any key"
         )
 
-    def _not_kept(self, work: Work, answer: Answer | None, copy: Object | None) -> str:
+    def _not_kept(self, work: Work, answer: Answer | None, proof: Proof | Exception | None) -> str:
         """What the copy lacks; of its storage class the listing tells."""
-        source = work.item.source
-        if not isinstance(answer, Copied) or source is None or copy is None:
+        if not isinstance(answer, Copied) or not isinstance(proof, Proof) or work.item.source is None:
             return ""
-        lost = [*answer.not_kept]
-        if self._context.spec.destination.storage_class is None and copy.storage_class != source.storage_class:
-            lost.append(f"storage class {source.storage_class} (now {copy.storage_class})")
+        lost, now, was = [*answer.not_kept], proof.copy.storage_class, work.item.source.storage_class
+        if self._context.spec.destination.storage_class is None and now != was:
+            lost.append(f"storage class {was} (now {now})")
         return ", ".join(lost)[:MESSAGE]
 
-    def _listed(self, key: str, answer: Answer, destinations: Mapping[str, Object]) -> Answer:
-        """A copy that the server answers for and does not list has been stored under another key.
-
-        versitygw stores a//b as a/b.
-        """
-        if not isinstance(answer, Copied) or key in destinations:
-            return answer
-        written = self._context.destination_key(key)
-        if self._context.destination.head(written) is None:
-            return answer
-        return ItemError(
-            f"{written!r} was written to {self._context.destination.bucket}, whose listing does not show it: the "
-            "server keeps it under another name; rename the object, or move to a server that takes any key"
-        )
-
-    def _now(self, works: Sequence[Work]) -> tuple[Mapping[str, Object], Mapping[str, Object]]:
+    def _now(
+        self, works: Sequence[Work], answers: Mapping[str, Answer]
+    ) -> tuple[Mapping[str, Object], Mapping[str, Object]]:
+        """Both sides as they are listed now; HEAD is believed where it says what is expected."""
         context, keys = self._context, [work.item.key for work in works]
         span = works[-1].position - works[0].position + 1
+        sources = {work.item.key: seen(work.item.source) for work in works}
+        copies = {work.item.key: _expected(work, answers.get(work.item.key)) for work in works}
         return (
-            lookup(context.engine, context.source, context.spec.source.prefix, keys, span=span),
-            lookup(context.engine, context.destination, context.spec.destination.prefix, keys, span=span),
+            lookup(context.engine, context.source, context.spec.source.prefix, keys, span=span, expected=sources),
+            lookup(
+                context.engine, context.destination, context.spec.destination.prefix, keys, span=span, expected=copies
+            ),
         )
 
     def _rewrite(self, settled: Sequence[Settled]) -> Mapping[str, Verdict]:
@@ -186,6 +189,10 @@ class Chunks:
 
     def _count(self, one: Settled, verdicts: Mapping[str, Verdict]) -> None:
         tally, item = self._context.tally, one.work.item
+        if one.failure and one.again:
+            tally.add(counts.CHANGED)
+            tally.add(counts.PENDING)
+            return
         if one.failure:
             tally.add(counts.OBJECTS + Outcome.FAILED)
             tally.add(counts.ROWS + RowOutcome.FAILED, len(item.legacy))
@@ -259,37 +266,72 @@ def _before(item: Item, decision: Decision) -> str | None:
     return item.destination.etag if item.destination else None
 
 
-def _etag_or_error(answer: Answer | None) -> str | Exception | None:
-    return answer.etag if isinstance(answer, Copied) else answer
+def _expected(work: Work, answer: Answer | None) -> tuple[str, int] | None:
+    """ETag and size of the destination after the copy, if all went well."""
+    if isinstance(answer, Copied) and work.item.source is not None:
+        return answer.etag, work.item.source.size
+    return seen(work.item.destination)
 
 
 def settle(
     work: Work,
-    answer: str | Exception | None,
+    proof: Proof | Exception | None,
     source: Object | None,
     destination: Object | None,
 ) -> Settled:
-    """What the second look allows: rows are rewritten only to an object that is there, of a source unchanged."""
-    if isinstance(answer, PreconditionFailedError | NotFoundError | StoppedError):
-        return Settled(work)  # changed under our hands, or not begun: the next walk decides anew
-    if isinstance(answer, Exception):
-        return Settled(work, after=answer.etag if isinstance(answer, DifferentError) else None, failure=str(answer))
+    """What the second look allows: rows are rewritten only to an object that is proven, of a source unchanged.
+
+    `proof`: of what was copied, or why there is none; None: nothing was to be copied.
+    """
+    if isinstance(proof, StoppedError):
+        return Settled(work)  # not begun: the next walk decides anew
+    if isinstance(proof, PreconditionFailedError | NotFoundError):
+        return _refused(work, proof, source, destination)
+    if isinstance(proof, Exception):
+        return _unproven(work, proof)
     if destination is None:
         return Settled(work)
-    seen = work.item.destination
-    if answer is None and (seen is None or destination.etag != seen.etag):
+    if proof is None and seen(destination) != seen(work.item.destination):
         return Settled(work)
-    unchanged = _etag(source) == _etag(work.item.source)
-    return Settled(work, after=_after(work, answer, destination), commit=work.decision.journal, rewrite=unchanged)
+    after = _after(work, proof, destination)
+    unchanged = seen(source) == seen(work.item.source)
+    looked = _compared(work, proof, after)
+    return Settled(work, after=after, commit=work.decision.journal, rewrite=unchanged, verified=looked)
 
 
-def _etag(entry: Object | None) -> str | None:
-    return entry.etag if entry else None
+def _refused(work: Work, error: Exception, source: Object | None, destination: Object | None) -> Settled:
+    """Changed under our hands, as a rule. If nothing has changed, the server refuses a condition that holds."""
+    if seen(source) != seen(work.item.source) or seen(destination) != seen(work.item.destination):
+        return Settled(work)
+    words = f"{error}: yet both places are listed unchanged, so the server refuses what it lists itself"
+    return Settled(work, failure=words, again=not _known(work))
 
 
-def _after(work: Work, answer: str | None, destination: Object) -> str | None:
-    if answer is not None:
-        return answer
+def _unproven(work: Work, error: Exception) -> Settled:
+    if isinstance(error, UnknownError):
+        return Settled(work, after=UNKNOWN, failure=str(error), again=not _known(work))
+    after = error.etag if isinstance(error, DifferentError) else None
+    return Settled(work, after=after, failure=str(error), again=after is not None and not _known(work))
+
+
+def _known(work: Work) -> bool:
+    """Whether an earlier walk has met the same: what was of its moment has passed."""
+    entry = work.item.entry
+    return entry is not None and entry.outcome is Outcome.FAILED and not entry.committed
+
+
+def _compared(work: Work, proof: Proof | None, after: str | None) -> bool:
+    """Entry.verified: whether the walk or the look after the copy compared contents beyond what equal ETags show."""
+    source, copy = work.item.source, proof.copy if proof is not None else work.item.destination
+    if source is None or copy is None or after != copy.etag or equal_etags(source, copy):
+        return False
+    committed = work.item.entry is not None and work.item.entry.committed and not work.decision.compared
+    return proof is not None or (work.item.entry.verified if committed and work.item.entry else True)
+
+
+def _after(work: Work, proof: Proof | None, destination: Object) -> str | None:
+    if proof is not None:
+        return proof.copy.etag
     if work.decision.keeps:
         return None
     entry = work.item.entry
@@ -324,6 +366,7 @@ def outcome(one: Settled, verdicts: Mapping[str, Verdict]) -> Entry:
         after=one.after,
         outcome=one.work.decision.outcome,
         rows=tuple(rows_after(one, verdicts).items()),
+        verified=one.verified,
         message=why[:MESSAGE],
         not_kept=one.not_kept or _still_not_kept(one.work),
     )

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
-from bucketops_jobs.errors import DeniedError, ItemError, PreconditionFailedError
+from bucketops_jobs.errors import DeniedError, PreconditionFailedError
 from bucketops_jobs.s3.client import S3Store
 from bucketops_jobs.s3.store import TAGGING, Expect, Object, Store
 
@@ -24,19 +24,11 @@ class Copied(NamedTuple):
     """An object that has been copied."""
 
     etag: str
-    """Of the copy."""
-    verified: bool = False
-    """Whether its bytes are known to be the original's."""
+    """Of the copy, as the server answered; empty where it did not tell."""
+    proof: str = ""
+    """The ETag that a listing shows if the server kept what it was sent, and that was the original's content."""
     not_kept: tuple[str, ...] = ()
     """Properties of the original that it lacks."""
-
-
-class DifferentError(ItemError):
-    """A copy of ours holds other bytes than its original; `etag` is the copy's."""
-
-    def __init__(self, message: str, etag: str) -> None:
-        super().__init__(message)
-        self.etag = etag
 
 
 def same(source_store: Store, source: Object, store: Store, destination: Object, *, by_bytes: bool) -> bool:
@@ -114,7 +106,7 @@ def carry(
             raise denied(error, headers) from error
         except PreconditionFailedError:
             etag = _our_own(store, key, md5, source.size)
-    return Copied(etag, verified=md5 == source.etag, not_kept=not_kept)
+    return Copied(etag, proof=md5 if md5 == source.etag else "", not_kept=not_kept)
 
 
 def denied(error: DeniedError, headers: Mapping[str, str]) -> DeniedError:

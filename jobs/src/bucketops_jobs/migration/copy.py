@@ -11,6 +11,7 @@ from bucketops_jobs.migration import plans
 from bucketops_jobs.migration.chunk import NOT_KEPT, Chunks, Work
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.journal import Reader, Writer
+from bucketops_jobs.migration.lookup import listed, seen
 from bucketops_jobs.migration.merge import Decision, Item, Outcome, RowOutcome, decide, settled_rows
 from bucketops_jobs.migration.walk import scoped, walk
 
@@ -49,10 +50,20 @@ def decided(context: Context, item: Item) -> Decision | None:
     """The decision; None when an object changed while it was compared: the next walk decides."""
     try:
         return decide(item, context.policy, context.same)
-    except (NotFoundError, PreconditionFailedError):
-        return None
+    except (NotFoundError, PreconditionFailedError) as error:
+        if not _unchanged(context, item):
+            return None
+        message = f"{error}: yet it is listed unchanged, so the server refuses what it lists itself"
     except ItemError as error:  # it cannot be read, so nobody can tell whether both are equal
-        return Decision(Outcome.FAILED, row_outcome=RowOutcome.FAILED if item.legacy else None, message=str(error))
+        message = str(error)
+    return Decision(Outcome.FAILED, row_outcome=RowOutcome.FAILED if item.legacy else None, message=message)
+
+
+def _unchanged(context: Context, item: Item) -> bool:
+    """Whether both places are still listed as the walk saw them."""
+    source = listed(context.source, context.spec.source.prefix, item.key)
+    copy = listed(context.destination, context.spec.destination.prefix, item.key)
+    return (seen(source), seen(copy)) == (seen(item.source), seen(item.destination))
 
 
 def count_given_up(context: Context, item: Item, decision: Decision) -> None:

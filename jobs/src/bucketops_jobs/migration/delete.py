@@ -1,4 +1,8 @@
-"""Delete the legacy objects of one shard, each only on positive evidence that is seconds old."""
+"""Delete the legacy objects of one shard, each only on positive evidence that is seconds old.
+
+What is deleted is a `Verified` (evidence.py): no path leads to a deletion past the comparison of both places as they
+are listed right before.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,20 @@ from datetime import UTC, datetime, timedelta
 from bucketops_api import counts
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.scalars import parse_duration
-from bucketops_jobs.errors import PreconditionFailedError, StoppedError, TransientError, UserError
-from bucketops_jobs.migration import claim, plans, replicas, rights
+from bucketops_jobs.errors import (
+    ItemError,
+    PreconditionFailedError,
+    StoppedError,
+    TransientError,
+    UserError,
+)
+from bucketops_jobs.migration import claim, evidence, plans, replicas, rights
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.copy import LAST_LEGACY_WRITE, decided
+from bucketops_jobs.migration.evidence import Proof, Verified
 from bucketops_jobs.migration.journal import Reader, Writer
-from bucketops_jobs.migration.lookup import lookup
-from bucketops_jobs.migration.merge import Item, deletable, gave_up
+from bucketops_jobs.migration.lookup import listed, lookup, seen
+from bucketops_jobs.migration.merge import Entry, Item, deletable, gave_up
 from bucketops_jobs.migration.walk import scoped, walk
 from bucketops_jobs.s3 import clock
 from bucketops_jobs.s3.store import Object
@@ -34,7 +45,21 @@ class Candidate:
 
     item: Item
     source: Object
+    copy: Object
+    entry: Entry
     position: int
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A candidate that the last look has found to be as the walk saw it, with the proof of its copy."""
+
+    candidate: Candidate
+    verified: Verified
+
+
+Refused = tuple[Candidate, Exception | None]
+"""A candidate with why it stays, or None once it is gone."""
 
 
 def run(context: Context) -> None:
@@ -64,11 +89,23 @@ def _candidates(context: Context, items: Iterable[Item]) -> Iterator[Candidate]:
         if item.source is None:
             gone = item.entry is not None and item.entry.committed and bool(item.entry.source_etag)
             context.tally.add(counts.DELETED, int(gone))
-        elif deletable(item) is None:
-            yield Candidate(item, item.source, position)
+        elif (candidate := _candidate(item, item.source, position)) and not _to_be_repaired(context, candidate):
+            yield candidate
             continue
         if _unsettled(context, item):
-            _postpone(context, item.key, deletable(item) or "a row names it")
+            _postpone(context, item.key, deletable(item) or "its copy is to be made anew, or a row names it")
+
+
+def _candidate(item: Item, source: Object, position: int) -> Candidate | None:
+    if deletable(item) is not None or item.entry is None or item.destination is None:
+        return None
+    return Candidate(item, source, item.destination, item.entry, position)
+
+
+def _to_be_repaired(context: Context, candidate: Candidate) -> bool:
+    """Whether its copy is not what it should be, and a sweep would write it anew."""
+    doubt = evidence.doubt(candidate.entry, candidate.source, candidate.copy)
+    return doubt is not None and _unsettled(context, candidate.item)
 
 
 def _unsettled(context: Context, item: Item) -> bool:
@@ -80,9 +117,8 @@ def _unsettled(context: Context, item: Item) -> bool:
 def _note(journal: Writer, refused: Mapping[str, tuple[Candidate, Exception]]) -> None:
     """The audit names these objects, with the store's words."""
     entries = [
-        (key, replace(candidate.item.entry, undeletable=f"moved, but the original stays: {error}"[:MESSAGE]))
+        (key, replace(candidate.entry, undeletable=f"moved, but the original stays: {error}"[:MESSAGE]))
         for key, (candidate, error) in refused.items()
-        if candidate.item.entry is not None
     ]
     if entries:
         journal.chunk().done(entries)
@@ -93,29 +129,62 @@ def _process(
 ) -> Mapping[str, tuple[Candidate, Exception]]:
     """Delete what may go; the answer has what the store refused to delete."""
     keys = [candidate.item.key for candidate in chunk]
+    proofs = dict(zip(keys, context.engine.map(lambda c: _proof(context, c), chunk), strict=True))
     if context.rows is not None:
         context.rows.fence(context.engine.require_going)
     replicas.wait(context)
     checked = time.monotonic()
     claim.require(context)
     named = context.rows.naming(keys) if context.rows is not None else set()
-    span = chunk[-1].position - chunk[0].position + 1
-    sources = lookup(context.engine, context.source, context.spec.source.prefix, keys, span=span)
-    copies = lookup(context.engine, context.destination, context.spec.destination.prefix, keys, span=span)
-    ready = [c for c in chunk if _may_go(context, c, named, sources, copies)]
+    sources, copies = _now(context, chunk)
+    judged = [_judged(c, proofs[c.item.key], sources, copies) for c in chunk if _may_go(context, c, named, sources, copies)]
+    ready = [one for one in judged if isinstance(one, Ready)]
     answers = _delete(context, ready, checked + FRESH_SECONDS, conditional=conditional)
+    answers += [one for one in judged if not isinstance(one, Ready)]
     rights.still(context, (error for _, error in answers))
     for candidate, error in answers:
         _count(context, candidate, error)
     return {c.item.key: (c, error) for c, error in answers if error is not None and not _again(error)}
 
 
+def _proof(context: Context, candidate: Candidate) -> Proof:
+    """What the walk's listings and the journal prove, or a comparison; ItemError where nothing does."""
+    entry, source, copy = candidate.entry, candidate.source, candidate.copy
+    if doubt := evidence.doubt(entry, source, copy):
+        raise ItemError(doubt)
+    if proof := evidence.recorded(entry, source, copy) or evidence.anew(source, copy, context.same):
+        return proof
+    raise ItemError("its copy holds other content")
+
+
+def _judged(
+    candidate: Candidate, proof: Proof | Exception, sources: Mapping[str, Object], copies: Mapping[str, Object]
+) -> Ready | Refused:
+    """By the last look: ready to go, changed meanwhile, or without proof though nothing has changed."""
+    source, copy = sources.get(candidate.item.key), copies.get(candidate.item.key)
+    if isinstance(proof, Exception):
+        return candidate, proof if isinstance(proof, TransientError | StoppedError) else ItemError(str(proof))
+    verified = evidence.confirmed(proof, source, copy)
+    return Ready(candidate, verified) if verified else (candidate, PreconditionFailedError("it was written again"))
+
+
+def _now(context: Context, chunk: Sequence[Candidate]) -> tuple[Mapping[str, Object], Mapping[str, Object]]:
+    """Both places as they are listed now; HEAD is believed where it says what the walk has seen."""
+    spec, keys, span = context.spec, [c.item.key for c in chunk], chunk[-1].position - chunk[0].position + 1
+    sources = {c.item.key: seen(c.source) for c in chunk}
+    copies = {c.item.key: seen(c.copy) for c in chunk}
+    return (
+        lookup(context.engine, context.source, spec.source.prefix, keys, span=span, expected=sources),
+        lookup(context.engine, context.destination, spec.destination.prefix, keys, span=span, expected=copies),
+    )
+
+
 def _may_go(
     context: Context,
     candidate: Candidate,
     named: Collection[str],
-    sources: dict[str, Object],
-    copies: dict[str, Object],
+    sources: Mapping[str, Object],
+    copies: Mapping[str, Object],
 ) -> bool:
     key = candidate.item.key
     now = sources.get(key)
@@ -125,8 +194,9 @@ def _may_go(
     grace = parse_duration(context.spec.cleanup.grace)
     reasons = (
         ("a row names it again", key in named),
-        ("it was written again after it was copied", now.etag != candidate.source.etag),
+        ("it was written again after it was copied", seen(now) != seen(candidate.source)),
         ("its copy is not there", key not in copies),
+        ("its copy was written again", seen(copies.get(key)) != seen(candidate.copy)),
         ("it was written within the grace", now.modified + grace > datetime.now(UTC) + timedelta(seconds=1)),
     )
     for reason, holds in reasons:
@@ -143,21 +213,30 @@ def _postpone(context: Context, key: str, reason: str) -> None:
     context.tally.sample(key, "kept", reason)
 
 
-def _delete(
-    context: Context, ready: Sequence[Candidate], until: float, *, conditional: bool
-) -> list[tuple[Candidate, Exception | None]]:
+def _delete(context: Context, ready: Sequence[Ready], until: float, *, conditional: bool) -> list[Refused]:
     """Each candidate with why it stays, or None once it is gone."""
     if conditional:
-        answers = context.engine.map(lambda c: _delete_one(context, c, until), ready)
-        return list(zip(ready, answers, strict=True))
-    objects = [candidate.source for candidate in ready]
+        answers = context.engine.map(lambda one: _delete_one(context, one, until), ready)
+        return [(one.candidate, answer) for one, answer in zip(ready, answers, strict=True)]
+    objects = [one.verified.original for one in ready]
     remaining = context.source.delete(objects, conditional=False, until=until) if ready else {}
-    return [(candidate, remaining.get(candidate.source.key)) for candidate in ready]
+    return [(one.candidate, remaining.get(one.verified.original.key)) for one in ready]
 
 
-def _delete_one(context: Context, candidate: Candidate, until: float) -> Exception | None:
-    remaining = context.source.delete([candidate.source], conditional=True, until=until)
-    return remaining.get(candidate.source.key)
+def _delete_one(context: Context, one: Ready, until: float) -> Exception | None:
+    remaining = context.source.delete([one.verified.original], conditional=True, until=until)
+    error = remaining.get(one.verified.original.key)
+    if isinstance(error, PreconditionFailedError) and time.monotonic() < until:
+        return _refused_though_unchanged(context, one) or error
+    return error
+
+
+def _refused_though_unchanged(context: Context, one: Ready) -> ItemError | None:
+    """A server that refuses the very ETag that it lists would be asked for ever."""
+    now = listed(context.source, context.spec.source.prefix, one.candidate.item.key)
+    if seen(now) != seen(one.verified.original):
+        return None
+    return ItemError("the server refuses to delete it on the condition that it is as listed (If-Match)")
 
 
 def _count(context: Context, candidate: Candidate, error: Exception | None) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from bucketops_jobs.migration.merge import Entry, Item, Outcome, RowOutcome
+from bucketops_jobs.migration.merge import UNKNOWN, Entry, Item, Outcome, RowOutcome
 
 _SWAPPED = {RowOutcome.REWRITTEN, RowOutcome.HEALED}
 _NEVER = "-"
@@ -35,10 +35,17 @@ def onward(item: Item, history: History) -> Item:
     entry = None
     for version in history:
         if not version.back:
-            entry = version.entry
+            entry = _credible(version.entry)
         elif _brought_back(version.entry):
             entry = None
     return item if entry is item.entry else replace(item, entry=entry)
+
+
+def _credible(entry: Entry) -> Entry:
+    """What was committed without knowing what was written (a server answered no ETag) is worth an intent alone."""
+    if not (entry.committed and entry.source_etag and entry.after == UNKNOWN):
+        return entry
+    return replace(entry, committed=False, copied=True, outcome=None)
 
 
 def _brought_back(entry: Entry) -> bool:
@@ -113,6 +120,7 @@ class _Past:
             rows=tuple((row, RowOutcome.REWRITTEN) for row in sorted(self.swapped)),
             inherited=True,
             keep=not self.made,
+            verified=entry.verified,
         )
 
 
@@ -120,9 +128,9 @@ def _past(history: Iterable[Version]) -> _Past:
     past = _Past()
     for entry, back in history:
         if back:
-            _goes_back(past, entry)
+            _goes_back(past, _credible(entry))
         else:
-            _goes_on(past, entry)
+            _goes_on(past, _credible(entry))
     return past
 
 

@@ -133,7 +133,8 @@ def _encode(key: str, entry: Entry) -> list[object]:
     ended = entry.committed or entry.outcome is not None
     if not ended:
         return head
-    beside = [entry.not_kept, entry.undeletable] if entry.not_kept or entry.undeletable else []
+    more = [entry.not_kept, entry.undeletable, entry.verified]
+    beside = more if any(more) else []
     return [*head, entry.after, entry.outcome, entry.committed, entry.message, *beside]
 
 
@@ -145,6 +146,6 @@ def _decode(line: list[Any]) -> tuple[str, Entry]:
         after, outcome, committed, message, *beside = end
         known_as = Outcome(outcome) if outcome else None
         entry = replace(entry, committed=committed, after=after, outcome=known_as, message=message)
-        not_kept, undeletable = beside or ("", "")
-        entry = replace(entry, not_kept=not_kept, undeletable=undeletable)
+        not_kept, undeletable, verified = [*beside, *("", "", False)[len(beside) :]]
+        entry = replace(entry, not_kept=not_kept, undeletable=undeletable, verified=bool(verified))
     return key, entry

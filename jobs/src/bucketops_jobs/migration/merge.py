@@ -25,6 +25,10 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
+UNKNOWN = ""
+"""As `Entry.after`: no ETag. What stands at the destination is nobody's that we know."""
+
+
 class RowOutcome(StrEnum):
     """Every legacy row ends in exactly one."""
 
@@ -67,7 +71,8 @@ class Entry:
     after: str | None = None
     """ETag of the destination as we left it; None: other content that the user told us to keep.
 
-    With the outcome `failed`: of a copy of ours that holds other bytes than its original.
+    With the outcome `failed`: of a copy of ours that holds other bytes than its original; UNKNOWN where what was listed
+    after the copy was neither that nor the original's content.
     """
     outcome: Outcome | None = None
     """What the object became; `failed` with an open intent: the copy was refused."""
@@ -82,7 +87,9 @@ class Entry:
     not_kept: str = ""
     """Properties of the original that the copy lacks."""
     undeletable: str = ""
-    """Why the store refused to delete the original."""
+    """Why the original cannot be deleted: the store refused it, or the proof of its copy is missing."""
+    verified: bool = False
+    """Whether contents were compared while both had these ETags; not needed where equal ETags show it (evidence.py)."""
 
     @property
     def became(self) -> Outcome:
@@ -157,15 +164,28 @@ def decide(item: Item, policy: Policy, same: Same) -> Decision:
     """The row of the decision table that an item falls under."""
     if item.entry is not None and not _counts(item.entry):
         item = replace(item, entry=None)
+    if _without_etag(item):
+        return _failed(item, _NO_ETAG)
     if item.source is None:
         return _source_gone(item)
     if item.destination is None:
         return _destination_absent(item, policy)
-    if item.entry is not None and _broken(item.entry, item.destination):
+    if item.entry is not None and _broken(item.entry, item.source, item.destination):
         return _copy(Expect(etag=item.destination.etag))
     if item.entry is not None and _ours(item.entry, item.source, item.destination, same):
         return _as_journalled(item, item.source, item.destination, item.entry)
     return _not_as_journalled(item, item.source, item.destination, policy, same)
+
+
+def _without_etag(item: Item) -> bool:
+    """Whether a version of an object that matters could not be told from the next one."""
+    if item.source is None:
+        return False
+    return not item.source.etag or (item.destination is not None and not item.destination.etag)
+
+
+def _failed(item: Item, message: str) -> Decision:
+    return Decision(Outcome.FAILED, row_outcome=RowOutcome.FAILED if item.legacy else None, message=message)
 
 
 def _counts(entry: Entry) -> bool:
@@ -198,9 +218,13 @@ def _destination_absent(item: Item, policy: Policy) -> Decision:
     return _copy(ABSENT)
 
 
-def _broken(entry: Entry, destination: Object) -> bool:
-    """Whether it is a copy of ours that was found to differ from its original: nobody has seen it, we write it anew."""
-    return entry.outcome is Outcome.FAILED and not entry.committed and destination.etag == entry.after
+def _broken(entry: Entry, source: Object, destination: Object) -> bool:
+    """Whether it is a copy of ours that differs from its original: it was found out before, or shows by its size."""
+    if destination.etag != entry.after:
+        return False
+    if not entry.committed:
+        return entry.outcome is Outcome.FAILED  # nobody has seen it: it is written anew
+    return source.etag == entry.source_etag and destination.size != source.size
 
 
 def _ours(entry: Entry, source: Object, destination: Object, same: Same) -> bool:
@@ -243,7 +267,17 @@ def _not_as_journalled(item: Item, source: Object, destination: Object, policy: 
         return replace(_finished(item, entry), keeps=True)
     if same(source, destination):
         return Decision(Outcome.ALREADY, rewrite=RowOutcome.REWRITTEN, journal=True, compared=True)
+    if entry is not None and not entry.committed and source.etag == entry.source_etag:
+        return _doubtful(item, destination, entry, policy)
     return _conflict(item, destination, policy)
+
+
+def _doubtful(item: Item, destination: Object, entry: Entry, policy: Policy) -> Decision:
+    """We wrote there, and what is there is not that: damage, or somebody's own. Nothing of it is called the user's."""
+    if entry.outcome is Outcome.FAILED and entry.after == UNKNOWN:
+        return _failed(item, entry.message)
+    keeps = policy.on_conflict == "KeepDestination"
+    return _conflict(item, destination, replace(policy, on_conflict="Fail") if keeps else policy)
 
 
 def _copy(expect: Expect) -> Decision:
@@ -267,6 +301,9 @@ def _conflict(item: Item, destination: Object, policy: Policy) -> Decision:
     return Decision(Outcome.CONFLICT, row_outcome=RowOutcome.FAILED if item.legacy else None, message=advice)
 
 
+_NO_ETAG = (
+    "the server lists no ETag for it, or for what stands at the destination: no version could be told from another"
+)
 _CHOOSE_HOW = "the destination holds other content that is not ours: choose onConflict KeepDestination or Overwrite"
 _CHOOSE_ONE = "the application has written both places since: delete the object that is not wanted, set a new trigger"
 
@@ -278,7 +315,7 @@ def deletable(item: Item) -> str | None:
     and no row names the legacy place.
     """
     entry = item.entry
-    if item.source is None or entry is None or not entry.committed or not entry.source_etag or entry.inherited:
+    if item.source is None or entry is None or not _final(entry):
         return "the journal does not say what it became"
     if entry.keep:
         return "it was there before the migration"
@@ -289,6 +326,11 @@ def deletable(item: Item) -> str | None:
     if item.legacy or item.foreign:
         return "a row still names it"
     return None
+
+
+def _final(entry: Entry) -> bool:
+    """Whether an entry says what became of an object, and what of a destination that can be told from others."""
+    return entry.committed and bool(entry.source_etag) and not entry.inherited and entry.after != UNKNOWN
 
 
 def gave_up(item: Item, decision: Decision) -> bool:

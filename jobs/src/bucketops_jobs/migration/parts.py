@@ -6,6 +6,7 @@ the audit. No part stays behind.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
@@ -16,7 +17,7 @@ from typing import Any, BinaryIO
 from bucketops_jobs.errors import DeniedError, ItemError, NotFoundError
 from bucketops_jobs.migration.content import BLOCK, Copied, denied, kept
 from bucketops_jobs.migration.context import Context
-from bucketops_jobs.s3.multipart import LARGEST_PART, Upload, original_part_size, part_size, spans
+from bucketops_jobs.s3.multipart import LARGEST_PART, Upload, original_part_size, part_size, spans, whole_etag
 from bucketops_jobs.s3.store import Expect, Object
 
 UPLOADS = "uploads/"
@@ -59,14 +60,14 @@ def copy(job: Job) -> Copied:
     each = _part_size(job)
     upload, not_kept = _upload(job, each)
     try:
-        etags, md5 = _fill(job, upload, spans(job.source.size, each))
+        etags, proof = _fill(job, upload, spans(job.source.size, each))
         etag = upload.complete(etags, job.expect)
     except ItemError:
         upload.abort()
         job.context.records.store.remove([_record(job.context, job.key)])
         raise
     job.context.records.store.remove([_record(job.context, job.key)])
-    return Copied(etag, verified=job.source.etag in {etag, md5}, not_kept=not_kept)
+    return Copied(etag, proof=proof, not_kept=not_kept)
 
 
 def abort_all(context: Context) -> None:
@@ -105,13 +106,13 @@ def _upload(job: Job, each: int) -> tuple[Upload, tuple[str, ...]]:
 
 
 def _fill(job: Job, upload: Upload, wanted: Mapping[int, Span]) -> tuple[dict[int, str], str]:
-    """All parts: their ETags, and the MD5 of the whole where all of it passed through here in this attempt."""
+    """All parts: their ETags, and `Copied.proof` where all of it passed through here in this attempt."""
     there = {number: etag for number, (etag, size) in upload.parts().items() if wanted.get(number, (0, 0))[1] == size}
     left = {number: span for number, span in wanted.items() if number not in there}
     if job.on_server:
         return there | _copied(job, upload, left), ""
-    made, md5 = _streamed(job, upload, left)
-    return there | made, "" if there else md5
+    made, proof = _streamed(job, upload, left)
+    return there | made, "" if there else proof
 
 
 def _copied(job: Job, upload: Upload, left: Mapping[int, Span]) -> dict[int, str]:
@@ -124,16 +125,18 @@ def _copied(job: Job, upload: Upload, left: Mapping[int, Span]) -> dict[int, str
 
 
 def _streamed(job: Job, upload: Upload, left: Mapping[int, Span]) -> tuple[dict[int, str], str]:
-    """Read one after the other and sent beside it; the answer has the MD5 of all that was read."""
-    whole, sent = hashlib.md5(usedforsecurity=False), dict[int, Future[str]]()
+    """Read one after the other and sent beside it: the ETags, and `Copied.proof` by the MD5s of what was read."""
+    whole, sent, own = hashlib.md5(usedforsecurity=False), dict[int, Future[str]](), dict[int, str]()
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="parts") as pool:
         for number, span in left.items():
             job.context.engine.require_going()
             part = _read(job, span, whole.update)
+            own[number] = base64.b64decode(part.md5).hex()
             sent[number] = pool.submit(_put, job, upload, number, part)
             if (earlier := sent.get(number - AT_ONCE)) is not None:
                 earlier.result()
-        return {number: future.result() for number, future in sent.items()}, whole.hexdigest()
+        etags = {number: future.result() for number, future in sent.items()}
+    return etags, whole_etag(own) if whole.hexdigest() == job.source.etag else ""
 
 
 def _read(job: Job, span: Span, update: Callable[[bytes], None]) -> _Part:
