@@ -9,7 +9,7 @@ from bucketops_jobs.migration import evidence
 from bucketops_jobs.migration.chunk import Work, outcome, settle
 from bucketops_jobs.migration.content import Copied
 from bucketops_jobs.migration.evidence import DifferentError, Proof, UnknownError
-from bucketops_jobs.migration.merge import Item, Policy, Row, decide
+from bucketops_jobs.migration.merge import Item, Outcome, Policy, Row, decide, deletable, gave_up
 from bucketops_jobs.s3.store import Expect, Object
 
 ETAG = "1" * 32
@@ -73,3 +73,47 @@ def test_a_copy_that_differs_is_remembered_so_that_the_next_walk_writes_it_anew(
 def test_a_refused_copy_fails_with_the_stores_words() -> None:
     settled = settle(work(), ItemError("the key is too long"), SOURCE, None)
     assert (settled.commit, settled.rewrite, settled.failure) == (False, False, "the key is too long")
+
+
+def test_no_row_is_rewritten_to_a_proven_copy_that_vanished() -> None:
+    settled = settle(work(), proven(), SOURCE, None)
+    assert (settled.commit, settled.rewrite) == (False, False)
+
+
+def test_a_server_that_refuses_what_it_lists_itself_fails_that_object() -> None:
+    """RGW refuses the right If-Match: at first that looks like a race, a second time nothing has changed again."""
+    for error in (PreconditionFailedError("412"), NotFoundError("404")):
+        first = settle(work(), error, SOURCE, None)
+        assert (first.commit, first.rewrite, first.again) == (False, False, True)
+        assert "listed unchanged" in first.failure
+        item = Item("a", source=SOURCE, entry=outcome(first, {}), rows=(ROW,))
+        decision = decide(item, Policy(), lambda *_: False)
+        second = settle(Work(item, decision, 0), error, SOURCE, None)
+        assert (second.again, bool(second.failure)) == (False, True)
+        assert gave_up(item, decision), "no sweep waits for it"
+
+
+def test_what_nobody_knows_is_never_overwritten_called_moved_or_deleted_for() -> None:
+    """Its listing shows neither what was written nor the original's content."""
+    foreign = COPY._replace(etag="2" * 32)
+    first = settle(work(), UnknownError("who wrote this?"), SOURCE, foreign)
+    assert (first.commit, first.rewrite, first.again) == (False, False, True)
+    item = Item("a", source=SOURCE, destination=foreign, entry=outcome(first, {}), rows=(ROW,))
+    for policy in (Policy(), Policy(on_conflict="Overwrite"), Policy(on_conflict="KeepDestination")):
+        decision = decide(item, policy, lambda *_: False)
+        assert (decision.outcome, decision.works) == (Outcome.FAILED, False)
+        assert deletable(item) is not None
+
+
+def test_what_a_late_listing_shows_in_the_end_is_moved() -> None:
+    first = settle(work(), UnknownError("not listed"), SOURCE, None)
+    item = Item("a", source=SOURCE, destination=COPY, entry=outcome(first, {}), rows=(ROW,))
+    decision = decide(item, Policy(), lambda one, other: one.etag == other.etag)
+    assert (decision.outcome, decision.copy, decision.journal) == (Outcome.MOVED, None, True)
+
+
+def test_a_crash_before_the_look_leaves_nothing_that_is_called_the_users() -> None:
+    """An intent without an outcome: what stands there may be a damaged copy of ours, so KeepDestination keeps both."""
+    foreign = COPY._replace(etag="2" * 32, size=1)
+    item = Item("a", source=SOURCE, destination=foreign, entry=work().intent, rows=(ROW,))
+    assert decide(item, Policy(on_conflict="KeepDestination"), lambda *_: False).outcome is Outcome.CONFLICT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,10 +13,10 @@ import pytest
 from bucketops_api.contract import RunSpec
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from bucketops_jobs.engine import Engine
-from bucketops_jobs.errors import TransientError, UserError, WorkerError
+from bucketops_jobs.errors import PreconditionFailedError, TransientError, UserError, WorkerError
 from bucketops_jobs.migration import claim, delete
 from bucketops_jobs.migration.context import Context
-from bucketops_jobs.migration.journal import Writer
+from bucketops_jobs.migration.journal import Reader, Writer
 from bucketops_jobs.migration.merge import Entry, Outcome, Row
 from bucketops_jobs.migration.plans import Plan
 from bucketops_jobs.pace import Pace
@@ -24,6 +24,7 @@ from bucketops_jobs.records import Records
 from bucketops_jobs.s3.capabilities import Capabilities
 from bucketops_jobs.s3.fake import FakeServer, FakeStore
 from bucketops_jobs.s3.store import Object
+from bucketops_jobs.shards import Range
 from bucketops_jobs.tally import Tally
 
 KEYS = [f"k{number}" for number in range(5)]
@@ -195,3 +196,42 @@ def test_a_worker_deletes_nothing_that_the_user_retains(scene: Scene) -> None:
     scene.changes = {"cleanup": {"policy": "Retain"}}
     with pytest.raises(UserError):
         scene.run()
+
+
+def test_a_copy_that_changes_while_we_look_keeps_its_source(scene: Scene) -> None:
+    """Whoever wrote it: the next walk looks what it is."""
+    scene.rows.while_fenced = lambda: scene.destination.put("avatar/k3", b"another", {})
+    left, tally = scene.run()
+    assert left == {"k3"}
+    assert tally.counts["pending"] == 1
+
+
+def shorten(scene: Scene, key: str, *, etag: str | None = None) -> None:
+    """The server loses bytes of a copy, and shows its old ETag or another one."""
+    kept = scene.destination._objects[f"avatar/{key}"]  # noqa: SLF001 - no server does that when it is asked to
+    entry = kept.entry._replace(size=0, etag=etag or kept.entry.etag)
+    scene.destination._objects[f"avatar/{key}"] = replace(kept, entry=entry, data=b"")  # noqa: SLF001
+
+
+def test_a_copy_that_has_lost_its_bytes_keeps_its_source(scene: Scene) -> None:
+    """Behind its ETag: a sweep writes it anew. Behind another one: nobody calls an empty object the newer picture."""
+    shorten(scene, "k1")
+    shorten(scene, "k2", etag="0" * 32)
+    left, tally = scene.run()
+    assert left == {"k1", "k2"}
+    assert (tally.counts["deleted"], tally.counts["pending"]) == (3, 1)
+    again = Reader(scene.records).histories("000001", 0, Range())
+    notes = {key: history[-1].entry.undeletable for key, history in again if history[-1].entry.undeletable}
+    assert notes == {"k2": "moved, but the original stays: what stands in its copy's place is empty"}
+
+
+def test_a_server_that_refuses_the_etag_that_it_lists_is_not_asked_for_ever(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(objects: Iterable[Object], **_: Any) -> dict[str, WorkerError]:
+        return {entry.key: PreconditionFailedError("412") for entry in objects}
+
+    monkeypatch.setattr(scene.source, "delete", refuse)
+    left, tally = scene.run()
+    assert left == set(KEYS)
+    assert tally.counts["pending"] == 0, "no sweep would change it"

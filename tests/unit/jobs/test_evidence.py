@@ -79,7 +79,7 @@ def test_what_was_sent_in_parts_is_known_by_the_etag_of_these_parts() -> None:
         pytest.param(KEPT, SOURCE, COPY._replace(etag=OTHER, size=9), Basis.REPLACED, id="the application's newer one"),
         pytest.param(KEPT, SOURCE, COPY._replace(etag=OTHER, size=0), None, id="emptied"),
         pytest.param(
-            KEPT, SOURCE, COPY._replace(etag=OTHER, modified=WHEN - timedelta(hours=1)), None, id="older than its original"
+            KEPT, SOURCE, COPY._replace(etag=OTHER, modified=WHEN - timedelta(hours=1)), None, id="an older one"
         ),
         pytest.param(KEPT, SOURCE, COPY._replace(etag=""), None, id="no ETag"),
     ],

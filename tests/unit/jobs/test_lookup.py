@@ -70,7 +70,7 @@ def test_what_is_not_as_expected_is_what_the_listing_shows(
 ) -> None:
     """A HEAD that is behind, or of another object, decides nothing."""
     there = FakeStore.head(store, "p/plain")
-    monkeypatch.setattr(store, "head", lambda key: there._replace(etag="0" * 32) if there else None)
+    monkeypatch.setattr(store, "head", lambda _: there._replace(etag="0" * 32) if there else None)
     found = lookup(engine, store, "p/", ["plain"], span=FAR, expected={"plain": None})
     assert found == {"plain": there}
 

@@ -137,7 +137,8 @@ def _process(
     claim.require(context)
     named = context.rows.naming(keys) if context.rows is not None else set()
     sources, copies = _now(context, chunk)
-    judged = [_judged(c, proofs[c.item.key], sources, copies) for c in chunk if _may_go(context, c, named, sources, copies)]
+    going = [c for c in chunk if _may_go(context, c, named, sources, copies)]
+    judged = [_judged(c, proofs[c.item.key], sources, copies) for c in going]
     ready = [one for one in judged if isinstance(one, Ready)]
     answers = _delete(context, ready, checked + FRESH_SECONDS, conditional=conditional)
     answers += [one for one in judged if not isinstance(one, Ready)]

@@ -146,6 +146,6 @@ def _decode(line: list[Any]) -> tuple[str, Entry]:
         after, outcome, committed, message, *beside = end
         known_as = Outcome(outcome) if outcome else None
         entry = replace(entry, committed=committed, after=after, outcome=known_as, message=message)
-        not_kept, undeletable, verified = [*beside, *("", "", False)[len(beside) :]]
-        entry = replace(entry, not_kept=not_kept, undeletable=undeletable, verified=bool(verified))
+        not_kept, undeletable, *verified = beside or ("", "")
+        entry = replace(entry, not_kept=not_kept, undeletable=undeletable, verified=any(verified))
     return key, entry
