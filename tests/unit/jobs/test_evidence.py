@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -76,6 +77,7 @@ def test_what_was_sent_in_parts_is_known_by_the_etag_of_these_parts() -> None:
     [
         pytest.param(KEPT, SOURCE, COPY, Basis.ETAG, id="equal ETags"),
         pytest.param(KEPT, SOURCE, COPY._replace(size=0), None, id="another size behind the same ETag"),
+        pytest.param(replace(KEPT, verified=True), SOURCE, COPY._replace(size=0), None, id="though it was compared"),
         pytest.param(KEPT, SOURCE, COPY._replace(etag=OTHER, size=9), Basis.REPLACED, id="the application's newer one"),
         pytest.param(KEPT, SOURCE, COPY._replace(etag=OTHER, size=0), None, id="emptied"),
         pytest.param(

@@ -18,6 +18,7 @@ from bucketops_jobs.migration.tables import Table, value_range
 from bucketops_jobs.s3 import clock
 from bucketops_jobs.s3.capabilities import Capabilities, probe, probe_source
 from bucketops_jobs.s3.client import S3Store
+from bucketops_jobs.s3.keyforms import forms
 from bucketops_jobs.s3.places import SCRATCH, require_apart, require_listed
 from bucketops_jobs.shards import Range
 
@@ -63,17 +64,38 @@ def stores(context: Context) -> Found:
             Reason.INVALID_SPEC,
             "the destination's server honours no condition on writes: choose guard: Check, which looks and then copies",
         )
+    _require_names(context, found, folds_case=found.folds_case or legacy.folds_case)
     found = replace(
         found,
         delete_if_match=legacy.if_match,
         others=dict(found.others) | {"bulkDelete": legacy.bulk},
     )
-    return Found(found, _why_streamed(context), tags_denied, legacy.encryption)
+    return Found(found, _why_streamed(context, found), tags_denied, legacy.encryption)
 
 
-def _why_streamed(context: Context) -> str:
+def _require_names(context: Context, found: Capabilities, *, folds_case: bool) -> None:
+    """A prefix that the server changes is perhaps another one's; names that it takes for one overwrite each other."""
+    refs = [context.spec.destination, *([context.spec.source] if context.same_server else ())]
+    for prefix in (ref.prefix for ref in refs):
+        if changed := sorted(forms(f"{prefix}x") & set(found.renamed)):
+            raise UserError(
+                Reason.INVALID_SPEC,
+                f"prefix {prefix!r}: the server keeps keys with {' and '.join(changed)} under another name, so it may "
+                "be that of other objects: write the prefix that its listing shows",
+            )
+    if folds_case and context.spec.guard == "Check":
+        raise UserError(
+            Reason.INVALID_SPEC,
+            "the server takes keys for one that differ in case alone, and guard: Check would let one overwrite the "
+            "other: choose guard: Strict",
+        )
+
+
+def _why_streamed(context: Context, found: Capabilities) -> str:
     if not context.same_server:
         return "both places have endpoints of their own"
+    if not found.copies:
+        return "the server does not copy (x-amz-copy-source)"
     if rights.may_copy(context):
         return ""
     return "the destination's identity may not read the source (s3:GetObject)"

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from bucketops_jobs.errors import DeniedError, ItemError, NotFoundError
+from bucketops_jobs.errors import DeniedError, ItemError, NotFoundError, NotSupportedError
 from bucketops_jobs.migration.content import BLOCK, Copied, denied, kept
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.s3.multipart import LARGEST_PART, Upload, original_part_size, part_size, spans, whole_etag
@@ -118,7 +118,10 @@ def _fill(job: Job, upload: Upload, wanted: Mapping[int, Span]) -> tuple[dict[in
 def _copied(job: Job, upload: Upload, left: Mapping[int, Span]) -> dict[int, str]:
     def one(number: int) -> str:
         job.context.engine.require_going()
-        return upload.copy_part(number, job.context.source.bucket, job.source, left[number])
+        etag = upload.copy_part(number, job.context.source.bucket, job.source, left[number])
+        if not etag:
+            raise NotSupportedError(f"copy part {number} of {job.source.key!r}: the server answers no ETag for it")
+        return etag
 
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="parts") as pool:
         return dict(zip(left, pool.map(one, left), strict=True))

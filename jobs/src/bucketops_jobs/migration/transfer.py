@@ -11,7 +11,8 @@ from bucketops_jobs.migration.content import Copied
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.plans import Plan
 from bucketops_jobs.s3.connection import WHOLE
-from bucketops_jobs.s3.store import ANYTHING, STORAGE_CLASS, Copy, Expect, Object
+from bucketops_jobs.s3.keyforms import forms
+from bucketops_jobs.s3.store import ABSENT, ANYTHING, STORAGE_CLASS, Copy, Expect, Object
 
 MOST_AT_ONCE = 5 << 30
 """Bytes of one CopyObject or PutObject: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html."""
@@ -38,7 +39,9 @@ class Way(StrEnum):
 def transfer(context: Context, plan: Plan, wanted: Sequence[Wanted]) -> list[Answer]:
     """Copy all; the answers are in the same order."""
     strict = context.spec.guard == "Strict"
-    ways = {key: way(plan, source, strict=strict) for source, key, _ in wanted}
+    refused = {key: error for _, key, _ in wanted if (error := _renamed(context, plan, key))}
+    everything, wanted = wanted, [one for one in wanted if one[1] not in refused]
+    ways = {key: way(plan, source, strict=strict, expect=expect) for source, key, expect in wanted}
     for source, key, _ in _with_more_than_copies_keep(
         context, plan, [one for one in wanted if ways[one[1]] is Way.COPY]
     ):
@@ -50,7 +53,18 @@ def transfer(context: Context, plan: Plan, wanted: Sequence[Wanted]) -> list[Ans
     others = [one for one in wanted if ways[one[1]] is not Way.COPY]
     answers = context.engine.map(lambda one: _moved(context, plan, ways[one[1]], one), others)
     given |= {key: answer for (_, key, _), answer in zip(others, answers, strict=True)}
-    return [given[key] for _, key, _ in wanted]
+    return [refused.get(key) or given[key] for _, key, _ in everything]
+
+
+def _renamed(context: Context, plan: Plan, key: str) -> ItemError | None:
+    """A key that the server would keep under another name is not written at all: that name may be another key's."""
+    found = sorted(forms(key) & set(plan.capabilities.renamed))
+    if not found:
+        return None
+    return ItemError(
+        f"{key!r} cannot be written to {context.destination.bucket}: its server keeps keys with {' and '.join(found)} "
+        "under another name, or not at all; rename the object, or move to a server that takes any key"
+    )
 
 
 def _with_more_than_copies_keep(context: Context, plan: Plan, wanted: Sequence[Wanted]) -> list[Wanted]:
@@ -63,28 +77,28 @@ def _with_more_than_copies_keep(context: Context, plan: Plan, wanted: Sequence[W
     return [one for one, answer in zip(wanted, answers, strict=True) if answer is not False]
 
 
-def way(plan: Plan, source: Object, *, strict: bool) -> Way:
+def way(plan: Plan, source: Object, *, strict: bool, expect: Expect = ABSENT) -> Way:
     """The server copies where it does so safely, in parts where one request cannot or would hide what was copied.
 
     The copy of an object that was uploaded in parts has another ETag, unless it is made of the same parts.
     """
     can, large, in_parts = plan.capabilities, source.size > WHOLE, "-" in source.etag
-    safe_parts = can.complete_if_absent or (can.multipart and not strict)
+    safe_parts = can.multipart and (can.completion_holds(expect) is not None or not strict)
     if plan.server_copy and can.part_copy and safe_parts and large and (in_parts or source.size > MOST_AT_ONCE):
         return Way.COPY_PARTS
-    if copies(plan, strict=strict) and source.size <= MOST_AT_ONCE:
+    if copies(plan, strict=strict, expect=expect) and source.size <= MOST_AT_ONCE:
         return Way.COPY
     return Way.CARRY_PARTS if large and safe_parts else Way.CARRY
 
 
-def copies(plan: Plan, *, strict: bool) -> bool:
+def copies(plan: Plan, *, strict: bool, expect: Expect = ABSENT) -> bool:
     """Whether the server copies small objects by itself."""
-    return plan.server_copy and (plan.capabilities.copy_if_absent or not strict)
+    return plan.server_copy and (plan.capabilities.copy_holds(expect) is not None or not strict)
 
 
 def _copies(context: Context, plan: Plan, wanted: Sequence[Wanted]) -> Iterator[Copy]:
     for source, key, expect in wanted:
-        guarded = expect if plan.capabilities.copy_if_absent else ANYTHING
+        guarded = plan.capabilities.copy_holds(expect) or ANYTHING
         yield Copy(context.source.bucket, source, key, guarded, storage_class(context, plan, source))
 
 
@@ -100,7 +114,7 @@ def _moved(context: Context, plan: Plan, how: Way, wanted: Wanted) -> Copied:
     kept = storage_class(context, plan, source)
     extra = {STORAGE_CLASS: kept} if kept else {}
     if how in {Way.COPY_PARTS, Way.CARRY_PARTS}:
-        guarded = expect if can.complete_if_absent else ANYTHING
+        guarded = can.completion_holds(expect) or ANYTHING
         job = parts.Job(context, source, key, guarded, how is Way.COPY_PARTS, can.lost, extra)
         return parts.copy(job)
     if source.size > MOST_AT_ONCE:
@@ -109,9 +123,16 @@ def _moved(context: Context, plan: Plan, how: Way, wanted: Wanted) -> Copied:
             f"{source.key!r} has more than 5 GiB, and the destination's server takes no multipart uploads that spare "
             f"what is there: {remedy} it yourself"
         )
-    guarded = expect if can.put_if_absent else ANYTHING
+    held = can.put_holds(expect)
+    if held is None and context.spec.guard == "Strict":
+        raise ItemError(
+            f"{key!r} holds other content, and the destination's server does not take the right If-Match of a PUT, so "
+            "nothing can be replaced safely: choose guard: Check, or delete what stands there"
+        )
     with context.room.taken(HELD * min(source.size, WHOLE)):
-        return content.carry(context.source, source, context.destination, key, guarded, lost=can.lost, extra=extra)
+        return content.carry(
+            context.source, source, context.destination, key, held or ANYTHING, lost=can.lost, extra=extra
+        )
 
 
 def _required(answer: str | WorkerError) -> Answer:

@@ -7,14 +7,16 @@ import io
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-from bucketops_jobs.errors import DeniedError, ItemError, NotSupportedError, PreconditionFailedError
-from bucketops_jobs.s3 import wire
+from bucketops_api.reasons import Reason
+from bucketops_jobs.errors import DeniedError, ItemError, NotSupportedError, PreconditionFailedError, UserError
+from bucketops_jobs.s3 import conditions, keyprobe, wire
 from bucketops_jobs.s3.client import S3Store
+from bucketops_jobs.s3.conditions import Honoured
 from bucketops_jobs.s3.multipart import Upload
-from bucketops_jobs.s3.store import ABSENT, STORAGE_CLASS, TAGGING, Expect, Object, Store
+from bucketops_jobs.s3.store import STORAGE_CLASS, TAGGING, Expect, Object, Store
 
 log = logging.getLogger(__name__)
 FACT = 250
@@ -38,12 +40,21 @@ class Capabilities:
     """Which conditions the server honours, which calls it knows, and which properties of objects it keeps."""
 
     copy_if_absent: bool
-    """If the destination is absent, and if its ETag is the one given."""
+    """Of a copy by the server, if the destination is absent; and so on."""
     put_if_absent: bool
-    """The same."""
     delete_if_match: bool
     complete_if_absent: bool = False
-    """As copy_if_absent, at the completion of a multipart upload."""
+    """At the completion of a multipart upload."""
+    copy_if_match: bool = True
+    put_if_match: bool = True
+    complete_if_match: bool = True
+    bare_etags: bool = False
+    """Whether If-Match is understood without quotes alone."""
+    copies: bool = True
+    """Whether the server copies at all, on the condition that the source is unchanged."""
+    renamed: tuple[str, ...] = ()
+    """Forms of keys (keyforms.py) that it keeps under another name, or not at all."""
+    folds_case: bool = False
     multipart: bool = False
     part_copy: bool = False
     """Whether it copies parts by itself."""
@@ -54,6 +65,23 @@ class Capabilities:
     others: Mapping[str, str] = field(default_factory=dict)
     """What else is worth knowing, as `facts` has it."""
 
+    def copy_holds(self, expect: Expect) -> Expect | None:
+        """Return a copy's expectation as the server understands it; None where it does not look at it."""
+        return self._said(expect, absent=self.copy_if_absent, match=self.copy_if_match)
+
+    def put_holds(self, expect: Expect) -> Expect | None:
+        """As copy_holds, of a PUT."""
+        return self._said(expect, absent=self.put_if_absent, match=self.put_if_match)
+
+    def completion_holds(self, expect: Expect) -> Expect | None:
+        """As copy_holds, of the completion of a multipart upload."""
+        return self._said(expect, absent=self.complete_if_absent, match=self.complete_if_match)
+
+    def _said(self, expect: Expect, *, absent: bool, match: bool) -> Expect | None:
+        if expect.etag:
+            return replace(expect, bare=self.bare_etags) if match else None
+        return expect if absent or not expect.absent else None
+
     def facts(self) -> dict[str, str]:
         """For `status.capabilities`."""
         return {
@@ -61,6 +89,8 @@ class Capabilities:
             "conditionalPut": _yes(self.put_if_absent),
             "conditionalDelete": _yes(self.delete_if_match),
             "conditionalMultipart": _yes(self.complete_if_absent),
+            "conditionalOverwrite": _yes(self.put_if_match),
+            "keys": f"changed: {', '.join(self.renamed)}" if self.renamed else "kept",
             "multipartCopy": _yes(self.part_copy),
             **self.others,
         }
@@ -75,31 +105,40 @@ class SourceFacts:
     """Whether many keys go by one request; `unknown: …` where it did not tell."""
     encryption: str
     """How an object is encrypted whose writer asks for nothing."""
+    folds_case: bool = False
 
 
 def probe(store: Store, folder: str) -> Capabilities:
-    """Try each condition on scratch keys below `folder` (which ends in '/'); nothing stays behind."""
+    """Try each condition, wrong and right, on scratch keys below `folder` (which ends in '/'); nothing stays behind."""
     name = f"{folder}scratch-{secrets.token_hex(8)}"
-    source, scratch = _written(store, f"{name}-1"), _written(store, f"{name}-2")
-    key, wrong_etag = scratch.key, "0" * len(scratch.etag)
-    both = (ABSENT, Expect(etag=wrong_etag))
+    source, scratch = _two(store, name)
     tagging = _tags_kept(store, f"{name}-3")
     lost, lost_by_copy = _lost(store, f"{name}-3", tagging)
-    parts, part_copy = _in_parts(store, source, key)
+    parts, part_copy = _in_parts(store, source, scratch.key)
     try:
+        fresh = iter([f"{name}-{number}" for number in (5, 6, 7)])
+        put, copy, complete = (
+            conditions.probe(store, write, scratch.key, next(fresh)) if write else Honoured()
+            for write in (partial(_put, store), partial(_copied, store, source), parts)
+        )
         return Capabilities(
-            copy_if_absent=all(_refused(partial(store.copy, store.bucket, source, key, expect)) for expect in both),
-            put_if_absent=all(_refused(partial(store.put, key, b"overwritten", {}, expect)) for expect in both),
-            complete_if_absent=parts is not None and all(_refused(partial(parts, expect)) for expect in both),
+            copy_if_absent=copy.if_absent,
+            copy_if_match=copy.if_match and copy.bare == put.bare,
+            put_if_absent=put.if_absent,
+            put_if_match=put.if_match,
+            complete_if_absent=complete.if_absent,
+            complete_if_match=complete.if_match and complete.bare == put.bare,
+            bare_etags=put.bare,
+            copies=_copies(store, source, scratch.key),
+            renamed=keyprobe.changed(store, f"{name}-names/"),
+            folds_case=keyprobe.folds_case(store, f"{name}-"),
             multipart=parts is not None,
             part_copy=part_copy,
             lost=lost,
             lost_by_copy=lost_by_copy,
-            delete_if_match=_delete_refused(store, scratch._replace(etag=wrong_etag)),
+            delete_if_match=conditions.deletes(store, _found(store, scratch.key)),
             others={
-                "conditionalCopySource": _yes(
-                    _refused(partial(store.copy, store.bucket, source._replace(etag=wrong_etag), key))
-                ),
+                "conditionalCopySource": _yes(_source_condition(store, source, scratch.key)),
                 "encryption": _encryption(store, source.key),
                 "checksums": _said(partial(_checksum_refused, store, f"{name}-3")),
                 "tagging": tagging,
@@ -108,21 +147,69 @@ def probe(store: Store, folder: str) -> Capabilities:
             },
         )
     finally:
-        store.remove([source.key, scratch.key, f"{name}-3", f"{name}-4"])
+        store.remove([source.key, scratch.key, *(f"{name}-{number}" for number in (3, 4, 5, 6, 7))])
+
+
+def _put(store: Store, key: str, expect: Expect) -> str:
+    return store.put(key, b"overwritten", {}, expect)
+
+
+def _copied(store: Store, source: Object, key: str, expect: Expect) -> str:
+    return store.copy(store.bucket, source, key, expect)
+
+
+def _copies(store: Store, source: Object, key: str) -> bool:
+    """Whether a copy is made while its source is as it was seen, and is then what is found."""
+    try:
+        store.copy(store.bucket, source, key)
+    except DeniedError:
+        raise
+    except ItemError as error:
+        log.info("the server does not copy: %s", error)
+        return False
+    return _found(store, key).size == source.size
+
+
+def _source_condition(store: Store, source: Object, key: str) -> bool:
+    try:
+        store.copy(store.bucket, source._replace(etag=conditions.WRONG_ETAG), key)
+    except PreconditionFailedError:
+        return True
+    except ItemError as error:
+        log.info("a probed condition is not supported: %s", error)
+    return False
 
 
 def probe_source(store: Store, folder: str) -> SourceFacts:
     """What matters of the bucket that is read and deleted from: it may be another server's."""
     name = f"{folder}scratch-{secrets.token_hex(8)}"
     try:
-        scratch = _written(store, f"{name}-1")
-        wrong = scratch._replace(etag="0" * len(scratch.etag))
+        scratch, _ = _two(store, name)
         encryption = _encryption(store, scratch.key)
         return SourceFacts(
-            _delete_refused(store, wrong), _said(partial(_deleted_in_bulk, store, f"{name}-2")), encryption
+            conditions.deletes(store, scratch),
+            _said(partial(_deleted_in_bulk, store, f"{name}-3")),
+            encryption,
+            keyprobe.folds_case(store, f"{name}-"),
         )
     finally:
-        store.remove([f"{name}-1", f"{name}-2"])
+        store.remove([f"{name}-{number}" for number in (1, 2, 3)])
+
+
+def _two(store: Store, name: str) -> tuple[Object, Object]:
+    """Two scratch objects of one size; UserError where no ETag tells them apart: nothing could be told from another.
+
+    Two are needed: a copy onto itself is refused for reasons of its own.
+    """
+    one, other = _written(store, f"{name}-1"), _written(store, f"{name}-2")
+    if one.etag == other.etag or not (one.etag and other.etag):
+        store.remove([one.key, other.key])
+        raise UserError(
+            Reason.INVALID_SPEC,
+            f"{store.bucket}: its server shows {'the same ETag' if one.etag else 'no ETag'} for objects of different "
+            "content, so neither a change nor a damaged copy could be seen: use a server whose ETags tell",
+        )
+    return one, other
 
 
 def classes_taken(store: Store, folder: str, classes: Iterable[str]) -> tuple[str, ...]:
@@ -184,7 +271,7 @@ def _tags_kept(store: Store, key: str) -> str:
         return f"no: {error}"[:FACT]
 
 
-def _in_parts(store: Store, source: Object, key: str) -> tuple[Callable[[Expect], str] | None, bool]:
+def _in_parts(store: Store, source: Object, key: str) -> tuple[conditions.Write | None, bool]:
     """What completes an upload in one part to a key, or None where there are none; and whether parts are copied."""
     if not isinstance(store, S3Store):
         return None, False
@@ -196,22 +283,22 @@ def _in_parts(store: Store, source: Object, key: str) -> tuple[Callable[[Expect]
         log.info("no multipart uploads: %s", error)
         return None, False
     part_copy = _part_copied(store, source, key)
-    return partial(_completed, store, source, key, part_copy), part_copy
+    return partial(_completed, store, source, part_copy), part_copy
 
 
 def _part_copied(store: S3Store, source: Object, key: str) -> bool:
+    """A part without an ETag cannot be named at the completion: rclone answers so, and copies nothing."""
     upload = Upload.begin(store, key, {})
     try:
-        upload.copy_part(1, store.bucket, source, (0, source.size))
+        return bool(upload.copy_part(1, store.bucket, source, (0, source.size)))
     except ItemError as error:
         log.info("no copies of parts: %s", error)
         return False
     finally:
         upload.abort()
-    return True
 
 
-def _completed(store: S3Store, source: Object, key: str, part_copy: bool, expect: Expect) -> str:
+def _completed(store: S3Store, source: Object, part_copy: bool, key: str, expect: Expect) -> str:
     upload = Upload.begin(store, key, {})
     try:
         if part_copy:
@@ -257,7 +344,6 @@ def _deleted_in_bulk(store: Store, key: str) -> bool:
 
 
 def _written(store: Store, key: str) -> Object:
-    """A scratch object. Two are needed: a copy onto itself is refused for reasons of its own."""
     store.put(key, f"bucketops probes what this server honours: {key}".encode(), {})
     return _found(store, key)
 
@@ -267,21 +353,6 @@ def _found(store: Store, key: str) -> Object:
     if found is None:
         raise ItemError(f"the scratch key {key!r} was written and is not there")
     return found
-
-
-def _refused(call: Callable[[], object]) -> bool:
-    try:
-        call()
-    except PreconditionFailedError:
-        return True
-    except ItemError as error:
-        log.info("a probed condition is not supported: %s", error)
-    return False
-
-
-def _delete_refused(store: Store, wrong: Object) -> bool:
-    remaining = store.delete([wrong], conditional=True)
-    return wrong.key in remaining and store.head(wrong.key) is not None
 
 
 def _yes(value: bool) -> str:

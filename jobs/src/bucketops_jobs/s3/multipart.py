@@ -92,7 +92,7 @@ class Upload:
 
         def call() -> str:
             answer = self._store.control.upload_part_copy(**self._names, PartNumber=number, **wanted)
-            return wire.bare(answer["CopyPartResult"]["ETag"])
+            return wire.bare(answer["CopyPartResult"].get("ETag", ""))
 
         return self._store.call(f"copy part {number} of {source.key!r} to {self.key!r}", call, cost=size)
 
@@ -117,7 +117,7 @@ class Upload:
 
         def call() -> str:
             complete = self._store.control.complete_multipart_upload
-            return wire.bare(complete(**self._names, MultipartUpload={"Parts": parts}, **named)["ETag"])
+            return wire.bare(complete(**self._names, MultipartUpload={"Parts": parts}, **named).get("ETag", ""))
 
         try:
             return self._store.call(f"complete {self.key!r}", call)

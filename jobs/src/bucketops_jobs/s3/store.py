@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, NamedTuple, Protocol
 
-from bucketops_jobs.errors import WorkerError
+from bucketops_jobs.errors import ItemError, WorkerError
 
 TOO_LATE = "the check took too long: it is made anew"
 """Why a deletion was not sent after its time."""
@@ -60,6 +60,12 @@ class Expect:
 
     absent: bool = False
     etag: str | None = None
+    bare: bool = False
+    """Whether the ETag goes without quotes, which some servers (Ceph RGW) understand alone."""
+
+    def __post_init__(self) -> None:
+        if self.etag == "":
+            raise ItemError("the server shows no ETag, so nothing can be written on the condition that it is unchanged")
 
 
 TAGGING = "x-amz-tagging"

@@ -161,7 +161,9 @@ def _written(ref: BucketRef) -> Iterator[tuple[str, str]]:
 def _condition(expect: Expect) -> Headers:
     if expect.absent:
         return [("if-none-match", "*")]
-    return [("if-match", f'"{expect.etag}"')] if expect.etag else []
+    if expect.etag:
+        return [("if-match", expect.etag if expect.bare else f'"{expect.etag}"')]
+    return []
 
 
 def serialized(request: Request, headers: Headers) -> bytes:

@@ -1,0 +1,55 @@
+"""Which names a server keeps: keys of each form are written below a scratch folder, and the folder is listed."""
+
+from __future__ import annotations
+
+import logging
+
+from bucketops_jobs.errors import DeniedError, ItemError
+from bucketops_jobs.s3.keyforms import SAMPLES
+from bucketops_jobs.s3.store import Object, Store
+
+log = logging.getLogger(__name__)
+_CASE = "case"
+
+
+def changed(store: Store, folder: str) -> tuple[str, ...]:
+    """Return the forms (of keyforms.SAMPLES) whose keys a server keeps under another name, emptied, or not at all.
+
+    `folder` is nobody else's, has none of these forms, and ends in '/'; nothing stays behind.
+    """
+    sizes = {folder + sample: len(_body(sample)) for sample in SAMPLES.values()}
+    try:
+        for sample in SAMPLES.values():
+            _put(store, folder + sample, _body(sample))
+        found = {entry.key: entry.size for entry in _shown(store, folder)}
+        return tuple(form for form, key in SAMPLES.items() if found.get(folder + key) != sizes[folder + key])
+    finally:
+        store.remove([entry.key for entry in _shown(store, folder)])
+
+
+def folds_case(store: Store, folder: str) -> bool:
+    """Return whether a server takes keys for one that differ in case alone."""
+    key = folder + _CASE
+    try:
+        store.put(key, b"bucketops looks whether case counts", {})
+        return store.head(folder + _CASE.upper()) is not None
+    finally:
+        store.remove([key])
+
+
+def _put(store: Store, key: str, body: bytes) -> None:
+    try:
+        store.put(key, body, {})
+    except DeniedError:
+        raise
+    except ItemError as error:
+        log.info("a key of this form is not to be had: %s", error)
+
+
+def _body(sample: str) -> bytes:
+    return f"bucketops looks which names are kept: {sample}".encode()
+
+
+def _shown(store: Store, folder: str) -> list[Object]:
+    """One page holds them all, and no order of keys is asked for: SeaweedFS has one of its own."""
+    return store.page(folder).objects
