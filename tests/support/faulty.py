@@ -200,3 +200,60 @@ DAMAGES: tuple[Callable[[Request, bytes], bytes], ...] = (
     _empty,
 )
 """What may come instead of a page."""
+
+
+def is_completion(request: Request) -> bool:
+    """CompleteMultipartUpload."""
+    return request.method == "POST" and "uploadId=" in request.path
+
+
+class Rgw:
+    """As Ceph RGW 16: a quoted If-Match of a write is refused, right or wrong, and completions answer no ETag.
+
+    `bare`: whether an ETag without quotes is taken, as there.
+    """
+
+    def __init__(self, *, bare: bool = True, matches: Matches = anything) -> None:
+        self._bare, self._matches = bare, matches
+
+    def __call__(self, request: Request) -> Answer | None:
+        given = next((value for name, value in request.headers.items() if name.lower() == "if-match"), None)
+        if request.method not in ("PUT", "POST") or given is None or not self._matches(request):
+            return None
+        return Answer(412, error("PreconditionFailed")) if given.startswith('"') or not self._bare else None
+
+    def body(self, request: Request, data: bytes) -> bytes:
+        """For the proxy."""
+        return re.sub(rb"<ETag>.*?</ETag>", b"<ETag></ETag>", data) if is_completion(request) else data
+
+
+class Shown:
+    """What listings show of one key is another thing than what is there; `how` changes its <Contents>."""
+
+    def __init__(self, key: str, how: Callable[[bytes], bytes]) -> None:
+        self._wanted, self._how = f"<Key>{key}</Key>".encode(), how
+
+    def __call__(self, request: Request, body: bytes) -> bytes:
+        if not is_listing(request) or self._wanted not in body:
+            return body
+        found = next(one for one in re.findall(rb"<Contents>.*?</Contents>", body, re.DOTALL) if self._wanted in one)
+        changed = self._how(found)
+        if not changed:
+            count = int(re.findall(rb"<KeyCount>(\d+)</KeyCount>", body)[0])
+            body = body.replace(b"<KeyCount>%d<" % count, b"<KeyCount>%d<" % (count - 1))
+        return body.replace(found, changed)
+
+
+def another_size(contents: bytes) -> bytes:
+    """Bytes are missing, behind the right ETag."""
+    return re.sub(rb"<Size>\d+</Size>", b"<Size>1</Size>", contents)
+
+
+def another_object(contents: bytes) -> bytes:
+    """As of a body that was cut off, though the answer had the right ETag."""
+    return re.sub(rb"(&#34;|&quot;|\")[0-9a-f]{32}", rb"\g<1>" + b"0" * 32, another_size(contents))
+
+
+def nothing(_: bytes) -> bytes:
+    """It is not listed."""
+    return b""

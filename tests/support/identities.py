@@ -21,7 +21,7 @@ from bucketops_api.v1alpha1.exifpipeline import PipelineSpec
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from bucketops_api.v1alpha1.retention import RetentionSpec
 from support.avatars import s3_client
-from support.servers import built
+from support.servers import WEED_USERS, built
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,12 @@ def _stated(client: Any, bucket: str) -> list[dict[str, Any]]:
 def anybody(*_: object) -> Identity:
     """moto believes every signature and refuses nothing."""
     return Identity("anybody", "any-password")
+
+
+def weed_user(*_: object) -> Identity:
+    """The user that SeaweedFS began with."""
+    key = WEED_USERS["worker"]
+    return Identity(key["accessKey"], key["secretKey"])
 
 
 def forbid(endpoint: str, admin: Identity, user: Identity, action: str, resource: str) -> Callable[[], object]:

@@ -18,7 +18,17 @@ from bucketops_api.v1alpha1.rollback import work_of
 from support.avatars import World, cursor_of, s3_client
 from support.driver import Driver, driving
 from support.identities import Identity, forbid, migration_user
-from support.servers import ADMIN, PASSWORD, Server, dsn_of, start_minio, start_moto, start_postgres, start_versitygw
+from support.servers import (
+    ADMIN,
+    PASSWORD,
+    Server,
+    dsn_of,
+    start_minio,
+    start_moto,
+    start_postgres,
+    start_seaweedfs,
+    start_versitygw,
+)
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +41,13 @@ def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = start_versitygw(tmp_path_factory.mktemp("versitygw"))
+    yield f"http://127.0.0.1:{server.port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = start_seaweedfs(tmp_path_factory.mktemp("seaweedfs"))
     yield f"http://127.0.0.1:{server.port}"
     server.stop()
 

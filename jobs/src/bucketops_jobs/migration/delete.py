@@ -137,7 +137,8 @@ def _process(
     claim.require(context)
     named = context.rows.naming(keys) if context.rows is not None else set()
     sources, copies = _now(context, chunk)
-    going = [c for c in chunk if _may_go(context, c, named, sources, copies)]
+    hidden = {c.item.key for c in chunk if c.item.key in sources and c.item.key not in copies and _answers(context, c)}
+    going = [c for c in chunk if c.item.key in hidden or _may_go(context, c, named, sources, copies)]
     judged = [_judged(c, proofs[c.item.key], sources, copies) for c in going]
     ready = [one for one in judged if isinstance(one, Ready)]
     answers = _delete(context, ready, checked + FRESH_SECONDS, conditional=conditional)
@@ -163,10 +164,22 @@ def _judged(
 ) -> Ready | Refused:
     """By the last look: ready to go, changed meanwhile, or without proof though nothing has changed."""
     source, copy = sources.get(candidate.item.key), copies.get(candidate.item.key)
+    if copy is None:
+        return candidate, ItemError(
+            "the destination's listings contradict each other: one shows its copy, one does not"
+        )
     if isinstance(proof, Exception):
         return candidate, proof if isinstance(proof, TransientError | StoppedError) else ItemError(str(proof))
     verified = evidence.confirmed(proof, source, copy)
     return Ready(candidate, verified) if verified else (candidate, PreconditionFailedError("it was written again"))
+
+
+def _answers(context: Context, candidate: Candidate) -> bool:
+    """Whether HEAD knows a copy that the walk saw listed and the last look did not: such a listing tells nothing."""
+    try:
+        return seen(context.destination.head(candidate.copy.key)) == seen(candidate.copy)
+    except ItemError:
+        return False
 
 
 def _now(context: Context, chunk: Sequence[Candidate]) -> tuple[Mapping[str, Object], Mapping[str, Object]]:

@@ -54,7 +54,11 @@ def seen(entry: Object | None) -> tuple[str, int] | None:
 
 
 def _before(key: str) -> str:
-    """Return a string close below a key; what lies between is listed too. Control characters are none to begin at."""
+    """Return a string close below a key; what lies between is listed too. Control characters are none to begin at.
+
+    Of a folder's own key: below its name without the slash, which is how SeaweedFS orders folders.
+    """
+    key = key.rstrip("/") or key
     if not key or key[-1] <= _FIRST:
         return key[:-1]
     last = ord(key[-1]) - 1

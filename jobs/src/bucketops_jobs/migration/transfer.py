@@ -39,7 +39,7 @@ class Way(StrEnum):
 def transfer(context: Context, plan: Plan, wanted: Sequence[Wanted]) -> list[Answer]:
     """Copy all; the answers are in the same order."""
     strict = context.spec.guard == "Strict"
-    refused = {key: error for _, key, _ in wanted if (error := _renamed(context, plan, key))}
+    refused = {key: error for source, key, _ in wanted if (error := _renamed(context, plan, key, source))}
     everything, wanted = wanted, [one for one in wanted if one[1] not in refused]
     ways = {key: way(plan, source, strict=strict, expect=expect) for source, key, expect in wanted}
     for source, key, _ in _with_more_than_copies_keep(
@@ -56,9 +56,9 @@ def transfer(context: Context, plan: Plan, wanted: Sequence[Wanted]) -> list[Ans
     return [refused.get(key) or given[key] for _, key, _ in everything]
 
 
-def _renamed(context: Context, plan: Plan, key: str) -> ItemError | None:
+def _renamed(context: Context, plan: Plan, key: str, source: Object) -> ItemError | None:
     """A key that the server would keep under another name is not written at all: that name may be another key's."""
-    found = sorted(forms(key) & set(plan.capabilities.renamed))
+    found = sorted(forms(key, source.size) & set(plan.capabilities.renamed))
     if not found:
         return None
     return ItemError(

@@ -41,6 +41,9 @@ def plain(key: str) -> bool:
     return _PLAIN.fullmatch(key) is not None
 
 
-def forms(key: str) -> frozenset[str]:
-    """Return the forms that a key has, as the names of SAMPLES."""
-    return frozenset(name for name, pattern in _FORMS.items() if pattern.search(key))
+def forms(key: str, size: int = 1) -> frozenset[str]:
+    """Return the forms that a key of an object of so many bytes has, as the names of SAMPLES.
+
+    A slash at the end is none where there is nothing to lose: that is how folders are marked.
+    """
+    return frozenset(name for name, pattern in _FORMS.items() if pattern.search(key) and (size or name != FOLDER))
