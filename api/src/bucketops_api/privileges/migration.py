@@ -11,6 +11,7 @@ from bucketops_api.names import RECORDS_FOLDER
 from bucketops_api.privileges import s3
 from bucketops_api.privileges.parts import Owner, Part
 from bucketops_api.privileges.s3 import Statement, policy
+from bucketops_api.privileges.sql import quoted
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_api.v1alpha1.migration import Database, MigrationSpec, Reference
 
@@ -93,20 +94,16 @@ def records_statements(spec: MigrationSpec) -> tuple[Statement, ...]:
 def sql_grants(database: Database, role: str) -> tuple[str, ...]:
     """What a role needs to find and rewrite rows. Replicas show their lag to those alone who may read statistics."""
     schemas = dict.fromkeys(reference.schema_ for reference in database.references)
-    usage = (f"GRANT USAGE ON SCHEMA {_quoted(schema)} TO {_quoted(role)};" for schema in schemas)
+    usage = (f"GRANT USAGE ON SCHEMA {quoted(schema)} TO {quoted(role)};" for schema in schemas)
     tables = (_table_grant(reference, role) for reference in database.references)
-    lag = (f"GRANT pg_read_all_stats TO {_quoted(role)};",) if database.max_replication_lag else ()
+    lag = (f"GRANT pg_read_all_stats TO {quoted(role)};",) if database.max_replication_lag else ()
     return tuple(dict.fromkeys((*usage, *tables, *lag)))
 
 
 def _table_grant(reference: Reference, role: str) -> str:
-    table = f"{_quoted(reference.schema_)}.{_quoted(reference.table)}"
-    read = ", ".join(dict.fromkeys((_quoted(reference.key), _quoted(reference.column))))
-    return f"GRANT SELECT ({read}), UPDATE ({_quoted(reference.column)}) ON {table} TO {_quoted(role)};"
-
-
-def _quoted(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'
+    table = f"{quoted(reference.schema_)}.{quoted(reference.table)}"
+    read = ", ".join(dict.fromkeys(map(quoted, (*reference.keys, reference.column))))
+    return f"GRANT SELECT ({read}), UPDATE ({quoted(reference.column)}) ON {table} TO {quoted(role)};"
 
 
 def parts(spec: MigrationSpec, owner: Owner) -> tuple[Part, ...]:

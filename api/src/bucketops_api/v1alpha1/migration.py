@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from bucketops_api.v1alpha1.common import (
@@ -21,16 +21,45 @@ from bucketops_api.v1alpha1.common import (
     StatusModel,
 )
 from bucketops_api.v1alpha1.kind import Column, Kind
-from bucketops_api.v1alpha1.scalars import Count, Duration, Identifier, Name, matches
+from bucketops_api.v1alpha1.scalars import Count, Duration, Identifier, Name, Schema, matches
 from bucketops_api.v1alpha1.worker import Worker
 
 Format = Annotated[
     str,
     Field(max_length=1024),
     matches(
-        r"^[^{}]*\{key(:url)?\}[^{}]*$", "write the key once, as {key} or {key:url}, such as https://legacy-url/{key}"
+        r"^[^{}]*\{key(:relative)?(:url)?\}[^{}]*$",
+        "write the key once, as {key}, {key:url}, {key:relative} or {key:relative:url}, such as https://legacy-url/{key}",
     ),
 ]
+_MOST_KEY_COLUMNS = 32
+"""Of an index: https://www.postgresql.org/docs/current/limits.html."""
+
+
+def _key_columns(value: Any) -> Any:  # noqa: ANN401 - whatever a user wrote
+    """Check what no structural schema can: text, or a list of different texts."""
+    names = [value] if isinstance(value, str) else value
+    well = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+    if not well or not 0 < len(set(names)) == len(names) <= _MOST_KEY_COLUMNS:
+        raise ValueError(
+            "write the column of the primary key, such as id, or a list of different columns where it is composite: "
+            "[id, created]"
+        )
+    return value
+
+
+KeyColumns = Annotated[
+    Identifier | list[Identifier],
+    BeforeValidator(_key_columns),
+    Schema(
+        (
+            ("x-kubernetes-preserve-unknown-fields", True),
+            *(("minLength", 1), ("maxLength", 63), ("minItems", 1), ("maxItems", _MOST_KEY_COLUMNS)),
+            ("maxProperties", 0),
+        )
+    ),
+]
+"""Text or a list. No structural schema has two types, so the API server checks bounds alone and the models the rest."""
 
 
 class Reference(Model):
@@ -38,13 +67,27 @@ class Reference(Model):
 
     schema_: Identifier = Field("public", alias="schema")
     table: Identifier
-    key: Identifier = Field("id", description="The primary key's column; any comparable type.")
+    key: KeyColumns = Field(
+        "id",
+        description="The primary key's column, of any comparable type; a list of columns where it is composite, such "
+        "as [id, created].",
+    )
     column: Identifier
     format: Format = Field(
         "{key}",
-        description="How the full key is written in the column; {key:url} is percent-encoded.",
+        description="How the key is written in the column: {key} is the whole key, {key:relative} what stands below "
+        "the prefix, and {key:url} and {key:relative:url} the same in percent-encoding.",
     )
-    new_format: Format | None = Field(None, description="How the new key is written. Absent: as format.")
+    new_format: Format | None = Field(
+        None,
+        description="How the new key is written. Absent: as format. Where both are the same and hold {key:relative}, "
+        "rows name either place and stay as they are.",
+    )
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns of the primary key."""
+        return (self.key,) if isinstance(self.key, str) else tuple(self.key)
 
     @property
     def written_format(self) -> str:

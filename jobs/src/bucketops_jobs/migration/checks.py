@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from botocore import exceptions
 
+from bucketops_api.privileges.sql import typed
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import DeniedError, ItemError, NotSupportedError, UserError
-from bucketops_jobs.migration import pooler, rights
+from bucketops_jobs.migration import index_check, key_checks, pooler, rights
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.database import queries as sql
 from bucketops_jobs.migration.rows import Rows
-from bucketops_jobs.migration.tables import Table, value_range
+from bucketops_jobs.migration.tables import Table, limits
+from bucketops_jobs.migration.value_ranges import value_ranges
 from bucketops_jobs.s3 import clock
 from bucketops_jobs.s3.capabilities import Capabilities, probe, probe_source
 from bucketops_jobs.s3.client import S3Store
@@ -22,8 +24,8 @@ from bucketops_jobs.s3.keyforms import forms
 from bucketops_jobs.s3.places import SCRATCH, require_apart, require_listed
 from bucketops_jobs.shards import Range
 
-SCAN_ROWS = 1_000_000
-"""Above this many rows a scan per shard is too dear: an index must serve the ranges."""
+_ANY = "a.png"
+"""A key that stands for all: what is written of it must not be read as a legacy path."""
 YOUNG = timedelta(hours=1)
 OLDEST_SERVER = 130000
 """pg_current_snapshot() came with PostgreSQL 13."""
@@ -114,7 +116,7 @@ def rows(context: Context) -> None:
     if context.spec.database and context.spec.database.max_replication_lag:
         _statistics(context.rows)
     for table in context.rows.tables:
-        _table(context, context.rows, table)
+        _table(context.rows, table)
 
 
 def still_allowed(context: Context) -> None:
@@ -135,72 +137,58 @@ def _statistics(rows: Rows) -> None:
         )
 
 
-def _table(context: Context, rows: Rows, table: Table) -> None:
-    names = _names(table)
+def _table(rows: Rows, table: Table) -> None:
     _privileges(rows, table)
-    if not rows.query("look at the indexes", sql()["unique"], names)[0][0]:
-        raise UserError(
-            Reason.INVALID_SPEC, f"{table.name}: {table.reference.key} is not unique: name the primary key in key"
-        )
-    _self_match(context, table)
-    _width(context, rows, table)
-    _index(context, rows, table)
-
-
-def _names(table: Table) -> dict[str, str]:
-    return {"table": table.regclass, "key": table.reference.key, "column": table.reference.column}
+    key_checks.require(rows, table)
+    _self_match(rows.tables, table)
+    _width(rows, table)
+    index_check.require(rows, table)
 
 
 def _privileges(rows: Rows, table: Table) -> None:
-    may_select, may_update = rows.query("look at the privileges", sql()["privileges"], _names(table))[0]
     ref = table.reference
-    missing = ([] if may_select else [f"SELECT ({ref.key}, {ref.column})"]) + (
-        [] if may_update else [f"UPDATE ({ref.column})"]
-    )
+    values = {"table": table.regclass, "keys": list(ref.keys), "column": ref.column}
+    may_select, may_update = rows.query("look at the privileges", sql()["privileges"], values)[0]
+    read, column = ", ".join(map(typed, (*ref.keys, ref.column))), typed(ref.column)
+    missing = ([] if may_select else [f"SELECT ({read})"]) + ([] if may_update else [f"UPDATE ({column})"])
     if missing:
         raise UserError(
             Reason.ACCESS_DENIED,
-            f"this role may not read and rewrite {table.name}: GRANT {', '.join(missing)} "
-            f"ON {ref.schema_}.{ref.table} to it",
+            f"this role may not read and rewrite {table.name}: GRANT {', '.join(missing)} ON {table.typed} to it",
         )
 
 
-def _self_match(context: Context, table: Table) -> None:
-    """A rewritten path that looks legacy would be rewritten again, for ever."""
-    written = table.new.write(context.spec.destination.prefix)
-    again = table.old.read(written)
-    if again is not None and again.startswith(context.spec.source.prefix):
-        raise UserError(
-            Reason.OVERLAP,
-            f"{table.name}: new paths such as {written}… look like legacy paths again: choose another destination "
-            "prefix or a newFormat",
-        )
+def _self_match(tables: Iterable[Table], table: Table) -> None:
+    """A rewritten path that looks legacy would be rewritten again, for ever; one that stays is never rewritten."""
+    if table.stays:
+        return
+    written = table.new.write(_ANY)
+    for other in (one for one in tables if one.column == table.column and not one.stays):
+        if other.old.read(written) is not None:
+            raise UserError(
+                Reason.OVERLAP,
+                f"{table.name}: new paths such as {written} look like legacy paths again ({other.reference.format}): "
+                "choose another destination prefix or a newFormat; if rows hold what stands below the prefix, and are "
+                "to stay as they are, let both formats be {key:relative}",
+            )
+        if other.index != table.index and other.old.read(table.old.write(_ANY)) is not None:
+            raise UserError(
+                Reason.INVALID_SPEC,
+                f"{table.name}: two references read paths such as {table.old.write(_ANY)}, by {table.reference.format} "
+                f"and by {other.reference.format}: leave one of them out",
+            )
 
 
-def _width(context: Context, rows: Rows, table: Table) -> None:
+def _width(rows: Rows, table: Table) -> None:
     if table.width is None:
         return
-    low, high = value_range(table.old, context.spec.source.prefix, Range())
-    longest = rows.query(f"measure {table.name}", table.statement("longest"), {"low": low, "high": high})[0][0]
-    growth = len(table.new.write(context.spec.destination.prefix)) - len(table.old.write(context.spec.source.prefix))
+    ranges = value_ranges(table.old, Range())
+    longest = rows.query(f"measure {table.name}", table.statement("longest", ranges), limits(ranges))[0][0]
+    growth = len(table.new.write("")) - len(table.old.write(""))
     if longest and longest + growth > table.width:
         raise UserError(
             Reason.DATABASE_REFUSED,
             f"{table.name} holds {table.width} characters, rewritten paths need {longest + growth}: widen the column",
-        )
-
-
-def _index(context: Context, rows: Rows, table: Table) -> None:
-    if table.row_estimate <= SCAN_ROWS:
-        return
-    low, high = value_range(table.old, context.spec.source.prefix, Range(after="a", until="b"))
-    plan = rows.query(f"explain {table.name}", table.statement("explain"), {"low": low, "high": high})[0][0]
-    if "Seq Scan" in str(plan):
-        ref = table.reference
-        raise UserError(
-            Reason.INDEX_MISSING,
-            f"{table.name} has about {table.row_estimate} rows and no index for ranges of paths; run: "
-            f'CREATE INDEX CONCURRENTLY ON {ref.schema_}.{ref.table} ({ref.column} COLLATE "C")',
         )
 
 

@@ -49,6 +49,8 @@ class Row:
     legacy: bool
     foreign: bool = False
     """Of a rollback: the application's own, never ours to rewrite; what it names stays."""
+    stays: bool = False
+    """It has the same value for both places, and is never rewritten."""
 
     @property
     def id(self) -> str:

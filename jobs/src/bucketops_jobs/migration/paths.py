@@ -1,34 +1,37 @@
-"""How a key is written in a column: `{key}`, `https://host/{key}`, `{key:url}`."""
+"""How a key is written in a column: `{key}`, `https://host/{key}`, `{key:url}`, `/media/{key:relative}`."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-_PLAIN, _QUOTED = "{key}", "{key:url}"
+_KEY = re.compile(r"\{key(:relative)?(:url)?\}")
 
 
 @dataclass(frozen=True)
 class Format:
-    """One format of a reference, cut into what stands before and after the key."""
+    """A format of a reference, cut into what stands before and after the key."""
 
     before: str
     after: str
-    quoted: bool
+    quoted: bool = False
+    """Whether the key is percent-encoded."""
+    relative: bool = False
+    """Whether it is the key below the prefix, and not the whole key."""
 
     @classmethod
     def parse(cls, text: str) -> Format:
         """Read a format; it holds the key exactly once (the API's models see to it)."""
-        quoted = _QUOTED in text
-        before, after = text.split(_QUOTED if quoted else _PLAIN)
-        return cls(before, after, quoted)
+        before, relative, quoted, after = _KEY.split(text)
+        return cls(before, after, quoted is not None, relative is not None)
 
     def write(self, key: str) -> str:
-        """The column's value for a key. Percent-encoding leaves '/' as it is, as browsers write paths."""
+        """Return the column's value for a key. Percent-encoding leaves '/' as it is, as browsers write paths."""
         return f"{self.before}{quote(key, safe='/') if self.quoted else key}{self.after}"
 
     def read(self, value: str) -> str | None:
-        """The key that a value names, or None if it is not written in this format."""
+        """Return the key that a value names, or None if it is not written in this format."""
         if not (value.startswith(self.before) and value.endswith(self.after)):
             return None
         if len(value) < len(self.before) + len(self.after):
@@ -36,7 +39,29 @@ class Format:
         inner = value[len(self.before) : len(value) - len(self.after)]
         return unquote(inner) if self.quoted else inner
 
+
+@dataclass(frozen=True)
+class Form:
+    """A format of keys below one prefix. What it writes and reads are keys relative to that prefix."""
+
+    format: Format
+    prefix: str
+
     @property
-    def in_key_order(self) -> bool:
-        """Whether values sort as their keys do, so that a range of keys is a range of values."""
-        return not self.quoted and not self.after
+    def stem(self) -> str:
+        """What a written key begins with, before it is encoded."""
+        return "" if self.format.relative else self.prefix
+
+    def write(self, key: str) -> str:
+        """Return the column's value for a relative key."""
+        return self.format.write(self.stem + key)
+
+    def read(self, value: str) -> str | None:
+        """Return the relative key that a value names, or None if it names nothing below the prefix.
+
+        A relative path that is empty names nothing: applications write it for "no picture".
+        """
+        key = self.format.read(value)
+        if key is None or not key.startswith(self.stem) or (self.format.relative and not key):
+            return None
+        return key.removeprefix(self.stem)

@@ -1,26 +1,43 @@
--- Every statement of the migration. {table}, {key}, {column} are identifiers; %(name)s are values.
+-- Every statement of the migration. {table} and {column} are identifiers, {keys} and the like are made of those of the
+-- key's columns, and {within} of ranges of values (see tables.py); %(name)s are values.
 
--- describe: type of the key and width of the column (null: unbounded); no row where one of them does not exist
-SELECT format_type(k.atttypid, k.atttypmod) AS key_type,
-       CASE WHEN c.atttypid = 'varchar'::regtype AND c.atttypmod > 4 THEN c.atttypmod - 4 END AS width,
-       format_type(c.atttypid, NULL) AS column_type,
-       r.reltuples::bigint AS row_estimate
-FROM pg_class r
-JOIN pg_attribute k ON k.attrelid = r.oid AND k.attname = %(key)s AND NOT k.attisdropped
-JOIN pg_attribute c ON c.attrelid = r.oid AND c.attname = %(column)s AND NOT c.attisdropped
-WHERE r.oid = to_regclass(%(table)s)
-
--- unique: whether the key column alone is unique, so that a rewrite addresses one row
-SELECT EXISTS (
-    SELECT FROM pg_index i
-    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-    WHERE i.indrelid = to_regclass(%(table)s) AND i.indisunique AND i.indnkeyatts = 1
-      AND i.indpred IS NULL AND a.attname = %(key)s
+-- describe: the type of each column beneath its domains, which may lie in schemas that this role may not use, and its
+-- width in characters (null: unbounded); no row of a column that does not exist
+WITH RECURSIVE typed AS (
+    SELECT a.attname AS name, a.atttypid AS type, a.atttypmod AS modifier, 0 AS depth FROM pg_catalog.pg_attribute a
+    WHERE a.attrelid = to_regclass(%(table)s) AND a.attname = ANY(%(columns)s) AND a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL
+    SELECT typed.name, d.typbasetype, d.typtypmod, typed.depth + 1
+    FROM typed JOIN pg_catalog.pg_type d ON d.oid = typed.type AND d.typtype = 'd'
 )
+SELECT DISTINCT ON (typed.name) typed.name::text, format_type(typed.type, typed.modifier),
+       CASE WHEN typed.type = 'varchar'::regtype AND typed.modifier > 4 THEN typed.modifier - 4 END AS width
+FROM typed ORDER BY typed.name, typed.depth DESC
 
--- privileges: whether this role may read both columns and update the one
-SELECT has_column_privilege(to_regclass(%(table)s), %(key)s, 'SELECT')
-           AND has_column_privilege(to_regclass(%(table)s), %(column)s, 'SELECT') AS may_select,
+-- unique: the unique indexes on some of the key's columns and on nothing else, and what is wrong with each
+SELECT x.indexrelid::regclass::text AS index, NOT (x.indisvalid AND x.indisready) AS invalid,
+       x.indpred IS NOT NULL AS partial, NOT x.indimmediate AS deferrable,
+       EXISTS (
+           SELECT FROM unnest(x.indkey[0:x.indnkeyatts - 1], x.indclass[0:x.indnkeyatts - 1],
+                              x.indcollation[0:x.indnkeyatts - 1]) AS part (attnum, opclass, coll)
+           JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = part.attnum
+           JOIN pg_catalog.pg_opclass o ON o.oid = part.opclass
+           LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation
+           WHERE NOT o.opcdefault OR NOT (c.collisdeterministic IS NOT FALSE OR part.coll = a.attcollation)
+       ) AS otherwise
+FROM pg_catalog.pg_index x
+WHERE x.indrelid = to_regclass(%(table)s) AND x.indisunique AND 0 <> ALL(x.indkey[0:x.indnkeyatts - 1])
+  AND (SELECT array_agg(a.attname::text) FROM pg_catalog.pg_attribute a
+       WHERE a.attrelid = x.indrelid AND a.attnum = ANY(x.indkey[0:x.indnkeyatts - 1])) <@ %(keys)s::text[]
+ORDER BY 1
+
+-- nullable: columns of the key that may be null
+SELECT a.attname::text FROM pg_catalog.pg_attribute a
+WHERE a.attrelid = to_regclass(%(table)s) AND a.attname = ANY(%(keys)s) AND NOT a.attnotnull ORDER BY a.attnum
+
+-- privileges: whether this role may read the key's columns and the path's, and update the one
+SELECT (SELECT bool_and(has_column_privilege(to_regclass(%(table)s), k.name, 'SELECT'))
+        FROM unnest(%(keys)s::text[] || %(column)s::text) AS k (name)) AS may_select,
        has_column_privilege(to_regclass(%(table)s), %(column)s, 'UPDATE') AS may_update
 
 -- statistics: whether this role may see the lag of replicas
@@ -30,42 +47,42 @@ SELECT pg_has_role('pg_read_all_stats', 'USAGE')
 SELECT current_setting('server_encoding') AS encoding, current_setting('server_version_num')::int AS version
 
 -- load: rows whose value lies in a range, in no particular order
-SELECT {key}::text, {column}::text FROM {table}
-WHERE {column} COLLATE "C" >= %(low)s AND {column} COLLATE "C" < %(high)s
+SELECT {keys}, t.{column}::text FROM {table} t WHERE {within}
 
 -- histogram: values with equally many rows between each two, as of the last ANALYZE
 SELECT unnest(histogram_bounds::text::text[]) FROM pg_stats
 WHERE schemaname = %(schema)s AND tablename = %(table)s AND attname = %(column)s
 
 -- longest: the longest value in a range, in characters
-SELECT coalesce(max(length({column})), 0) FROM {table}
-WHERE {column} COLLATE "C" >= %(low)s AND {column} COLLATE "C" < %(high)s
+SELECT coalesce(max(length(t.{column}::text)), 0) FROM {table} t WHERE {within}
 
--- naming: which of these values stand in the column now
-SELECT DISTINCT {column}::text FROM {table} WHERE {column} = ANY(%(values)s)
+-- naming: which of these values stand in the column now; one lookup each in the index that the preflight asks for
+SELECT DISTINCT t.{column}::text COLLATE "C" FROM {table} t
+WHERE t.{column}::text COLLATE "C" = ANY(%(values)s::text[] COLLATE "C")
 
 -- rewrite: compare and swap in the order of the keys; a row that somebody holds is skipped, not waited for
 WITH wanted AS (
-    SELECT * FROM unnest(%(keys)s::text[]::{key_type}[], %(old)s::text[], %(new)s::text[]) AS w (key, old, new)
+    SELECT {key_values}, w.old, w.new FROM unnest({key_arrays}, %(old)s::text[], %(new)s::text[]) AS w ({key_names}, old, new)
 ), held AS (
-    SELECT t.{key} AS key, wanted.new AS new FROM {table} t JOIN wanted ON t.{key} = wanted.key
+    SELECT {held_keys}, wanted.new AS new FROM {table} t JOIN wanted ON {same_as_wanted}
     WHERE t.{column} = wanted.old
-    ORDER BY t.{key} FOR NO KEY UPDATE OF t SKIP LOCKED
+    ORDER BY {key_order} FOR NO KEY UPDATE OF t SKIP LOCKED
 )
-UPDATE {table} t SET {column} = held.new FROM held WHERE t.{key} = held.key RETURNING t.{key}::text
+UPDATE {table} t SET {column} = held.new FROM held WHERE {same_as_held} RETURNING {keys}
 
 -- rewrite_waiting: the same for rows that were held before; waits as long as lock_timeout says
 WITH wanted AS (
-    SELECT * FROM unnest(%(keys)s::text[]::{key_type}[], %(old)s::text[], %(new)s::text[]) AS w (key, old, new)
+    SELECT {key_values}, w.old, w.new FROM unnest({key_arrays}, %(old)s::text[], %(new)s::text[]) AS w ({key_names}, old, new)
 ), held AS (
-    SELECT t.{key} AS key, wanted.new AS new FROM {table} t JOIN wanted ON t.{key} = wanted.key
+    SELECT {held_keys}, wanted.new AS new FROM {table} t JOIN wanted ON {same_as_wanted}
     WHERE t.{column} = wanted.old
-    ORDER BY t.{key} FOR NO KEY UPDATE OF t
+    ORDER BY {key_order} FOR NO KEY UPDATE OF t
 )
-UPDATE {table} t SET {column} = held.new FROM held WHERE t.{key} = held.key RETURNING t.{key}::text
+UPDATE {table} t SET {column} = held.new FROM held WHERE {same_as_held} RETURNING {keys}
 
 -- values: what stands in these rows now
-SELECT {key}::text, {column}::text FROM {table} WHERE {key} = ANY(%(keys)s::text[]::{key_type}[])
+WITH wanted AS (SELECT {key_values} FROM unnest({key_arrays}) AS w ({key_names}))
+SELECT {keys}, t.{column}::text FROM {table} t JOIN wanted ON {same_as_wanted}
 
 -- mark: a transaction of our own, younger than all that have written anything by now, and of which server; no replica
 -- has any. (The upper end of a snapshot is no mark: it follows the last transaction that has ended.)
@@ -79,9 +96,12 @@ SELECT count(*) AS replicas, count(*) FILTER (WHERE state IS NULL) AS hidden,
        coalesce(max(extract(epoch FROM replay_lag)), 0)::float AS seconds
 FROM pg_stat_replication
 
--- explain: the plan of a range scan
-EXPLAIN (FORMAT JSON) SELECT {key}, {column} FROM {table}
-WHERE {column} COLLATE "C" >= %(low)s AND {column} COLLATE "C" < %(high)s
+-- explain: the plan of a range scan where an index is taken if there is one
+SELECT set_config('enable_seqscan', 'off', true);
+EXPLAIN (VERBOSE, FORMAT JSON) SELECT {keys}, t.{column} FROM {table} t WHERE {within}
+
+-- estimate: the plan of a scan of all rows, whose number PostgreSQL guesses from the size of the files
+EXPLAIN (FORMAT JSON) SELECT FROM {table}
 
 -- lookalikes: columns, of any table, whose sampled values hold the legacy prefix
 SELECT schemaname, tablename, attname FROM pg_stats

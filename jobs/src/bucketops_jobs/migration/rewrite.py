@@ -66,20 +66,19 @@ def _update_held(session: Session, table: Table, held: Sequence[Rewrite]) -> set
 
 
 def _update(session: Session, table: Table, query: str, wanted: Sequence[Rewrite]) -> set[str]:
-    values = {
-        "keys": [w.row.pk for w in wanted],
+    values = table.key_arrays(w.row.pk for w in wanted) | {
         "old": [w.row.value for w in wanted],
         "new": [w.new_value for w in wanted],
     }
-    return {pk for (pk,) in session.query(f"rewrite {table.name}", table.statement(query), values)}
+    return {table.pk(key) for key in session.query(f"rewrite {table.name}", table.statement(query), values)}
 
 
 def _judge(session: Session, table: Table, left: Sequence[Rewrite]) -> dict[str, Verdict]:
     """Rows that no swap changed: a commit whose answer was lost, or the application was there first."""
     if not left:
         return {}
-    found = session.query(f"read {table.name}", table.statement("values"), {"keys": [w.row.pk for w in left]})
-    now = dict(found)
+    found = session.query(f"read {table.name}", table.statement("values"), table.key_arrays(w.row.pk for w in left))
+    now = {table.pk(key): value for *key, value in found}
     verdicts: dict[str, Verdict] = {}
     for w in left:
         value = now.get(w.row.pk)

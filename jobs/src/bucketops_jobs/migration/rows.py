@@ -11,7 +11,8 @@ from bucketops_api.v1alpha1 import migration as api
 from bucketops_jobs.migration.database import Session, Stream, queries
 from bucketops_jobs.migration.merge import Row
 from bucketops_jobs.migration.rewrite import Rewrite, Verdict, rewrite
-from bucketops_jobs.migration.tables import Table, describe, value_range
+from bucketops_jobs.migration.tables import Table, describe, limits
+from bucketops_jobs.migration.value_ranges import value_ranges
 from bucketops_jobs.shards import Range, spread
 from bucketops_jobs.spool import Spool
 
@@ -24,19 +25,21 @@ class Rows(Session):
 
     def __init__(self, database: api.Database, root: Path, source_prefix: str, destination_prefix: str) -> None:
         super().__init__(database, root)
-        self.prefixes = {True: source_prefix, False: destination_prefix}
-        self.tables = [describe(self, index, ref) for index, ref in enumerate(database.references)]
+        self.tables = [
+            describe(self, index, ref, source_prefix, destination_prefix)
+            for index, ref in enumerate(database.references)
+        ]
 
     def load(self, within: Range) -> Iterator[tuple[str, Row]]:
         """(relative key, row) of every row that names the legacy or the production place, in key order.
 
         All are read from one snapshot, in a short transaction; more rows than fit in memory wait in a file.
         """
-        parts = [(table, legacy) for table in self.tables for legacy in (True, False)]
+        parts = [(table, legacy) for table in self.tables for legacy in ((False,) if table.stays else (True, False))]
 
         def run() -> list[Spool]:
             with self.snapshot() as stream:
-                return [self._spool(stream, table, within, legacy=legacy) for table, legacy in parts]
+                return [_spool(stream, table, within, legacy=legacy) for table, legacy in parts]
 
         spools = self.retried("read the rows", run)
         streams = [_rows(table, spool, legacy=legacy) for (table, legacy), spool in zip(parts, spools, strict=True)]
@@ -50,38 +53,17 @@ class Rows(Session):
         ref = table.reference
         values = {"schema": ref.schema_, "table": ref.table, "column": ref.column}
         found = self.query(f"read the statistics of {table.name}", queries()["histogram"], values)
-        keys = [key for (value,) in found if (key := self._relative(table, value))]
-        return spread(keys, table.row_estimate // ROWS_OF_A_RANGE)
+        keys = [key for (value,) in found if (key := _relative(table, value)) is not None]
+        return spread(keys, self.estimate(table) // ROWS_OF_A_RANGE) if keys else []
 
-    def _relative(self, table: Table, value: str) -> str | None:
-        """The relative key that a value names, in either form; None if it names neither place."""
-        for form, prefix in ((table.old, self.prefixes[True]), (table.new, self.prefixes[False])):
-            key = form.read(value)
-            if key is not None and key.startswith(prefix):
-                return key.removeprefix(prefix)
-        return None
-
-    def _spool(self, stream: Stream, table: Table, within: Range, *, legacy: bool) -> Spool:
-        """(relative key, primary key, value) of one reference's rows of one form."""
-        form, prefix = (table.old if legacy else table.new), self.prefixes[legacy]
-        low, high = value_range(form, prefix, within)
-        spool = Spool()
-        for pk, value in stream(table.statement("load"), {"low": low, "high": high}):
-            key = form.read(value)
-            if key is None or not key.startswith(prefix) or key.removeprefix(prefix) not in within:
-                continue
-            if legacy or not self.is_legacy(table, value):
-                spool.add((key.removeprefix(prefix), pk, value))
-        return spool
-
-    def is_legacy(self, table: Table, value: str) -> bool:
-        """Whether a value names the legacy place; one that could be read both ways does."""
-        key = table.old.read(value)
-        return key is not None and key.startswith(self.prefixes[True])
+    def estimate(self, table: Table) -> int:
+        """About how many rows a table has, all of its partitions included, analyzed or not."""
+        ((plan,),) = self.query(f"estimate {table.name}", table.statement("estimate"), {})
+        return int(plan[0]["Plan"]["Plan Rows"])
 
     def new_value(self, row: Row, key: str) -> str:
         """What a legacy row of a relative key is rewritten to."""
-        return self.tables[row.reference].new.write(self.prefixes[False] + key)
+        return self.tables[row.reference].new.write(key)
 
     def rewrite(self, wanted: Sequence[Rewrite]) -> dict[str, Verdict]:
         """Compare and swap; by row id what became of it, None if it is still held, or why it failed."""
@@ -90,27 +72,70 @@ class Rows(Session):
     def current(self, rows: Iterable[Row]) -> dict[str, str]:
         """By row id, what stands in these rows now; a row that is gone is left out."""
         found: dict[str, str] = {}
+        rows = list(rows)
         for table in self.tables:
-            keys = [row.pk for row in rows if row.reference == table.index]
-            if keys:
-                answer = self.query(f"read {table.name}", table.statement("values"), {"keys": keys})
-                found |= {f"{table.index}:{pk}": value for pk, value in answer}
+            pks = [row.pk for row in rows if row.reference == table.index]
+            if pks:
+                answer = self.query(f"read {table.name}", table.statement("values"), table.key_arrays(pks))
+                found |= {f"{table.index}:{table.pk(key)}": value for *key, value in answer}
         return found
 
     def naming(self, keys: Iterable[str]) -> set[str]:
-        """Which of these relative keys a row names at the legacy place now."""
-        wanted = sorted(keys)
+        """Which of these relative keys a row names at the legacy place now.
+
+        A row that names both places at once is none of these: its object is at the other place.
+        """
+        wanted = sorted(key for key in keys if "\0" not in key)  # which no row can hold
+        tables = [table for table in self.tables if wanted and not table.stays]
         named: set[str] = set()
-        for table in self.tables:
-            if table.old.quoted:  # one key has several percent-encodings
-                named |= {key for key, row in self.load(Range()) if row.legacy} & set(wanted)
-                continue
-            values = {table.old.write(self.prefixes[True] + key): key for key in wanted}
-            found = self.query(f"read {table.name}", table.statement("naming"), {"values": list(values)})
-            named |= {values[value] for (value,) in found if value in values}
+        for table in tables:
+            named |= self._spelled(table, wanted) if table.old.format.quoted else self._exact(table, wanted)
         return named
+
+    def _exact(self, table: Table, wanted: Sequence[str]) -> set[str]:
+        values = {table.old.write(key): key for key in wanted}
+        found = self.query(f"read {table.name}", table.statement("naming"), {"values": list(values)})
+        return {values[value] for (value,) in found if value in values}
+
+    def _spelled(self, table: Table, wanted: Sequence[str]) -> set[str]:
+        """A key has several spellings, so all legacy rows between the first and the last key are read."""
+        within, keys = Range(wanted[0][:-1], wanted[-1]), set(wanted)
+
+        def run() -> set[str]:
+            with self.snapshot() as stream:
+                return {key for key, _, _ in _read(stream, table, within, legacy=True) if key in keys}
+
+        return self.retried(f"read {table.name}", run)
+
+
+def _relative(table: Table, value: str) -> str | None:
+    """The relative key that a value names, in either form; None if it names neither place."""
+    old = table.old.read(value)
+    return table.new.read(value) if old is None else old
+
+
+def _spool(stream: Stream, table: Table, within: Range, *, legacy: bool) -> Spool:
+    spool = Spool()
+    for found in _read(stream, table, within, legacy=legacy):
+        spool.add(found)
+    return spool
+
+
+def _read(stream: Stream, table: Table, within: Range, *, legacy: bool) -> Iterator[tuple[str, str, str]]:
+    """(relative key, primary key, value) of one reference's rows of one form.
+
+    A value that could be read both ways names the legacy place.
+    """
+    form = table.form(legacy=legacy)
+    ranges = value_ranges(form, within)
+    for *pk, value in stream(table.statement("load", ranges), limits(ranges)):
+        key = form.read(value)
+        if key is None or key not in within:
+            continue
+        if legacy or table.stays or table.old.read(value) is None:
+            yield key, table.pk(pk), value
 
 
 def _rows(table: Table, spool: Spool, *, legacy: bool) -> Iterator[tuple[str, Row]]:
     for key, pk, value in spool:
-        yield key, Row(table.index, pk, value, legacy)
+        yield key, Row(table.index, pk, value, legacy, stays=table.stays)

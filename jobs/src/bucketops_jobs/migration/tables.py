@@ -1,22 +1,23 @@
-"""The references of a spec as tables of the database: their identifiers, and which values a range of keys has."""
+"""The references of a spec as tables of the database: their identifiers, their keys, and the forms of their values."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg2 import sql
 
+from bucketops_api.privileges.sql import quoted, typed
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1 import migration as api
 from bucketops_jobs.errors import UserError
 from bucketops_jobs.migration.database import Session, queries
-from bucketops_jobs.migration.paths import Format
-from bucketops_jobs.shards import Range
+from bucketops_jobs.migration.paths import Form, Format
+from bucketops_jobs.migration.value_ranges import Values
 
-HIGHEST = "\U0010ffff"
-"""Sorts after every character in the C collation of a UTF8 database."""
-LOWEST = "\x01"
-"""Sorts before every other character that PostgreSQL can hold: a text and this is the text's successor."""
+_IN_RANGE = '({column}::text COLLATE "C" >= {low} AND {column}::text COLLATE "C" < {high})'
 
 
 @dataclass(frozen=True)
@@ -25,58 +26,134 @@ class Table:
 
     index: int
     reference: api.Reference
-    key_type: str
+    key_types: tuple[str, ...]
+    """Of the columns of the key, as they are written in SQL."""
     width: int | None
-    row_estimate: int
-    old: Format
-    new: Format
+    old: Form
+    new: Form
 
     @property
     def name(self) -> str:
         """As people write it."""
-        return f"{self.reference.schema_}.{self.reference.table}.{self.reference.column}"
+        return typed(self.reference.schema_, self.reference.table, self.reference.column)
+
+    @property
+    def typed(self) -> str:
+        """The table alone, as it can be typed."""
+        return typed(self.reference.schema_, self.reference.table)
 
     @property
     def regclass(self) -> str:
         """As to_regclass() reads it."""
-        return _regclass(self.reference)
+        return f"{quoted(self.reference.schema_)}.{quoted(self.reference.table)}"
 
-    def statement(self, query: str) -> sql.Composed:
-        """One of the queries with this table's identifiers."""
-        ref = self.reference
+    @property
+    def column(self) -> tuple[str, str, str]:
+        """The schema, the table and the column."""
+        return self.reference.schema_, self.reference.table, self.reference.column
+
+    @property
+    def stays(self) -> bool:
+        """Whether a row has the same value for both places: it names the one that the application looks into."""
+        return self.old.format == self.new.format and self.old.format.relative
+
+    def form(self, *, legacy: bool) -> Form:
+        """How the keys of a place are written."""
+        return self.old if legacy else self.new
+
+    def statement(self, query: str, within: Sequence[Values] = ()) -> sql.Composed:
+        """Return one of the queries with this table's identifiers, and with the ranges that a value may lie in.
+
+        It is executed with values, `limits(within)` among them: a percent sign in an identifier is doubled.
+        """
+        keys, names = self.reference.keys, [f"k{n}" for n in range(len(self.reference.keys))]
+        column = _identifier(self.reference.column)
         return sql.SQL(queries()[query]).format(
-            table=sql.Identifier(ref.schema_, ref.table),
-            key=sql.Identifier(ref.key),
-            column=sql.Identifier(ref.column),
-            key_type=sql.SQL(self.key_type),
+            table=sql.SQL(".").join(map(_identifier, (self.reference.schema_, self.reference.table))),
+            column=column,
+            within=_within(column, len(within)),
+            keys=_each("t.{key}::text", keys, names),
+            key_names=_each("{name}", keys, names),
+            key_arrays=_each("{array}::text[]", keys, names),
+            key_values=_each("w.{name}::{type} AS {name}", keys, names, self.key_types),
+            same_as_wanted=_each("t.{key} = wanted.{name}", keys, names, join=" AND "),
+            held_keys=_each("t.{key} AS {name}", keys, names),
+            key_order=_each("t.{key}", keys, names),
+            same_as_held=_each("t.{key} = held.{name}", keys, names, join=" AND "),
         )
 
+    def pk(self, key: Sequence[str]) -> str:
+        """The primary key as one text: of one column its value, of several a JSON list of theirs."""
+        return key[0] if len(key) == 1 else json.dumps(list(key), ensure_ascii=False)
 
-def describe(session: Session, index: int, ref: api.Reference) -> Table:
+    def key_arrays(self, pks: Iterable[str]) -> dict[str, Any]:
+        """Primary keys as the values of a statement: an array per column."""
+        columns = len(self.reference.keys)
+        keys = [[pk] if columns == 1 else json.loads(pk) for pk in pks]
+        return {f"k{number}": [key[number] for key in keys] for number in range(columns)}
+
+
+def limits(within: Sequence[Values]) -> dict[str, Any]:
+    """The values of a statement that looks into ranges."""
+    return {
+        f"{end}{n}": value for n, ends in enumerate(within) for end, value in zip(("low", "high"), ends, strict=True)
+    }
+
+
+def describe(session: Session, index: int, ref: api.Reference, source_prefix: str, destination_prefix: str) -> Table:
     """The table of a reference; UserError where it, or one of its columns, does not exist."""
-    values = {"table": _regclass(ref), "key": ref.key, "column": ref.column}
-    found = session.query(f"look for {values['table']}", queries()["describe"], values)
-    if not found:
+    table, columns = typed(ref.schema_, ref.table), (*ref.keys, ref.column)
+    values = {"table": f"{quoted(ref.schema_)}.{quoted(ref.table)}", "columns": list(columns)}
+    found = {
+        name: (type_, width) for name, type_, width in session.query(f"look for {table}", queries()["describe"], values)
+    }
+    missing = [name for name in columns if name not in found]
+    if missing:
         raise UserError(
             Reason.TABLE_NOT_FOUND,
-            f"table {values['table']} with columns {ref.key} and {ref.column} does not exist, or this role may not "
-            "see it: mend spec.database.references",
+            f"table {table} with {_columns(missing)} does not exist, or this role may not see it: mend "
+            "spec.database.references",
         )
-    key_type, width, _, estimate = found[0]
     old, new = Format.parse(ref.format), Format.parse(ref.written_format)
-    return Table(index, ref, key_type, width, max(0, estimate), old, new)
+    return Table(
+        index,
+        ref,
+        key_types=tuple(found[name][0] for name in ref.keys),
+        width=found[ref.column][1],
+        old=Form(old, source_prefix),
+        new=Form(new, destination_prefix),
+    )
 
 
-def value_range(form: Format, prefix: str, within: Range) -> tuple[str, str]:
-    """[low, high) of the column's values for a range of keys; wider where values do not sort as keys do."""
-    if form.quoted:  # one key has several percent-encodings
-        return form.before, form.before + HIGHEST
-    start = form.before + prefix
-    if not form.in_key_order:
-        return start, start + HIGHEST
-    return start + within.after, start + (HIGHEST if within.until is None else within.until + LOWEST)
+def _columns(names: Sequence[str]) -> str:
+    return f"column{'s' * (len(names) > 1)} {' and '.join(map(typed, names))}"
 
 
-def _regclass(ref: api.Reference) -> str:
-    quoted = (part.replace('"', '""') for part in (ref.schema_, ref.table))
-    return ".".join(f'"{part}"' for part in quoted)
+def _within(column: sql.Composable, amount: int) -> sql.Composable:
+    ranges = [
+        sql.SQL(_IN_RANGE).format(column=column, low=sql.Placeholder(f"low{n}"), high=sql.Placeholder(f"high{n}"))
+        for n in range(amount)
+    ]
+    return sql.SQL(" OR ").join(ranges) if ranges else sql.SQL("false")
+
+
+def _each(
+    template: str, keys: Sequence[str], names: Sequence[str], types: Sequence[str] = (), *, join: str = ", "
+) -> sql.Composed:
+    """A part of a statement for each column of the key."""
+    kinds = types or [""] * len(keys)
+    return sql.SQL(join).join(
+        sql.SQL(template).format(
+            key=_identifier(key), name=sql.SQL(name), array=sql.Placeholder(name), type=_literally(type_)
+        )
+        for key, name, type_ in zip(keys, names, kinds, strict=True)
+    )
+
+
+def _identifier(name: str) -> sql.SQL:
+    return _literally(quoted(name))
+
+
+def _literally(text: str) -> sql.SQL:
+    """A part of a statement that is executed with values, where a percent sign is written twice."""
+    return sql.SQL(text.replace("%", "%%"))

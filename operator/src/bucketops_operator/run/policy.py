@@ -110,7 +110,7 @@ def _dumped(parts: Sequence[Part], form: str, *, bare: bool) -> str:
 
 
 def _show(resource: Resource, parts: Sequence[Part]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, soft_wrap=True)  # brackets are characters of names
     console.print(f"{resource.kind} {resource.namespace}/{resource.name}")
     for part in parts:
         console.print(f"\n{part.name}: {part.about}")
