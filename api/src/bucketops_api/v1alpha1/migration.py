@@ -116,6 +116,11 @@ class Cleanup(Model):
 
     policy: Literal["Delete", "Retain"] = "Retain"
     grace: Duration = Field("24h", description="After the last legacy write seen; caches and replicas run out first.")
+    max_orphan_percent: Annotated[int, Field(ge=0, le=100)] = Field(
+        100,
+        description="Nothing is deleted while more of the moved objects than this, in percent, have no row that names "
+        "them.",
+    )
 
 
 def overlaps(source: BucketRef, destination: BucketRef) -> bool:
@@ -186,6 +191,7 @@ _ALONE = (
     "rollbackOf goes with mode, suspend, trigger, cleanup and worker; everything else is that of the migration that it "
     "names: leave it out"
 )
+_ROWLESS = "cleanup.maxOrphanPercent counts the objects that no row names: name the database, or leave it out"
 _OF_THE_MIGRATION = (
     "source", "destination", "records", "filter", "database", "onConflict", "guard", "orphans", "verify",
 )  # fmt: skip
@@ -204,6 +210,10 @@ class MigrationRequest(_Terms, _MaybePlaces, _Control):
             f" || !({_or_empty('source.prefix')}.startsWith({_or_empty('destination.prefix')})"
             f" || {_or_empty('destination.prefix')}.startsWith({_or_empty('source.prefix')}))",
             _OVERLAP,
+        ),
+        Rule(
+            "has(self.database) || has(self.rollbackOf) || !has(self.cleanup) || !has(self.cleanup.maxOrphanPercent)",
+            _ROWLESS,
         ),
     )
     rollback_of: Name | None = Field(
@@ -229,6 +239,8 @@ class MigrationRequest(_Terms, _MaybePlaces, _Control):
             raise ValueError(_ONE_OF)
         elif overlaps(self.source, self.destination):
             raise ValueError(_OVERLAP)
+        elif self.database is None and "max_orphan_percent" in self.cleanup.model_fields_set:
+            raise ValueError(_ROWLESS)
         return self
 
 
@@ -292,6 +304,7 @@ class MigrationStatus(Status):
     row_outcomes: RowOutcomes = Field(default_factory=RowOutcomes)
     last_legacy_write: datetime | None = Field(None, description="The newest sign that somebody writes legacy paths.")
     delete_after: datetime | None = None
+    orphans: Count = Field(0, description="Moved objects that no row names; they count in outcomes too.")
     not_kept: Count = Field(0, description="Moved objects whose copies lack a property; see samples and the records.")
     audit: Audit = Field(default_factory=Audit)
     plan: PlanRef | None = None

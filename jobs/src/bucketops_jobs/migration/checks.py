@@ -11,7 +11,7 @@ from botocore import exceptions
 from bucketops_api.privileges.sql import typed
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import DeniedError, ItemError, NotSupportedError, UserError
-from bucketops_jobs.migration import index_check, key_checks, pooler, rights
+from bucketops_jobs.migration import fit, index_check, key_checks, pooler, rights
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.database import queries as sql
 from bucketops_jobs.migration.rows import Rows
@@ -204,6 +204,7 @@ def warnings(context: Context, newest: datetime | None) -> Iterator[str]:
     yield from _lifecycle(context.source)
     yield from _lifecycle(context.destination)
     if context.rows is not None:
+        yield from fit.warnings(context, context.rows)
         yield from _lookalikes(context, context.rows)
 
 

@@ -86,6 +86,8 @@ def count_settled(context: Context, item: Item, decision: Decision) -> None:
         tally.add(counts.OBJECTS + decision.outcome)
         tally.add(counts.DONE)
         tally.add(counts.BYTES, item.source.size if item.source else 0)
+        orphan = decision.outcome in {Outcome.MOVED, Outcome.ALREADY} and not item.rows
+        tally.add(counts.ORPHANS, int(orphan and context.rows is not None))
     rows = settled_rows(item)
     if decision.row_outcome:
         rows |= {row.id: decision.row_outcome for row in item.legacy}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from bucketops_api.contract import Artifact
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import UserError
-from bucketops_jobs.migration import census, checks, claim, properties
+from bucketops_jobs.migration import census, checks, claim, fit, properties
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.copy import LAST_LEGACY_WRITE
 from bucketops_jobs.migration.history import History
@@ -38,6 +38,7 @@ def run(context: Context) -> tuple[Artifact, str]:
     reader = Reader(context.records)  # after the claim: nobody else writes it any more
     epoch = reader.next_epoch(back=context.goes_back)
     seen = _survey(context, reader.histories(epoch, 0, Range()))
+    _require_fit(context, seen.fit)
     plan = _plan(context, epoch, found, seen)
     context.tally.facts = _facts(context, plan)
     name = f"plans/{epoch}-{secrets.token_hex(4)}.json"  # never the name of a plan that somebody works by
@@ -46,6 +47,16 @@ def run(context: Context) -> tuple[Artifact, str]:
     context.tally.mark(LAST_LEGACY_WRITE, begun)  # what was written before may be younger than it looks
     losses = properties.warnings(context, plan, found, seen.properties)
     return artifact, "; ".join([*losses, *checks.warnings(context, newest)])
+
+
+def _require_fit(context: Context, found: fit.Fit) -> None:
+    """Nothing is claimed by who is refused."""
+    try:
+        if context.rows is not None:
+            fit.require(context, context.rows, found)
+    except UserError:
+        claim.release(context)
+        raise
 
 
 def _require_a_journal(context: Context, reader: Reader) -> None:
@@ -75,6 +86,7 @@ class Survey:
 
     sampler: Sampler = field(default_factory=lambda: Sampler([]))
     dangling: list[str] = field(default_factory=list)
+    fit: fit.Fit = field(default_factory=fit.Fit)
     properties: properties.Seen = field(default_factory=properties.Seen)
 
 
@@ -83,8 +95,10 @@ def _survey(context: Context, histories: Iterable[tuple[str, History]]) -> Surve
     survey = Survey()
     sampler, dangling = survey.sampler, survey.dangling
     cuts = context.rows.boundaries() if context.rows is not None else []
+    tables = context.rows.tables if context.rows is not None else []
     for item in walk(context, Range(), histories, streams=ranges.MOST_STREAMS, cuts=cuts):
         census.count(context, item)
+        survey.fit.add(tables, item, concerns=context.concerns(item))
         dangling += [f"{row.id} {item.key}" for row in census.dangling(context, item)][: MOST_DANGLING - len(dangling)]
         if context.concerns(item):
             sampler.add(item.key)

@@ -11,7 +11,7 @@ it at some character; each of these begins with a text of its own, so they are a
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -39,6 +39,15 @@ def value_ranges(form: Form, within: Range) -> list[Values]:
     """Return disjoint ranges, in order, that hold every value that names a key of a range of relative keys."""
     found = _spelled(form, within) if form.format.quoted else _plain(form, within)
     return _merged((_holdable_low(low), _holdable_high(high)) for low, high in found)
+
+
+def outside(ranges: Iterable[Values]) -> list[Values]:
+    """Return the ranges that hold every other value."""
+    low, found = "", []
+    for first, last in _merged(iter(ranges)):
+        found.append((low, first))
+        low = last
+    return [values for values in [*found, (low, HIGHEST)] if values[0] < values[1]]
 
 
 def _plain(form: Form, within: Range) -> Iterator[Values]:

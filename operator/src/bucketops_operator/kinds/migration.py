@@ -23,7 +23,15 @@ from bucketops_operator.kinds import migration_results as results
 from bucketops_operator.kinds import runs
 from bucketops_operator.kinds.migration_case import Case, objects
 from bucketops_operator.kinds.migration_observed import observed, own_runs
-from bucketops_operator.kinds.migration_order import FINAL, PHASES, SWEEP_PAUSE, delete_after, following
+from bucketops_operator.kinds.migration_order import (
+    FINAL,
+    GUARD_PAUSE,
+    PHASES,
+    SWEEP_PAUSE,
+    delete_after,
+    following,
+    guard,
+)
 from bucketops_operator.kinds.migration_rollback import NotNowError, require_rest, spec_of
 from bucketops_operator.settings import Settings
 
@@ -94,9 +102,11 @@ def _renewed(case: Case) -> bool:
 def _begun(case: Case) -> Case:
     """A new spec, or a new trigger, after a run has ended: begin from the start. `cleanup` may change on the way."""
     status, wanted = case.status, _digest(case.spec)
-    if status.spec_digest and not _rests(case):
-        work, _, _ = status.spec_digest.partition(".")
-        absorbed = wanted if wanted.startswith(f"{work}.") else status.spec_digest
+    work, _, _ = status.spec_digest.partition(".")
+    same = wanted.startswith(f"{work}.")
+    waits = _waits_for_guard(case) and same and status.last_trigger == case.spec.trigger
+    if status.spec_digest and (waits or not _rests(case)):
+        absorbed = wanted if same else status.spec_digest
         return replace(case, status=status.model_copy(update={"spec_digest": absorbed}))
     if (status.spec_digest, status.last_trigger) == (wanted, case.spec.trigger):
         return case
@@ -142,13 +152,33 @@ def _next(case: Case) -> Case:
     if case.spec.cleanup.policy == "Delete" and last.phase == "sweep":
         due = delete_after(case.spec, case.status, last)
         case = replace(case, status=case.status.model_copy(update={"delete_after": due}))
+    if over := _guarded(case, phase, last):
+        return over
     return _start(case, phase) if phase else _soaking(case)
 
 
+def _guarded(case: Case, phase: str | None, last: Run) -> Case | None:
+    """The case while a guard keeps objects from being deleted; sweeps now and then see whether it still does."""
+    message = guard(case.spec, case.status)
+    rests = _waits_for_guard(case) and case.now - (last.completed_at or case.now) < GUARD_PAUSE
+    if not message or not (phase == "delete" or rests):
+        return None
+    known = any(c.type == conditions.STALLED and c.message == message for c in case.status.conditions)
+    stalled = case.judged(conditions.stalled(Reason.GUARD_EXCEEDED, message), phase="Soaking")
+    return stalled if known else stalled.told(Reason.GUARD_EXCEEDED, message, warning=True)
+
+
+def _waits_for_guard(case: Case) -> bool:
+    return any(
+        c.type == conditions.STALLED and c.status == "True" and c.reason == Reason.GUARD_EXCEEDED
+        for c in case.status.conditions
+    )
+
+
 def _again(case: Case, last: Run) -> str:
-    """The phase that failed; a delete only while the user still wants it."""
-    retained = last.phase == "delete" and case.spec.cleanup.policy == "Retain"
-    return "sweep" if retained else last.phase
+    """The phase that failed; a delete only while the user still wants it, and no guard objects."""
+    unwanted = case.spec.cleanup.policy == "Retain" or guard(case.spec, case.status)
+    return "sweep" if last.phase == "delete" and unwanted else last.phase
 
 
 def _start(case: Case, phase: str) -> Case:
@@ -172,7 +202,8 @@ def _soaking(case: Case) -> Case:
 
 def _concluded(case: Case, last: Run) -> Case:
     """The last phase has ended: say how it all went."""
-    verdict = results.verdict(case.status, last, back=bool(case.resource.spec.get("rollbackOf")))
+    back = bool(case.resource.spec.get("rollbackOf"))
+    verdict = results.verdict(case.status, last, back=back, guard=guard(case.spec, case.status))
     progressed = progress.finished(case.status.progress, case.now) if verdict.well else case.status.progress
     ended = case.judged(verdict.conditions, phase=verdict.phase, progress=progressed)
     return ended.told(verdict.reason, verdict.message, warning=not verdict.well)

@@ -9,6 +9,8 @@ from bucketops_api.v1alpha1.common import Run
 from bucketops_api.v1alpha1.migration import MigrationSpec, MigrationStatus
 from bucketops_api.v1alpha1.scalars import parse_duration
 
+GUARD_PAUSE = timedelta(minutes=10)
+"""Between two sweeps while a guard keeps objects from being deleted: somebody may have added rows."""
 SWEEP_PAUSE = timedelta(seconds=5)
 """Between two sweeps while the application keeps changing things."""
 FINAL = {"plan", "audit"}
@@ -48,6 +50,21 @@ def _soak(spec: MigrationSpec, status: MigrationStatus, last: Run, now: datetime
     if since >= every:
         return "sweep"
     return "delete" if now >= due else None
+
+
+def guard(spec: MigrationSpec, status: MigrationStatus) -> str:
+    """What keeps objects from being deleted, and what to do; nothing where they may be.
+
+    The counts are those of the last walk over everything.
+    """
+    moved, most = status.outcomes.moved + status.outcomes.already, spec.cleanup.max_orphan_percent
+    if spec.cleanup.policy == "Retain" or spec.database is None or status.orphans * 100 <= most * moved:
+        return ""
+    return (
+        f"{status.orphans} of {moved} moved objects ({status.orphans * 100 / moved:.3g} %) have no row that names "
+        f"them, cleanup.maxOrphanPercent is {most}, so nothing is deleted: name every column and every format that they "
+        "are written in (spec.database.references), or raise cleanup.maxOrphanPercent"
+    )
 
 
 def delete_after(spec: MigrationSpec, status: MigrationStatus, last: Run) -> datetime:

@@ -65,8 +65,8 @@ def finished(status: MigrationStatus, run: Run, seen: ObservedRun, now: datetime
     return _counted(status, run, found, now).model_copy(update=changes)
 
 
-def verdict(status: MigrationStatus, last: Run, *, back: bool = False) -> Conclusion:
-    """How a migration, or a rollback (`back`), has ended.
+def verdict(status: MigrationStatus, last: Run, *, back: bool = False, guard: str = "") -> Conclusion:
+    """How a migration, or a rollback (`back`), has ended; `guard` is what would keep a planned one from deleting.
 
     The audit's findings and the outcomes decide; nothing says success while anything failed.
     """
@@ -75,6 +75,8 @@ def verdict(status: MigrationStatus, last: Run, *, back: bool = False) -> Conclu
         would = "be copied back" if back else "move"
         message = f"{outcomes.moved} objects would {would}, {outcomes.conflict} are in conflict"
         message += "; set mode: Apply to begin"
+        if guard:
+            message += f"; it would move them and then stall ({Reason.GUARD_EXCEEDED}) before it deletes: {guard}"
         return conclusion(Reason.PLANNED, message, phase="Planned")
     found = [sample for sample in status.samples if sample.outcome in {"dangling", "unfinished", "undeleted"}]
     if last.pending:
@@ -120,6 +122,7 @@ def _exact(result: RunResult) -> dict[str, object]:
         "row_outcomes": _model(RowOutcomes, result.counts, counts.ROWS),
         "samples": list(result.samples[:SAMPLES]),
         "not_kept": result.counts.get(counts.NOT_KEPT, 0),
+        "orphans": result.counts.get(counts.ORPHANS, 0),
     }
 
 
