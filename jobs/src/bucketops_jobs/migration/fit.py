@@ -21,8 +21,8 @@ from bucketops_jobs.shards import Range
 _CHARACTERS = 120
 _USER = re.compile(r"(?<=://)[^/@]*@")
 _QUERY = re.compile(r"[?#].*", re.DOTALL)
-_SHORT_QUERY = re.compile(r"\?[a-z]{1,8}=[0-9]{1,12}")
-"""Such as ?v=3."""
+_SHORT_QUERY = re.compile(r"\?(v|ver|version|rev|t|ts)=[0-9.]{1,12}")
+"""A version, and no secret."""
 
 
 @dataclass

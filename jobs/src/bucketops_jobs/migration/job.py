@@ -8,7 +8,7 @@ from pathlib import Path
 from bucketops_api.contract import RunResult, RunSpec
 from bucketops_api.reasons import Reason
 from bucketops_jobs.engine import Engine
-from bucketops_jobs.errors import DatabaseUnreachableError, DeniedError, UserError
+from bucketops_jobs.errors import DatabaseError, DatabaseUnreachableError, DeniedError, UserError
 from bucketops_jobs.migration import checks, context, phases
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.tally import Tally
@@ -17,7 +17,8 @@ from bucketops_jobs.tally import Tally
 def work(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tally) -> RunResult:
     """One shard of one phase.
 
-    A database that the preflight cannot reach is the user's to mend; later on it comes back, or is tried again.
+    A database that the preflight cannot reach is the user's to mend; later on it comes back, or is tried again. What it
+    refuses for good (a type, a setting, its own limits) is the user's in every phase, and looks like no crash.
     """
     try:
         with closing(context.build(run, shard, root, engine, tally)) as made:
@@ -26,6 +27,10 @@ def work(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tally) -> 
         if run.phase != "preflight":
             raise
         raise UserError(Reason.DATABASE_UNREACHABLE, str(error)) from error
+    except DatabaseError as error:
+        if error.transient:
+            raise
+        raise UserError(Reason.DATABASE_REFUSED, f"the database refuses: {error}") from error
 
 
 def _phase(made: Context) -> RunResult:

@@ -49,6 +49,7 @@ def require(session: Session, table: Table) -> None:
             "name a unique key without it",
         )
     values = {"table": table.regclass, "keys": keys}
+    _require_unique(table, [Unique(*row) for row in session.query("look at the indexes", queries()["unique"], values)])
     nullable = [name for (name,) in session.query("look at the key", queries()["nullable"], values)]
     if nullable:
         remedies = ", ".join(f"ALTER COLUMN {typed(name)} SET NOT NULL" for name in nullable)
@@ -57,7 +58,6 @@ def require(session: Session, table: Table) -> None:
             f"{_listed(nullable)} may be null, and a row without a key cannot be addressed: name the primary key in "
             f"key, or ALTER TABLE {table.typed} {remedies}",
         )
-    _require_unique(table, [Unique(*row) for row in session.query("look at the indexes", queries()["unique"], values)])
 
 
 def _require_unique(table: Table, found: list[Unique]) -> None:

@@ -62,8 +62,8 @@ def guard(spec: MigrationSpec, status: MigrationStatus) -> str:
         return ""
     return (
         f"{status.orphans} of {moved} moved objects ({status.orphans * 100 / moved:.3g} %) have no row that names "
-        f"them, cleanup.maxOrphanPercent is {most}, so nothing is deleted: name every column and every format that they "
-        "are written in (spec.database.references), or raise cleanup.maxOrphanPercent"
+        f"them, cleanup.maxOrphanPercent is {most}, so nothing is deleted: name every column and every format of paths "
+        "in spec.database.references, or raise cleanup.maxOrphanPercent"
     )
 
 
