@@ -1,6 +1,9 @@
 # One image for the operator and its workers: their versions cannot differ.
 
-FROM python:3.13-slim-trixie AS dependencies
+# A tag may be moved, a digest not. Where no registry is reached: --build-arg BASE=python:3.13-slim-trixie.
+ARG BASE=python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
+
+FROM ${BASE} AS dependencies
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1
 RUN python3 -m venv /opt/bucketops
 COPY requirements/runtime.lock /tmp/
@@ -17,12 +20,23 @@ RUN /opt/bucketops/bin/pip install --no-deps --no-build-isolation --prefix /pack
 # What installed the rest is not needed any more. Bytecode without time stamps stays valid, however layers are copied.
 FROM dependencies AS runtime
 RUN /opt/bucketops/bin/pip uninstall --yes hatchling pip \
+ && rm /opt/bucketops/bin/*ctivate* \
  && /opt/bucketops/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/bucketops/lib
 
-FROM python:3.13-slim-trixie
-# jpegtran, for ExifPipeline's orientation: Rotate
-RUN apt-get update -q && apt-get install -q -y --no-install-recommends libjpeg-turbo-progs \
- && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /var/cache/debconf/*-old
+# Of Debian: Python, jpegtran (for ExifPipeline's orientation: Rotate) and their libraries. No shell, no package manager,
+# no Perl, no setuid file.
+FROM runtime AS system
+RUN apt-get update -q && apt-get install -q -y --no-install-recommends libjpeg-turbo-progs
+COPY tools/image_files.py /src/
+RUN /opt/bucketops/bin/python /src/image_files.py /image /opt/bucketops/lib jpegtran
+
+FROM scratch
+COPY --from=system /image /
+# Copied from their layers: a build may have mounted a certificate bundle of its own over them.
+COPY --from=dependencies /etc/ssl /etc/ssl
+COPY --from=dependencies /usr/lib/ssl /usr/lib/ssl
+COPY --from=dependencies /usr/share/ca-certificates /usr/share/ca-certificates
+COPY --from=dependencies /usr/share/zoneinfo /usr/share/zoneinfo
 COPY --from=runtime /opt/bucketops /opt/bucketops
 COPY --from=packages /packages /opt/bucketops
 # The user has a number alone, of which some clusters choose another: USER is the name that Kopf asks for.

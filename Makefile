@@ -69,7 +69,7 @@ bench: $(VENV)/.bench ## measure against s5cmd, mc, rclone and boto3 (by hand; A
 
 lint: $(READY) ## ruff, mypy and import-linter
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	@$(BIN)/mypy api/src operator/src jobs/src tests/cluster
+	@$(BIN)/mypy api/src operator/src jobs/src tests/cluster tools
 	@$(BIN)/lint-imports
 
 format: $(READY) ## let ruff mend what it can

@@ -9,7 +9,7 @@ from pathlib import Path
 import containerd
 import images
 from cache import digest_of, locked
-from settings import CACHE, PROJECT, PROJECT_IMAGE, PROJECT_SOURCES
+from settings import BASE_IMAGE, CACHE, PROJECT, PROJECT_IMAGE, PROJECT_SOURCES
 from shell import ClusterError, run, step, succeeds
 
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")  # the same place in Debian's images as on a Debian host
@@ -52,7 +52,8 @@ def _build(image: str) -> None:
         _pip_config().write(pip)
         pip.flush()
         volumes = (f"--volume={pip.name}:/etc/pip.conf:ro", f"--volume={_ca_bundle()}:{CA_BUNDLE}:ro")
-        run(*images.BUILD, "--tag", image, *volumes, PROJECT)
+        base = f"--build-arg=BASE={BASE_IMAGE}"  # built here: no registry knows its digest
+        run(*images.BUILD, "--tag", image, base, *volumes, PROJECT)
 
 
 def _pip_config() -> ConfigParser:

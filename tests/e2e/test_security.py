@@ -77,3 +77,27 @@ def test_no_secret_stands_in_a_log_a_status_an_event_or_a_result(migrated: Evide
     assert len(values) == 2
     assert migrated.status["phase"] == "Succeeded"
     assert not [value for value in values if any(value in text for text in told)]
+
+
+LOOK = """
+import json, os, stat
+found = {"setuid": [], "programs": []}
+for folder, _, files in os.walk("/"):
+    if folder.startswith(("/proc", "/sys", "/dev")):
+        continue
+    for name in files:
+        path = os.path.join(folder, name)
+        mode = os.lstat(path).st_mode
+        if stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID):
+            found["setuid"].append(path)
+for folder in ("/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin"):
+    found["programs"] += os.listdir(folder) if os.path.isdir(folder) else []
+print(json.dumps(found))
+"""
+
+
+def test_the_image_has_no_shell_no_package_manager_and_no_setuid_file(cluster: Cluster) -> None:
+    told = cluster.kubectl("exec", "deployment/bucketops", "--", "python", "-I", "-c", LOOK, namespace=SYSTEM)
+    found = json.loads(told)
+    assert found["setuid"] == []
+    assert {name for name in found["programs"] if not name.startswith("python")} == {"jpegtran"}
