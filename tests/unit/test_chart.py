@@ -153,6 +153,7 @@ def test_crds_are_kept_unless_told_otherwise(keep: str, policy: str | None) -> N
 
 def test_what_others_bring_is_left_out() -> None:
     without = "crds.install=false,rbac.create=false,serviceAccount.create=false,admissionPolicy.enabled=false"
+    without += ",networkPolicy.enabled=false"
     manifests = render("--set", without)
     assert {manifest["kind"] for manifest in manifests} == {"Deployment", "Service"}
 
@@ -194,6 +195,34 @@ def test_the_pod_monitor_finds_the_workers_by_their_labels(default: list[Manifes
     assert monitor["spec"]["selector"]["matchExpressions"] == [{"key": names.LABEL_KIND, "operator": "Exists"}]
     assert monitor["spec"]["podTargetLabels"] == [names.LABEL_KIND, names.LABEL_NAME, names.LABEL_PHASE]
     assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["team-a", "team-b"]}
+
+
+def test_nobody_reaches_the_operator_but_for_its_metrics(default: list[Manifest]) -> None:
+    (policy,) = of_kind(default, "NetworkPolicy")
+    assert policy["spec"]["policyTypes"] == ["Ingress"]
+    assert policy["spec"]["ingress"] == [{"ports": [{"port": "metrics"}]}]
+
+
+def test_in_each_watched_namespace_the_operator_alone_reaches_the_metrics_of_workers(
+    everything: list[Manifest],
+) -> None:
+    policies = {policy["metadata"]["namespace"]: policy["spec"] for policy in of_kind(everything, "NetworkPolicy")}
+    assert policies.keys() == {"bucketops-system", "team-a", "team-b"}
+    for namespace in ("team-a", "team-b"):
+        metrics, webhook = policies[namespace]["ingress"]
+        (peer,) = metrics["from"]
+        assert metrics["ports"] == [{"port": names.METRICS_PORT}]
+        assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "bucketops-system"}
+        assert peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"] == "bucketops"
+        assert webhook == {"ports": [{"port": names.WEBHOOK_PORT}]}
+        assert policies[namespace]["podSelector"]["matchLabels"] == {names.LABEL_MANAGED_BY: names.MANAGER}
+
+
+def test_the_operator_reaches_dns_the_api_server_and_its_workers_alone_where_that_is_wanted() -> None:
+    (policy,) = of_kind(render("--set", "networkPolicy.restrictEgress=true"), "NetworkPolicy")
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    ports = [port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]]
+    assert ports == [53, 53, 443, 6443, names.METRICS_PORT]
 
 
 def test_alerts_know_the_errors_that_are_none(everything: list[Manifest]) -> None:

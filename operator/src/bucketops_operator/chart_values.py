@@ -119,11 +119,14 @@ class Metrics(Section):
 
 
 class NetworkPolicy(Section):
-    """What the operator may reach."""
+    """Who reaches the operator and its workers, and what the operator reaches."""
 
     enabled: bool
+    restrict_egress: bool
     api_server_ports: list[Port]
     metrics_from: list[Object]
+    worker_metrics_from: list[Object]
+    webhook_from: list[Object]
 
 
 Entry = Annotated[str, Field(pattern=r"^[A-Za-z0-9*._/-]+$", max_length=317)]
