@@ -45,6 +45,7 @@ ENV PATH=/opt/bucketops/bin:/usr/local/bin:/usr/bin:/bin USER=bucketops HOME=/tm
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title=bucketops \
       org.opencontainers.image.description="Object storage chores as Kubernetes resources: operator and workers" \
+      org.opencontainers.image.licenses=Apache-2.0 \
       org.opencontainers.image.version=$VERSION
 USER 65532:65532
 CMD ["python", "-I", "-B", "-u", "-m", "bucketops_operator"]

@@ -61,8 +61,8 @@ soak: $(READY) ## an hour of random faults, with an application at work (ARGS="-
 	@$(CLUSTER) packages
 	@PYTHONPATH=tests $(BIN)/python -m soak $(ARGS)
 
-mutants: $(READY) ## take each guard away in turn and see a test go red
-	@$(BIN)/python tests/mutants/run.py
+mutants: $(READY) ## take each guard away in turn and see a test go red (ARGS="copy-without-an-intent …")
+	@$(BIN)/python tests/mutants/run.py $(ARGS)
 
 bench: $(VENV)/.bench ## measure against s5cmd, mc, rclone and boto3 (by hand; ARGS="copy --server minio --rounds 9")
 	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
