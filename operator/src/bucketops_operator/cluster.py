@@ -129,7 +129,8 @@ class Cluster:
         """
         if not runs:
             return
-        probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": f"{names.MANAGER}-probe-"}}
+        metadata = {"generateName": f"{names.MANAGER}-probe-", "labels": {names.LABEL_MANAGED_BY: names.MANAGER}}
+        probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
         try:
             self._api.call("POST", path("v1", "configmaps", owner.namespace), query={"dryRun": "All"}, body=probe)
         except ApiError as error:

@@ -25,7 +25,7 @@ GRACE_SECONDS = 60
 """Between SIGTERM and SIGKILL: a worker finishes or abandons what is in flight, and reports."""
 _USER = 65532
 _READABLE = 0o440
-_PYTHON = ["python", "-I", "-B", "-u", "-m"]
+WORKER_COMMAND = ["python", "-I", "-B", "-u", "-m", "bucketops_jobs"]
 """Isolated: no variable, folder or user's package adds to the code of the image."""
 _POD_SECURITY = {
     "runAsNonRoot": True,
@@ -99,7 +99,7 @@ def _container(run: RunSpec, template: WorkerTemplate, mounts: Iterable[_Mount],
         "name": names.WORKER_CONTAINER,
         "image": settings.image,
         "imagePullPolicy": settings.image_pull_policy,
-        "command": [*_PYTHON, "bucketops_jobs"],
+        "command": WORKER_COMMAND,
         "ports": [{"name": "metrics", "containerPort": names.METRICS_PORT, "protocol": "TCP"}],
         "securityContext": _CONTAINER_SECURITY,
         "terminationMessagePath": names.TERMINATION_LOG,

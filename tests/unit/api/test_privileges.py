@@ -154,3 +154,12 @@ def test_people_may_edit_every_kind_and_no_status() -> None:
     assert all(
         rule["verbs"] == ["get", "list", "watch"] or "/" in rule["resources"][0] for rule in operator.view_rules()
     )
+
+
+def test_the_operator_has_no_verb_that_it_never_uses() -> None:
+    """It applies a status, lists pods, reads why none was created, and writes Events of events.k8s.io."""
+    verbs = {resource: rule["verbs"] for rule in operator.rules() for resource in (*rule["resources"],)}
+    assert verbs["s3migrations/status"] == ["patch"]
+    assert verbs["pods"] == ["list", "watch"]
+    events = {tuple(rule["apiGroups"]): rule["verbs"] for rule in operator.rules() if "events" in rule["resources"]}
+    assert events == {("",): ["list"], ("events.k8s.io",): ["create"]}

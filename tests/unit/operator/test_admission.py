@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
@@ -15,10 +18,14 @@ from bucketops_api.v1alpha1 import KINDS
 from bucketops_api.v1alpha1.worker import Worker
 from bucketops_operator.admission import objections, refused
 from bucketops_operator.allowed import EVERYTHING, Allowed, endpoints, holds, holds_endpoint, read
+from bucketops_operator.cluster import Cluster
+from bucketops_operator.controller import Controller
 from bucketops_operator.executor import Origin, Resource
 from bucketops_operator.generate import find_root
 from bucketops_operator.generators.admission import endpoint_fields
-from bucketops_operator.settings import Settings, from_environment
+from bucketops_operator.local import Local
+from bucketops_operator.reconcile import reconcile
+from bucketops_operator.settings import SYSTEM_NAMESPACES, Settings, from_environment
 from support.hostile import HOSTILE, SPECS, Hostile, laid_over, worker_pod
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -71,6 +78,44 @@ def test_a_resource_that_asks_for_too_much_is_stalled_and_starts_nothing() -> No
     repeated = refused(again, (), NOW, DEFAULT)
     assert repeated is not None
     assert repeated.events == (), "told once"
+
+
+def test_nothing_starts_of_a_resource_that_asks_for_too_much(tmp_path: Path) -> None:
+    asked = resource(laid_over(SPECS["S3Retention"], {"bucket": {"endpoint": "http://169.254.169.254"}}))
+    local = Local(tmp_path, {})
+    reconcile(asked, local, NOW, Settings(allowed=DEFAULT))
+    conditions = {c["type"]: c["status"] for c in local.statuses[asked.uid]["conditions"]}
+    assert conditions["Stalled"] == "True"
+    assert not local.busy()
+    assert not list(tmp_path.glob("*")), "no run has files"
+
+
+class Asked:
+    """A cluster that has no resource, and remembers of which namespace it was asked for one."""
+
+    def __init__(self) -> None:
+        self.namespaces: list[str] = []
+        self.last = threading.Event()
+
+    def get(self, _kind: str, namespace: str, _name: str) -> None:
+        self.namespaces.append(namespace)
+        if namespace == "team":
+            self.last.set()
+
+
+def test_resources_in_namespaces_of_kubernetes_and_the_operator_are_never_looked_at() -> None:
+    async def look(cluster: Asked) -> None:
+        controller = Controller(Settings(own_namespace="ops"), cast("Cluster", cluster))
+        for number, namespace in enumerate((*SYSTEM_NAMESPACES, "ops", "team")):
+            version = {"generation": 1, "resourceVersion": "1"}
+            metadata = {"uid": str(number), "namespace": namespace, "name": "a"} | version
+            controller.saw_resource("S3Retention", metadata, deleted=False)
+        await asyncio.to_thread(cluster.last.wait, 60)
+        await controller.stop()
+
+    cluster = Asked()
+    asyncio.run(look(cluster))
+    assert cluster.namespaces == ["team"]
 
 
 def test_what_works_for_ever_goes_when_the_lists_become_shorter() -> None:

@@ -22,16 +22,16 @@ def rules(*, cluster: bool = True) -> tuple[PolicyRule, ...]:
     """What the operator may do; `cluster`: it watches all namespaces and so must learn which there are."""
     own = (
         _rule([GROUP], _plurals(), READ),
-        _rule([GROUP], _plurals("/status"), ("get", "patch", "update")),
+        _rule([GROUP], _plurals("/status"), ("patch",)),
         _rule([GROUP], [S3ACCESS.plural], ("patch",)),
         _rule(["batch"], ["cronjobs", "jobs"], (*READ, "create", "patch", "delete")),
         _rule(["apps"], ["statefulsets"], ("get", "create", "patch", "delete")),
         _rule([""], ["configmaps", "services"], ("get", "create", "patch", "delete")),
         _rule([""], ["secrets"], ("create", "delete")),
-        _rule([""], ["pods"], READ),
+        _rule([""], ["pods"], ("list", "watch")),
         # Why no pod was created (a quota, pod security) stands in Events alone.
-        _rule([""], ["events"], ("list", "create", "patch")),
-        _rule(["events.k8s.io"], ["events"], ("create", "patch")),
+        _rule([""], ["events"], ("list",)),
+        _rule(["events.k8s.io"], ["events"], ("create",)),
     )
     return own + (scanning_rules() if cluster else ())
 

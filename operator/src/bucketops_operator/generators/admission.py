@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 
+from bucketops_api import names
 from bucketops_api.crdgen import Schema, UnsupportedSchemaError, schema
 from bucketops_api.v1alpha1 import KINDS, Kind
+from bucketops_api.v1alpha1.pod_template import EXCEPTIONS, PROXIES, ZONE
 from bucketops_operator.generators import NOTICE
+from bucketops_operator.pods import WORKER_COMMAND
 
 _PAGE = """\
 # {notice}
+{{{{- define "bucketops.workerCommand" -}}}}{command}{{{{- end -}}}}
+{{{{- define "bucketops.workerVariables" -}}}}{variables}{{{{- end -}}}}
 {{{{- if .Values.admissionPolicy.enabled }}}}
 {policies}
 {{{{- end }}}}
@@ -20,7 +26,12 @@ _POLICY = """{{{{ include "bucketops.admission" (dict "root" . "plural" "{plural
 def template() -> str:
     """Return the template of all kinds' policies."""
     policies = (_POLICY.format(plural=kind.plural, endpoints=endpoints(kind)) for kind in KINDS.values())
-    return _PAGE.format(notice=NOTICE, policies="\n".join(policies))
+    return _PAGE.format(
+        notice=NOTICE,
+        command=json.dumps(WORKER_COMMAND),
+        variables=json.dumps([*PROXIES, *EXCEPTIONS, ZONE, names.ENV_RUN_DIGEST, names.ENV_INDEX]),
+        policies="\n".join(policies),
+    )
 
 
 def endpoints(kind: Kind) -> str:
