@@ -13,6 +13,7 @@ from prometheus_client import ProcessCollector
 
 from bucketops_api import counts, names
 from bucketops_api.v1alpha1 import KINDS
+from bucketops_api.v1alpha1.common import NameRef
 from bucketops_jobs.gate import Gate
 from bucketops_jobs.metrics import Metrics as WorkerMetrics
 from bucketops_jobs.tally import Tally
@@ -54,6 +55,11 @@ allowed:
   endpoints: ["https://*", "http://[fd00::1]:9000"]
   labels: [team]
   annotations: []
+worker:
+  template:
+    imagePullSecrets: [{name: pull}]
+    env: [{name: HTTPS_PROXY, value: "http://proxy:3128"}]
+    resources: {limits: {memory: 1Gi}}
 """
 
 
@@ -107,6 +113,8 @@ def test_environment_says_what_the_values_say(everything: list[Manifest]) -> Non
         labels=("team",),
         annotations=(),
     )
+    assert settings.worker_template.image_pull_secrets == [NameRef(name="pull")]
+    assert settings.worker_template.resources.limits.memory == "1Gi"
 
 
 def test_default_environment_is_that_of_the_settings(default: list[Manifest]) -> None:
@@ -248,6 +256,8 @@ def test_everything_of_a_namespace_says_which(everything: list[Manifest]) -> Non
         "namespaces={kube-system}",
         "allowed.serviceAccounts={a'b}",
         "allowed.all=true",
+        "worker.template.resources.limit.memory=1Gi",
+        "worker.template.securityContext.privileged=true",
     ],
 )
 def test_helm_refuses_wrong_values(wrong: str) -> None:
@@ -267,7 +277,7 @@ def test_nobody_gets_rights_on_the_resources_by_installing_the_chart(default: li
 
 
 def test_each_kind_has_an_admission_policy_that_denies(default: list[Manifest], everything: list[Manifest]) -> None:
-    names_ = {f"bucketops-{kind.plural}" for kind in KINDS.values()}
+    names_ = {"bucketops-operator", *(f"bucketops-{kind.plural}" for kind in KINDS.values())}
     for manifests in (default, everything):
         policies = of_kind(manifests, "ValidatingAdmissionPolicy")
         bindings = of_kind(manifests, "ValidatingAdmissionPolicyBinding")
@@ -278,7 +288,10 @@ def test_each_kind_has_an_admission_policy_that_denies(default: list[Manifest], 
 
 
 def test_a_policy_of_some_namespaces_says_nothing_in_others(everything: list[Manifest]) -> None:
-    for binding in of_kind(everything, "ValidatingAdmissionPolicyBinding"):
+    """That of the operator's token holds everywhere."""
+    bindings = of_kind(everything, "ValidatingAdmissionPolicyBinding")
+    assert len(bindings) == len(KINDS) + 1
+    for binding in (b for b in bindings if b["metadata"]["name"] != "bucketops-operator"):
         (expression,) = binding["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]
         assert (expression["operator"], expression["values"]) == ("In", ["team-a", "team-b"])
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from bucketops_api.v1alpha1.pod_template import WorkerTemplate
 from bucketops_operator.settings import SYSTEM_NAMESPACES
 
 Object = dict[str, Any]
@@ -144,6 +145,12 @@ class AllowedNames(Section):
     annotations: Annotated[list[Entry], Field(description="Keys.")]
 
 
+class WorkerDefaults(Section):
+    """What every worker pod has unless its resource says something else."""
+
+    template: WorkerTemplate
+
+
 class AdmissionPolicy(Section):
     """Whether the API server itself refuses what is not allowed."""
 
@@ -164,6 +171,7 @@ class Values(Section):
         list[Namespace], Field(description="Empty: all namespaces but Kubernetes' own and the operator's.")
     ]
     allowed: AllowedNames
+    worker: WorkerDefaults
     admission_policy: AdmissionPolicy
     log_format: Literal["json", "text"]
     resync_seconds: Annotated[int, Field(ge=10)]

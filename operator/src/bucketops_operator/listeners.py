@@ -10,7 +10,7 @@ from bucketops_api.contract import Limits, RunSpec, run_digest, run_file
 from bucketops_api.v1alpha1.worker import Worker
 from bucketops_operator.executor import Manifest, Resource
 from bucketops_operator.objects import LIMITS_KEY, RUN_KEY, limits_name, object_metadata, run_labels
-from bucketops_operator.pods import pod_spec
+from bucketops_operator.pods import pod_metadata, pod_spec
 from bucketops_operator.settings import Settings
 
 _ORDINAL = "apps.kubernetes.io/pod-index"
@@ -61,7 +61,7 @@ def _stateful_set(
     resource: Resource, run: RunSpec, labels: dict[str, str], run_json: str, settings: Settings, *, suspend: bool
 ) -> Manifest:
     worker = Worker.model_validate(run.spec.get("worker") or {})
-    digest = run_digest(run_json)[:32]
+    digest, metadata = run_digest(run_json)[:32], pod_metadata(worker, settings, labels)
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
@@ -72,10 +72,7 @@ def _stateful_set(
             "podManagementPolicy": "Parallel",
             "selector": {"matchLabels": _selector(resource)},
             "template": {
-                "metadata": {
-                    "labels": worker.template.labels | labels,
-                    "annotations": worker.template.annotations | {_DIGEST: digest},
-                },
+                "metadata": metadata | {"annotations": metadata["annotations"] | {_DIGEST: digest}},
                 "spec": _always(pod_spec(run, worker, limits_name(run.run), settings)),
             },
         },

@@ -17,7 +17,7 @@ from bucketops_api.v1alpha1 import API_VERSION
 from bucketops_api.v1alpha1.common import Scheduled
 from bucketops_api.v1alpha1.worker import Worker
 from bucketops_operator.executor import Manifest, Resource
-from bucketops_operator.pods import pod_spec
+from bucketops_operator.pods import pod_metadata, pod_spec
 from bucketops_operator.settings import Settings
 
 RUN_KEY = PurePosixPath(names.RUN_FILE).name
@@ -148,10 +148,7 @@ def _job(
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {"rules": _failure_rules()},
             "template": {
-                "metadata": {
-                    "labels": worker.template.labels | labels,
-                    "annotations": worker.template.annotations,
-                },
+                "metadata": pod_metadata(worker, settings, labels),
                 "spec": pod_spec(run, worker, limits_name(run.run), settings, api_token=api_token),
             },
         },

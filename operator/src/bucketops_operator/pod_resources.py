@@ -12,17 +12,23 @@ _REQUESTS: Amounts = {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "64
 _LIMITS: Amounts = {"memory": "512Mi"}
 
 
-def resources(given: Resources, scratch: str) -> dict[str, Any]:
+def resources(scratch: str, *given: Resources) -> dict[str, Any]:
     """Return a container's resources, always with limits of memory and storage; `scratch` is the default of the latter.
 
-    A request above a default limit raises that limit; a limit below a default request lowers that request.
+    Each of `given` is laid over what came before it. A request above a limit that it does not set raises that limit; a
+    limit below a request that it does not set lowers that request.
     """
-    asked, most = given.requests.amounts(), given.limits.amounts()
-    limits = _LIMITS | {"ephemeral-storage": scratch}
+    requests, limits = _REQUESTS, _LIMITS | {"ephemeral-storage": scratch}
+    for changes in given:
+        requests, limits = _laid_over(requests, limits, changes)
+    return {"requests": requests, "limits": limits}
+
+
+def _laid_over(requests: Amounts, limits: Amounts, changes: Resources) -> tuple[Amounts, Amounts]:
+    asked, most = changes.requests.amounts(), changes.limits.amounts()
     raised = {name: max(limits[name], amount, key=parse_amount) for name, amount in asked.items() if name in limits}
     limits = limits | raised | most
-    requests = {name: _within(amount, limits.get(name)) for name, amount in (_REQUESTS | asked).items()}
-    return {"requests": requests, "limits": limits}
+    return {name: _within(amount, limits.get(name)) for name, amount in (requests | asked).items()}, limits
 
 
 def _within(amount: int | str, limit: int | str | None) -> int | str:

@@ -17,6 +17,7 @@ from bucketops_api.v1alpha1.kind import Kind
 from bucketops_api.v1alpha1.pod_template import WorkerSecurity, WorkerTemplate
 from bucketops_api.v1alpha1.worker import Worker
 from bucketops_operator.pod_resources import resources
+from bucketops_operator.pod_template import merged
 from bucketops_operator.settings import Settings
 
 Json = dict[str, Any]
@@ -55,8 +56,8 @@ class _Mount(NamedTuple):
 
 def pod_spec(run: RunSpec, worker: Worker, limits: str, settings: Settings, *, api_token: bool = False) -> Json:
     """The spec of a run's pods; `limits` names the ConfigMap of live limits. `worker.template` can only tighten it."""
-    template = worker.template
-    amounts = resources(template.resources, KINDS.get(run.kind, Kind).scratch)
+    template = merged(settings.worker_template, worker.template)
+    amounts = resources(KINDS.get(run.kind, Kind).scratch, settings.worker_template.resources, template.resources)
     mounts = _mounts(run, limits, str(amounts["limits"]["ephemeral-storage"]))
     return {
         "restartPolicy": "Never",
@@ -71,6 +72,12 @@ def pod_spec(run: RunSpec, worker: Worker, limits: str, settings: Settings, *, a
             **template.model_dump(by_alias=True, exclude_none=True, include=_SCHEDULING),
         ),
     }
+
+
+def pod_metadata(worker: Worker, settings: Settings, labels: Mapping[str, str]) -> Json:
+    """The labels and annotations of a run's pods; ours go before all others."""
+    template = merged(settings.worker_template, worker.template)
+    return {"labels": template.labels | labels, "annotations": template.annotations}
 
 
 def secret_names(spec: Mapping[str, Any]) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from bucketops_api.v1alpha1.pod_template import WorkerTemplate
 from bucketops_operator import allowed
 from bucketops_operator.allowed import EVERYTHING, Allowed
 
@@ -35,6 +36,8 @@ class Settings:
     """Never watched, as those of Kubernetes."""
     allowed: Allowed = EVERYTHING
     """What resources may ask for; in a cluster the chart says it."""
+    worker_template: WorkerTemplate = field(default_factory=WorkerTemplate)
+    """What every worker pod has unless its resource says something else."""
 
     def watches(self, namespace: str) -> bool:
         """Return whether resources of this namespace are worked on."""
@@ -42,7 +45,7 @@ class Settings:
 
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read BUCKETOPS_IMAGE, BUCKETOPS_NAMESPACES (comma-separated), BUCKETOPS_ALLOWED (JSON) and so on."""
+    """Read BUCKETOPS_IMAGE and so on; NAMESPACES is comma-separated, ALLOWED and WORKER_TEMPLATE are JSON."""
     default = Settings()
 
     def value(name: str, fallback: str) -> str:
@@ -59,6 +62,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         image_pull_policy=value("IMAGE_PULL_POLICY", default.image_pull_policy),
         own_namespace=value("OWN_NAMESPACE", default.own_namespace),
         allowed=allowed.read(value("ALLOWED", "{}")),
+        worker_template=WorkerTemplate.model_validate_json(value("WORKER_TEMPLATE", "{}")),
     )
 
 

@@ -11,9 +11,13 @@ from pydantic import ValidationError
 
 from bucketops_api import names
 from bucketops_api.contract import Limits, RunSpec, resolved
+from bucketops_api.v1alpha1.pod_template import WorkerTemplate
+from bucketops_api.v1alpha1.resources import Resources
 from bucketops_api.v1alpha1.retention import RetentionSpec
 from bucketops_operator.executor import Resource
 from bucketops_operator.objects import job_changes, paused, run_objects, schedule_objects
+from bucketops_operator.pod_resources import resources
+from bucketops_operator.pod_template import merged
 from bucketops_operator.pods import config_map_names, secret_names
 from bucketops_operator.settings import Settings
 
@@ -197,6 +201,54 @@ def test_what_is_given_of_the_resources_replaces_a_default_and_takes_none_away(
     [worker] = pod_of(resources=given)["spec"]["containers"]
     assert worker["resources"]["requests"] == {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "64Mi"} | requests
     assert worker["resources"]["limits"] == {"memory": "512Mi", "ephemeral-storage": "8Gi"} | limits
+
+
+OWNERS = WorkerTemplate.model_validate(
+    {
+        "labels": {"team": "platform", "environment": "live"},
+        "tolerations": [{"key": "dedicated", "operator": "Exists"}],
+        "imagePullSecrets": [{"name": "pull"}],
+        "env": [{"name": "HTTPS_PROXY", "value": "http://one:1"}, {"name": "TZ", "value": "Europe/Paris"}],
+        "resources": {"limits": {"memory": "1Gi"}},
+        "securityContext": {"runAsUser": 1000, "fsGroup": 1000},
+        "priorityClassName": "batch",
+    }
+)
+"""What the chart's owner says for all workers."""
+
+
+def test_what_the_owner_says_for_all_workers_holds_where_a_resource_says_nothing() -> None:
+    pod = merged(OWNERS, WorkerTemplate())
+    assert pod.model_dump() == OWNERS.model_copy(update={"resources": Resources()}).model_dump()
+    run, settings = RUN.model_copy(update={"spec": SPEC | {"worker": {}}}), Settings(worker_template=OWNERS)
+    *_, job = run_objects(OWNER, run, parallelism=1, suspend=False, limits=Limits(), settings=settings)
+    assert job["spec"]["template"]["metadata"]["labels"]["environment"] == "live"
+    assert job["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"] == "1Gi"
+
+
+def test_a_resource_adds_to_what_the_owner_says_and_goes_before_it() -> None:
+    given = {
+        "labels": {"team": "shop"},
+        "tolerations": [{"key": "spot"}],
+        "env": [{"name": "HTTPS_PROXY", "value": "http://two:2"}],
+        "securityContext": {"runAsUser": 2000},
+    }
+    pod = merged(OWNERS, WorkerTemplate.model_validate(given))
+    assert pod.labels == {"team": "shop", "environment": "live"}
+    assert [toleration.key for toleration in pod.tolerations] == ["dedicated", "spot"]
+    assert {variable.name: variable.value for variable in pod.env} == {
+        "HTTPS_PROXY": "http://two:2",
+        "TZ": "Europe/Paris",
+    }
+    assert (pod.security_context.run_as_user, pod.security_context.fs_group) == (2000, 1000)
+    assert pod.priority_class_name == "batch"
+
+
+def test_resources_are_laid_over_the_owners_amount_by_amount() -> None:
+    given = Resources.model_validate({"requests": {"cpu": "2"}})
+    amounts = resources("8Gi", OWNERS.resources, given)
+    assert amounts["limits"] == {"memory": "1Gi", "ephemeral-storage": "8Gi"}
+    assert amounts["requests"]["cpu"] == "2"
 
 
 def test_what_a_worker_writes_below_tmp_is_limited() -> None:
