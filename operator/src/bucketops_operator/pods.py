@@ -77,7 +77,7 @@ def pod_spec(run: RunSpec, worker: Worker, limits: str, settings: Settings, *, a
 def pod_metadata(worker: Worker, settings: Settings, labels: Mapping[str, str]) -> Json:
     """The labels and annotations of a run's pods; ours go before all others."""
     template = merged(settings.worker_template, worker.template)
-    return {"labels": template.labels | labels, "annotations": template.annotations}
+    return {"labels": {**template.labels, **labels}, "annotations": template.annotations}
 
 
 def secret_names(spec: Mapping[str, Any]) -> list[str]:
