@@ -30,7 +30,7 @@ REQUESTS = st.one_of(
     st.builds(CALLS.put, KEYS, st.binary(max_size=10), st.dictionaries(NAMES, PLAIN), st.just(ANYTHING)),
     st.builds(lambda key, entry: CALLS.copy(Copy("other", entry, key)), KEYS, SOURCES),
     st.builds(lambda prefix, after: CALLS.page(prefix, after=after, token=None, limit=10), KEYS, KEYS),
-    st.builds(CALLS.delete_many, st.lists(KEYS, min_size=1, max_size=3)),
+    st.builds(CALLS.delete_many, st.lists(st.tuples(KEYS, st.sampled_from(["", "v1"])), min_size=1, max_size=3)),
 )
 CALLERS = st.builds(Credentials, st.just("AKIA1"), st.text(min_size=1, max_size=10), st.sampled_from(["", "token"]))
 

@@ -27,8 +27,8 @@ from bucketops_jobs.errors import TransientError, UserError, WorkerError
 from bucketops_jobs.pipeline.desk import Desk
 from bucketops_jobs.pipeline.notices import NoticeError, read
 from bucketops_jobs.s3 import failures
-from bucketops_jobs.s3.http import trust
 from bucketops_jobs.s3.identity import ca_file
+from bucketops_jobs.s3.route import trust
 from bucketops_jobs.s3.wire import Request, error_of
 
 log = logging.getLogger(__name__)

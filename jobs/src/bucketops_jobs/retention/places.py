@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
 from bucketops_api.v1alpha1.common import BucketRef
-from bucketops_jobs.s3 import failures
-from bucketops_jobs.s3.client import DELETE_BATCH, S3Store
+from bucketops_jobs.s3.client import S3Store
+from bucketops_jobs.s3.deletions import DELETE_BATCH
 from bucketops_jobs.s3.listing import is_record
 from bucketops_jobs.s3.store import Object
 
@@ -107,14 +107,7 @@ class Versions:
 
     def delete(self, entries: Sequence[Entry]) -> Remaining:
         versions = {(entry.key, entry.version): entry for entry in entries if isinstance(entry, Version)}
-        objects = [{"Key": key, "VersionId": version} for key, version in versions]
-        answer = self._store.call(
-            f"delete {len(objects)} versions",
-            lambda: self._store.control.delete_objects(
-                Bucket=self._store.bucket, Delete={"Objects": objects, "Quiet": True}, **self._payer
-            ),
-        )
-        return [(versions[e["Key"], e["VersionId"]], failures.of_key(e)) for e in answer.get("Errors", [])]
+        return [(versions[name], error) for name, error in self._store.delete_versions(versions).items()]
 
     def _pages(self, prefix: str, how: Mapping[str, Any]) -> Iterator[Any]:
         where: dict[str, str] = {}

@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
-from botocore import exceptions
+from botocore import UNSIGNED, exceptions
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials, RefreshableCredentials
 
@@ -21,7 +22,7 @@ from bucketops_api import names
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import ItemError, UserError
-from bucketops_jobs.s3 import failures, identity
+from bucketops_jobs.s3 import failures, identity, proxies
 from bucketops_jobs.s3.http import ANSWER_SECONDS, CONNECT_SECONDS
 from bucketops_jobs.s3.signing import Credentials, Identity
 
@@ -46,14 +47,28 @@ def session_as(ref: BucketRef, access_key: str, secret_key: str) -> boto3.sessio
     return made
 
 
+def endpoint(ref: BucketRef, region: str) -> str:
+    """Scheme and host of S3 in a region as AWS's own rules have them: FIPS, dual stack, partitions, the environment.
+
+    `meta.endpoint_url` of a client is not that: the rules are asked per request.
+    """
+    made = boto3.session.Session(region_name=region, botocore_session=_own())
+    config = Config(signature_version=UNSIGNED, s3={"addressing_style": "path"})
+    url = made.client("s3", config=config).generate_presigned_url("head_bucket", Params={"Bucket": ref.bucket})
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def control(caller: boto3.session.Session, ref: BucketRef, root: Path) -> Any:  # noqa: ANN401 - boto3 has no types
     """The boto3 client of a bucket, for rare calls."""
     verify = str(identity.ca_file(ref.ca_bundle, root)) if ref.ca_bundle else None
-    return caller.client("s3", endpoint_url=ref.endpoint, verify=verify, config=_config(ref))
+    return caller.client("s3", endpoint_url=ref.endpoint, verify=verify, config=_config(ref, str(caller.region_name)))
 
 
-def _config(ref: BucketRef) -> Config:
+def _config(ref: BucketRef, region: str) -> Config:
     return Config(
+        proxies=proxies.as_botocore(proxies.of_endpoint(ref.endpoint or f"https://s3.{region}.amazonaws.com")),
+        tcp_keepalive=True,
         signature_version="s3v4",
         retries={"total_max_attempts": 1},
         connect_timeout=CONNECT_SECONDS,
@@ -71,10 +86,16 @@ def _addressing(ref: BucketRef) -> str:
 
 
 def _session(ref: BucketRef, *keys: str) -> tuple[boto3.session.Session, botocore.session.Session]:
-    own = botocore.session.Session()
-    own.register_component("data_loader", _models())
+    own = _own()
     region = ref.region or own.get_config_variable("region") or "us-east-1"
     return boto3.session.Session(*keys, region_name=region, botocore_session=own), own
+
+
+def _own() -> botocore.session.Session:
+    """A session of its own; the service models are read once per process."""
+    own = botocore.session.Session()
+    own.register_component("data_loader", _models())
+    return own
 
 
 def provider(caller: boto3.session.Session, bucket: str) -> Identity:

@@ -1,13 +1,12 @@
-"""The store on a real S3 server; large bodies and the control plane are boto3's."""
+"""The store on a real S3 server; what is rare and moves no object, the control plane, is boto3's."""
 
 from __future__ import annotations
 
 import io
-import itertools
 import math
-import time
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, BinaryIO, TypeVar
@@ -20,7 +19,6 @@ from bucketops_jobs.errors import (
     DeniedError,
     ItemError,
     NotFoundError,
-    NotSupportedError,
     PreconditionFailedError,
     TooLargeError,
     TransientError,
@@ -28,14 +26,13 @@ from bucketops_jobs.errors import (
     WorkerError,
 )
 from bucketops_jobs.pace import Pace
-from bucketops_jobs.s3 import failures, large, listing, pages, wire
+from bucketops_jobs.s3 import failures, listing, pages, reading, wire
 from bucketops_jobs.s3.connection import WHOLE
-from bucketops_jobs.s3.http import Wire
-from bucketops_jobs.s3.store import ANYTHING, TAGGING, TOO_LATE, Content, Copy, Described, Expect, Object, Page
+from bucketops_jobs.s3.deletions import Deletions
+from bucketops_jobs.s3.http import Wire, itself
+from bucketops_jobs.s3.store import ANYTHING, TAGGING, Content, Copy, Described, Expect, Object, Page
 
 T = TypeVar("T")
-DELETE_BATCH = 1000
-"""Keys of one DeleteObjects: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html."""
 _METRIC = {
     "CopyObject": "copy",
     "DeleteObject": "delete",
@@ -46,8 +43,6 @@ _METRIC = {
     "PutObject": "put",
 }
 """Names of S3's calls in our metrics."""
-DELETE_AGAIN = 3
-"""Times that keys which a DeleteObjects left for the time being are asked for again."""
 
 
 class S3Store:
@@ -59,12 +54,23 @@ class S3Store:
         self._wire = http
         self._control = control
         self._pace = pace
-        self._paid = large.parameters(calls.payer)
-        self.bulk = True
+        self._deletions = Deletions(bucket, calls, http, pace)
+        self._tells_checksums = True
+        """Whether the server takes a question for checksums, as far as it has been asked."""
 
     @property
     def bucket(self) -> str:
         return self._bucket
+
+    @property
+    def bulk(self) -> bool:
+        """Whether the server can delete many keys by one request, as far as it has been asked to."""
+        return self._deletions.bulk
+
+    @property
+    def calls(self) -> wire.Calls:
+        """How requests for this bucket are made."""
+        return self._calls
 
     @property
     def control(self) -> Any:  # noqa: ANN401 - boto3 has no types
@@ -88,9 +94,7 @@ class S3Store:
 
         https://www.rfc-editor.org/rfc/rfc9110#field.date
         """
-        ask = partial(self.control.list_objects_v2, Bucket=self.bucket, Prefix=prefix, MaxKeys=1, **self._paid)
-        date = self.call(f"list {prefix!r}", ask)["ResponseMetadata"]["HTTPHeaders"].get("date")
-        return wire.http_date(date) if date else None
+        return self.ask(self._calls.page(prefix, after="", token=None, limit=1), f"list {prefix!r}", wire.dated)
 
     def call(self, what: str, function: Callable[[], T], *, cost: int = 0) -> T:
         """One request of the boto3 client with the pace's retries, its errors translated."""
@@ -102,19 +106,21 @@ class S3Store:
                 raise
             except (exceptions.ClientError, exceptions.BotoCoreError) as error:
                 raise failures.translate(error, f"{what} ({self.bucket})") from error
+            except (KeyError, TypeError, ValueError) as error:
+                why = f"{type(error).__name__}: {error}"
+                raise TransientError(f"{what} ({self.bucket}): the answer cannot be read ({why})") from error
 
         return self._pace.call(attempt, cost=cost)
 
-    def _ask(self, request: wire.Request, what: str, *, cost: int = 0) -> wire.Response:
-        what = f"{what} ({self.bucket})"
-        return self._pace.call(lambda: self._wire.ask(request, what), cost=cost, operation=_METRIC[request.operation])
+    def ask(self, request: wire.Request, what: str, read: Callable[[wire.Response], T], *, cost: int = 0) -> T:
+        """One request with the pace's retries: what `read` makes of its answer. `cost` is in bytes."""
+        what, operation = f"{what} ({self.bucket})", _METRIC.get(request.operation, "other")
+        return self._pace.call(lambda: self._wire.ask(request, what, read), cost=cost, operation=operation)
 
     def page(self, prefix: str, *, after: str = "", token: str | None = None, limit: int = 1000) -> Page:
         request = self._calls.page(prefix, after=after, token=token, limit=limit)
         try:
-            return self._pace.call(
-                lambda: pages.parse(self._wire.ask(request, f"list {prefix!r} ({self.bucket})").body), operation="list"
-            )
+            return self.ask(request, f"list {prefix!r}", _page)
         except DeniedError as error:
             raise UserError(Reason.ACCESS_DENIED, f"{error}: allow s3:ListBucket on it") from error
         except NotFoundError as error:
@@ -130,7 +136,7 @@ class S3Store:
     def remove(self, keys: Iterable[str]) -> None:
         """Delete records of ours by key."""
         for key in keys:
-            self._ask(self._calls.delete(key), f"delete {key!r}")
+            self.ask(self._calls.delete(key), f"delete {key!r}", itself)
 
     def head(self, key: str) -> Object | None:
         described = self.describe(key)
@@ -138,8 +144,7 @@ class S3Store:
 
     def describe(self, key: str) -> Described | None:
         try:
-            answer = self._ask(self._calls.head(key), f"head {key!r}")
-            return Described(wire.headed(key, answer), wire.content_headers(answer))
+            return self.ask(self._calls.head(key), f"head {key!r}", partial(wire.described, key))
         except NotFoundError:
             return None
         except DeniedError:
@@ -147,38 +152,43 @@ class S3Store:
             return None
 
     def checksums(self, key: str, etag: str) -> Mapping[str, str]:
-        return wire.whole_checksums(self._ask(self._calls.head(key, etag), f"checksums of {key!r}"))
+        """Of what the server has; a server that refuses the very question (Backblaze B2: 400) is not asked again."""
+        if not self._tells_checksums:
+            return {}
+        try:
+            request = self._calls.head(key, etag, checksums=True)
+            return self.ask(request, f"checksums of {key!r}", wire.whole_checksums)
+        except (NotFoundError, PreconditionFailedError, DeniedError):
+            raise
+        except ItemError:
+            self.ask(self._calls.head(key, etag), f"head {key!r}", itself)  # raises where it is the object's own fault
+            self._tells_checksums = False
+            return {}
 
     def properties(self, key: str, etag: str | None = None) -> dict[str, str]:
         """What must travel with an object's bytes; PreconditionFailedError when its ETag is no longer `etag`."""
-        answer = self._ask(self._calls.head(key, etag), f"head {key!r}")
+        answer = self.ask(self._calls.head(key, etag), f"head {key!r}", itself)
         return self._tagged(key, wire.content_headers(answer))
 
     def encryption(self, key: str) -> str:
         """How an object is encrypted at rest, as far as the server tells: `AES256`, `aws:kms`, or `none`."""
-        return self._ask(self._calls.head(key), f"head {key!r}").header(wire.ENCRYPTION) or "none"
+        return self.ask(self._calls.head(key), f"head {key!r}", itself).header(wire.ENCRYPTION) or "none"
 
     def first_part(self, key: str, etag: str) -> int:
         """Bytes of the first part of the upload that made an object; 0 where the server does not tell."""
         try:
-            answer = self._ask(self._calls.head(key, etag, part=1), f"head {key!r}")
+            return self.ask(self._calls.head(key, etag, part=1), f"head {key!r}", wire.length)
         except ItemError:
             return 0
-        return int(answer.header("content-length") or 0)
 
     def read_part(self, entry: Object, first: int, size: int, in_memory: int) -> tuple[BinaryIO, str]:
         """Some bytes of an object, in memory or in a file, at their beginning; and their MD5 in base64."""
+        return reading.spooled(partial(self._fetch, entry), first, size, in_memory)
 
-        def read() -> tuple[BinaryIO, str]:
-            wanted = {"Range": f"bytes={first}-{first + size - 1}", "IfMatch": f'"{entry.etag}"'}
-            answer = self.control.get_object(Bucket=self.bucket, Key=entry.key, **self._paid, **wanted)
-            return large.read(answer["Body"], size, in_memory)
-
-        return self.call(f"get part of {entry.key!r}", read)
-
-    def parameters(self, headers: Mapping[str, str], expect: Expect = ANYTHING) -> dict[str, Any]:
-        """What a PUT says beside its body, as boto3's arguments."""
-        return large.parameters(self._calls.put_headers(headers, expect))
+    def _fetch(self, entry: Object, first: int, size: int) -> bytes:
+        request = self._calls.get(entry.key, entry.etag, (first, size))
+        what = f"get {entry.key!r} from byte {first} on"
+        return self.ask(request, what, reading.exactly(entry, first, size), cost=size)
 
     def _require_absent(self, key: str) -> None:
         """AWS answers 403 for an absent key where s3:ListBucket holds for some prefixes only: the listing decides.
@@ -189,136 +199,71 @@ class S3Store:
             raise DeniedError(f"head {key!r} ({self.bucket}): 403: allow s3:GetObject on it")
 
     def get(self, key: str, *, etag: str | None = None) -> Content:
-        request = self._calls.get(key, etag)
         try:
-            content = _content(self._ask(request, f"get {key!r}"))
+            content = self.ask(self._calls.get(key, etag), f"get {key!r}", _content)
         except TooLargeError:
-            content = self.call(f"get {key!r}", lambda: large.get(self.control, self.bucket, request, key))
+            content = self._stream(key, etag)
         if etag is not None and content.etag != etag:  # a server that ignores the condition
             content.body.close()
             raise PreconditionFailedError(f"get {key!r} ({self.bucket}): its ETag is {content.etag}, not {etag}")
         return replace(content, headers=self._tagged(key, content.headers))
 
+    def _stream(self, key: str, etag: str | None) -> Content:
+        """One that is too large for memory, all of it of one ETag."""
+        entry, headers = self.ask(self._calls.head(key, etag), f"head {key!r}", partial(wire.described, key))
+        return Content(entry.etag, entry.size, reading.stream(partial(self._fetch, entry), entry.size), headers)
+
     def _tagged(self, key: str, found: Mapping[str, str]) -> dict[str, str]:
         headers = dict(found)
-        if int(headers.pop(wire.TAG_COUNT, "0")):
+        if headers.pop(wire.TAG_COUNT, "0").strip("0"):
             headers[TAGGING] = self._tags(key)
         return headers
 
     def _tags(self, key: str) -> str:
-        ask = self.control.get_object_tagging
         try:
-            answer = self.call(f"tags of {key!r} ({self.bucket})", lambda: ask(Bucket=self.bucket, Key=key))
+            tags = self.ask(self._calls.tags(key), f"tags of {key!r}", wire.tags)
         except DeniedError as error:
             raise DeniedError(f"{error}: allow s3:GetObjectTagging") from error
-        # Servers have no order of them.
-        return urlencode(sorted((tag["Key"], tag["Value"]) for tag in answer["TagSet"]))
+        return urlencode(sorted(tags))  # servers have no order of them
 
     def put(self, key: str, body: BinaryIO | bytes, headers: Mapping[str, str], expect: Expect = ANYTHING) -> str:
-        if isinstance(body, bytes):
-            return self._put(key, body, headers, expect)
-        size = large.size(body)
-        if size <= WHOLE:
-            body.seek(0)
-            return self._put(key, body.read(), headers, expect)
-        sent = self._calls.put_headers(headers, expect)
-        return self.call(f"put {key!r}", lambda: large.put(self.control, self.bucket, key, body, sent), cost=size)
-
-    def _put(self, key: str, body: bytes, headers: Mapping[str, str], expect: Expect) -> str:
-        answer = self._ask(self._calls.put(key, body, headers, expect), f"put {key!r}", cost=len(body))
-        return wire.bare(answer.header("etag"))
+        sent = body if isinstance(body, bytes) else _body(body)
+        return self.ask(self._calls.put(key, sent, headers, expect), f"put {key!r}", wire.put_etag, cost=len(sent))
 
     def copy(self, source_bucket: str, source: Object, key: str, expect: Expect = ANYTHING) -> str:
         wanted = Copy(source_bucket, source, key, expect)
-        return wire.copied_etag(self._ask(self._calls.copy(wanted), _copying(wanted), cost=source.size).body)
+        return self.ask(self._calls.copy(wanted), _copying(wanted), wire.copied_etag, cost=source.size)
 
     def copies(self, wanted: Iterable[Copy]) -> Iterator[tuple[Copy, str | WorkerError]]:
         def start(one: Copy, done: Callable[[str | WorkerError], None]) -> Callable[[], None]:
-            def answered(answer: wire.Response | WorkerError) -> None:
-                done(answer if isinstance(answer, WorkerError) else wire.copied_etag(answer.body))
-
-            return self._wire.send(self._calls.copy(one), f"{_copying(one)} ({self.bucket})", answered)
+            return self._wire.send(self._calls.copy(one), f"{_copying(one)} ({self.bucket})", done, wire.copied_etag)
 
         return self._pace.flow(wanted, start, cost=lambda one: one.source.size, operation="copy")
 
     def delete(
         self, objects: Iterable[Object], *, conditional: bool, until: float = math.inf
     ) -> dict[str, WorkerError]:
-        make = self._single_deletions if conditional else self._batched_deletions
-        remaining = self._deleted(make(objects), until)
-        for _ in range(DELETE_AGAIN):
-            again = [key for key, error in remaining.items() if isinstance(error, TransientError)]
-            if not again or conditional:
-                break
-            remaining = {key: error for key, error in remaining.items() if key not in again}
-            remaining |= self._deleted(self._batches(iter(again)), until)
-        return remaining
+        if conditional:
+            remaining = self._deletions.conditional(objects, until)
+        else:
+            remaining = self._deletions.plain(((entry.key, "") for entry in objects), until)
+        return {key: error for (key, _), error in remaining.items()}
 
-    def _deleted(self, deletions: Iterable[_Deletion], until: float) -> dict[str, WorkerError]:
-        remaining: dict[str, WorkerError] = {}
-        start = partial(self._start_deletion, until)
-        for deletion, answer in self._pace.flow(deletions, start, cost=lambda _: 0, operation="delete"):
-            if isinstance(answer, dict):
-                remaining |= answer
-            elif isinstance(answer, NotSupportedError) and deletion.request.operation == "DeleteObjects":
-                self.bulk = False
-                remaining |= self._deleted(self._batches(iter(deletion.keys)), until)
-            elif isinstance(answer, ItemError):
-                remaining |= dict.fromkeys(deletion.keys, answer)
-            else:
-                raise answer
-        return remaining
-
-    def _start_deletion(
-        self, until: float, deletion: _Deletion, done: Callable[[dict[str, WorkerError] | WorkerError], None]
-    ) -> Callable[[], None]:
-        if time.monotonic() > until:
-            done(dict.fromkeys(deletion.keys, PreconditionFailedError(TOO_LATE)))
-            return lambda: None
-
-        def answered(answer: wire.Response | WorkerError) -> None:
-            if isinstance(answer, NotFoundError):
-                done({})
-            else:
-                done(answer if isinstance(answer, WorkerError) else _remaining(answer.body))
-
-        return self._wire.send(deletion.request, f"{deletion} ({self.bucket})", answered)
-
-    def _single_deletions(self, objects: Iterable[Object]) -> Iterator[_Deletion]:
-        for entry in objects:
-            yield _Deletion((entry.key,), self._calls.delete(entry.key, entry.etag))
-
-    def _batched_deletions(self, objects: Iterable[Object]) -> Iterator[_Deletion]:
-        return self._batches(entry.key for entry in objects)
-
-    def _batches(self, keys: Iterator[str]) -> Iterator[_Deletion]:
-        """Batches; one by one what XML cannot name, and everything where the server knows no batches."""
-        while batch := list(itertools.islice(keys, DELETE_BATCH)):
-            together = tuple(key for key in batch if self.bulk and wire.fits_xml(key))
-            if together:
-                yield _Deletion(together, self._calls.delete_many(together))
-            for key in batch:
-                if not self.bulk or not wire.fits_xml(key):
-                    yield _Deletion((key,), self._calls.delete(key))
+    def delete_versions(self, versions: Iterable[wire.Name]) -> dict[wire.Name, WorkerError]:
+        """Delete versions of keys, by their ids; the answer has those that remain, with why."""
+        return self._deletions.plain(versions)
 
 
-@dataclass(frozen=True)
-class _Deletion:
-    """One request that deletes."""
-
-    keys: tuple[str, ...]
-    request: wire.Request
-
-    def __str__(self) -> str:
-        return f"delete {self.keys[0]!r}" if len(self.keys) == 1 else f"delete {len(self.keys)} objects"
+def _page(answer: wire.Response) -> Page:
+    return pages.parse(answer.body)
 
 
-def _remaining(body: bytes) -> dict[str, WorkerError]:
-    """What a DeleteObjects left, by key."""
-    if b"<Error>" not in body:
-        return {}
-    refused = wire.refused_keys(body)
-    return {key: failures.from_answer(0, code, message, f"delete {key!r}") for key, code, message in refused}
+def _body(file: BinaryIO) -> bytes | wire.FileBody:
+    """In memory if it is small."""
+    if file.seek(0, os.SEEK_END) > WHOLE:
+        return wire.file_body(file)
+    file.seek(0)
+    return file.read()
 
 
 def _content(answer: wire.Response) -> Content:

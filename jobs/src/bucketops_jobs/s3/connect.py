@@ -15,7 +15,7 @@ from bucketops_jobs.s3 import identity
 from bucketops_jobs.s3.client import S3Store
 from bucketops_jobs.s3.http import Wire
 from bucketops_jobs.s3.signing import Identity
-from bucketops_jobs.s3.wire import Calls, place
+from bucketops_jobs.s3.wire import Calls, Place, place
 
 _REGION = "us-east-1"
 """Of servers that know no regions."""
@@ -23,16 +23,32 @@ _REGION = "us-east-1"
 
 def connect(ref: BucketRef, root: Path, pace: Pace) -> S3Store:
     """A bucket, nothing of it asked yet; UserError names the Secret or key that is missing."""
+    region, who, addressed = _caller(ref, root)
+    where, ca = addressed(region), identity.ca_file(ref.ca_bundle, root) if ref.ca_bundle else None
+    http = Wire(where, region, who, ca, None if ref.region else addressed)
+
+    def control() -> Any:  # noqa: ANN401 - boto3 has no types
+        from bucketops_jobs.s3 import boto  # noqa: PLC0415 - takes a quarter of a second; most workers need none of it
+
+        there = ref.model_copy(update={"region": http.located()})
+        return boto.control(boto.session(there, root), there, root)
+
+    return S3Store(ref.bucket, Calls(ref, where), http, _once(control), pace)
+
+
+def _caller(ref: BucketRef, root: Path) -> tuple[str, Identity, Callable[[str], Place]]:
+    """Region, identity and, by region, the address: as the spec has them, else as AWS's configuration does."""
     who: Identity | None = None if ref.assume_role else identity.mounted(ref, root)
-    lazy = _once(lambda: _control(ref, root))
     if who and ref.endpoint:
-        region, endpoint = ref.region or os.environ.get("AWS_DEFAULT_REGION", _REGION), ref.endpoint
-    else:
-        region, other, endpoint = _resolved(ref, root, lazy)
-        who = who or other
-    where = place(ref, endpoint)
-    ca = identity.ca_file(ref.ca_bundle, root) if ref.ca_bundle else None
-    return S3Store(ref.bucket, Calls(ref, where), Wire(where, region, who, ca), lazy, pace)
+        return ref.region or os.environ.get("AWS_DEFAULT_REGION", _REGION), who, _fixed(ref, ref.endpoint)
+    region, other, addressed = _configured(ref, root)
+    return region, who or other, addressed
+
+
+def _fixed(ref: BucketRef, endpoint: str) -> Callable[[str], Place]:
+    """The same place for any region."""
+    there = place(ref, endpoint)
+    return lambda _: there
 
 
 def _once(make: Callable[[], Any]) -> Callable[[], Any]:
@@ -46,16 +62,13 @@ def _once(make: Callable[[], Any]) -> Callable[[], Any]:
     return get
 
 
-def _control(ref: BucketRef, root: Path) -> Any:  # noqa: ANN401 - boto3 has no types
-    from bucketops_jobs.s3 import boto  # noqa: PLC0415 - takes a quarter of a second, and most workers need none of it
-
-    return boto.control(boto.session(ref, root), ref, root)
-
-
-def _resolved(ref: BucketRef, root: Path, control: Callable[[], Any]) -> tuple[str, Identity, str]:
-    """Region, identity and endpoint as AWS's configuration has them."""
-    from bucketops_jobs.s3 import boto  # noqa: PLC0415 - the same
+def _configured(ref: BucketRef, root: Path) -> tuple[str, Identity, Callable[[str], Place]]:
+    """Region, identity and, by region, the address as AWS's configuration has them."""
+    from bucketops_jobs.s3 import boto  # noqa: PLC0415 - as above
 
     caller = boto.session(ref, root)
-    endpoint = ref.endpoint or str(control().meta.endpoint_url)
-    return str(caller.region_name), boto.provider(caller, ref.bucket), endpoint
+    if ref.endpoint:
+        addressed = _fixed(ref, ref.endpoint)
+    else:
+        addressed = cache(lambda region: place(ref, boto.endpoint(ref, region)))
+    return str(caller.region_name), boto.provider(caller, ref.bucket), addressed

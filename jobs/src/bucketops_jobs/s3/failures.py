@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
 
 from botocore import exceptions
 
@@ -19,7 +18,8 @@ from bucketops_jobs.errors import (
     UserError,
     WorkerError,
 )
-from bucketops_jobs.s3.wire import Request, Response, error_of, refused
+from bucketops_jobs.s3 import misplaced
+from bucketops_jobs.s3.wire import Response, error_of
 
 _THROTTLED = {"SlowDown", "SlowDownRead", "SlowDownWrite", "Throttling", "ThrottlingException", "RequestLimitExceeded"}
 _TRANSIENT = {"InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted", "ConditionalRequestConflict"}
@@ -28,7 +28,7 @@ _TO_MEND = {
     "NoSuchBucket": (Reason.BUCKET_NOT_FOUND, "create the bucket or mend its name"),
     "RequestTimeTooSkewed": (Reason.CLOCK_SKEW, "set the wrong clock (NTP), the store's or this machine's"),
 } | dict.fromkeys(
-    ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AuthorizationHeaderMalformed"),
+    ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"),
     (Reason.ACCESS_DENIED, "mend the credentials' Secret"),
 )
 """What the user has to do, by S3's code."""
@@ -39,6 +39,8 @@ _NO_SPACE = "no space left on device"
 """MinIO says so in an InternalError when the disk fills up while it writes."""
 _HTTP_FULL = 507
 """Insufficient Storage: https://www.rfc-editor.org/rfc/rfc4918#section-11.5."""
+_HTTP_MOVED, _HTTP_MOVED_FOR_NOW = {301, 302, 303, 308}, 307
+_OTHER_REGION = {misplaced.MALFORMED, "IllegalLocationConstraintException", "PermanentRedirect"}
 _HTTP_UNKNOWN = {405, _HTTP_NOT_IMPLEMENTED}
 _UNKNOWN = {"NotImplemented", "MethodNotAllowed"}
 _ARCHIVED = {"InvalidObjectState", "ObjectNotInActiveTierError"}
@@ -53,7 +55,9 @@ def translate(error: Exception, what: str) -> WorkerError:
     if isinstance(error, exceptions.ClientError):
         answer = error.response.get("Error", {})
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        return from_answer(status, str(answer.get("Code", "")), str(answer.get("Message", "")), what)
+        code, message = str(answer.get("Code", "")), str(answer.get("Message", ""))
+        region = str(answer.get("Region", "")) if code == misplaced.MALFORMED else ""
+        return from_answer(status, code, message, what, region=region)
     if isinstance(error, exceptions.EndpointConnectionError | exceptions.ConnectTimeoutError):
         return UnreachableError(f"{what}: the endpoint cannot be reached: {error}")
     if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
@@ -65,14 +69,15 @@ def translate(error: Exception, what: str) -> WorkerError:
     return ItemError(f"{what}: {type(error).__name__}: {error}")
 
 
-def judged(request: Request, answer: Response, what: str) -> Response | WorkerError:
-    """An answer of the server, or the error that it tells."""
-    if not refused(request, answer):
-        return answer
-    return from_answer(answer.status, *error_of(answer.body), what)
+def of_answer(answer: Response, what: str, signed_for: str = "") -> WorkerError:
+    """The worker's error for a refusal of the server of a request that was signed for a region."""
+    code, message = error_of(answer.body)
+    named = misplaced.region(answer)
+    region = named if named != signed_for and answer.status != _HTTP_FORBIDDEN else ""
+    return from_answer(answer.status, code, message, what, region=region, address=misplaced.address(answer))
 
 
-def of_connection(error: OSError | UnicodeError, what: str) -> WorkerError:
+def of_connection(error: Exception, what: str) -> WorkerError:
     """The worker's error for a connection that could not be opened; `what` names the host, too."""
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
         return _untrusted(error, what)
@@ -81,12 +86,15 @@ def of_connection(error: OSError | UnicodeError, what: str) -> WorkerError:
     return UnreachableError(f"{what}: the endpoint cannot be reached: {str(error) or 'no answer in time'}")
 
 
-def from_answer(status: int, code: str, message: str, what: str) -> WorkerError:
+def from_answer(status: int, code: str, message: str, what: str, *, region: str = "", address: str = "") -> WorkerError:
     """The worker's error for an answer of the server; HEAD has neither code nor message.
 
+    `region`, `address`: where the answer says that the bucket is.
     https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
     """
     text = f"{what}: {code or status} {message}".rstrip()
+    if told := _misplaced(status, code, text, region or misplaced.expected(code, message), address):
+        return told
     if told := _for_the_user(status, code, message, text):
         return told
     if code in _UNKNOWN or status in _HTTP_UNKNOWN:
@@ -96,6 +104,20 @@ def from_answer(status: int, code: str, message: str, what: str) -> WorkerError:
     if code in _TRANSIENT or status >= _HTTP_SERVER:
         return TransientError(text)
     return _of_one_object(status, code, text)
+
+
+def _misplaced(status: int, code: str, text: str, region: str, address: str) -> WorkerError | None:
+    """Of a request that went to the wrong region or host."""
+    if region:
+        return UserError(Reason.INVALID_SPEC, f"{text}: the bucket is in {region}: write region: {region}, or none")
+    if code in _OTHER_REGION:
+        return UserError(Reason.INVALID_SPEC, f"{text}: write the region of the bucket")
+    if status == _HTTP_MOVED_FOR_NOW:
+        return TransientError(text)
+    if status in _HTTP_MOVED:
+        there = f", which is {address}" if address else ""
+        return UserError(Reason.INVALID_SPEC, f"{text}: write the endpoint to which the server redirects{there}")
+    return None
 
 
 def _for_the_user(status: int, code: str, message: str, text: str) -> UserError | None:
@@ -110,11 +132,6 @@ def _of_one_object(status: int, code: str, text: str) -> ItemError:
     if code in _ARCHIVED:
         return ItemError(f"{text}: it is archived: restore it, then set a new trigger")
     return DeniedError(text) if code == "AccessDenied" else _KINDS.get(status, ItemError)(text)
-
-
-def of_key(error: Mapping[str, str]) -> WorkerError:
-    """The worker's error for one key of a DeleteObjects answer."""
-    return from_answer(0, error.get("Code", ""), error.get("Message", ""), f"delete {error.get('Key')!r}")
 
 
 def _untrusted(error: Exception, what: str) -> UserError:

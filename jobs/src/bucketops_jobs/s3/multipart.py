@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import BinaryIO
 
-from bucketops_jobs.errors import NotFoundError, PreconditionFailedError
-from bucketops_jobs.s3 import wire
+from bucketops_jobs.errors import NotFoundError, PreconditionFailedError, TransientError
+from bucketops_jobs.s3 import multipart_calls, wire
 from bucketops_jobs.s3.client import S3Store
+from bucketops_jobs.s3.http import itself
+from bucketops_jobs.s3.multipart_calls import Part, UploadCalls
 from bucketops_jobs.s3.store import Expect, Object
 
 MOST_PARTS = 10_000
@@ -20,6 +22,8 @@ SMALLEST_PART = 5 << 20
 LARGEST_PART = 5 << 30
 """Bytes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html. Only the last part may be smaller."""
 _MIB = 1 << 20
+IN_MEMORY = 16 * _MIB
+"""Bytes of a part; one that is larger, because the original's are or because 10,000 must do, stays in its file."""
 
 
 def part_size(size: int, usual: int) -> int:
@@ -59,68 +63,47 @@ class Upload:
 
     def __init__(self, store: S3Store, key: str, upload_id: str) -> None:
         self._store, self.key, self.id = store, key, upload_id
-        self._names = {"Bucket": store.bucket, "Key": key, "UploadId": upload_id}
+        self._calls = UploadCalls(store.calls, key, upload_id)
 
     @classmethod
     def begin(cls, store: S3Store, key: str, headers: Mapping[str, str]) -> Upload:
         """Begin one; `headers` are those of a PUT."""
+        request = UploadCalls(store.calls, key).begin(headers)
+        return cls(store, key, store.ask(request, f"begin {key!r}", multipart_calls.upload_id))
 
-        def call() -> str:
-            made = store.control.create_multipart_upload(Bucket=store.bucket, Key=key, **store.parameters(headers))
-            return str(made["UploadId"])
-
-        return cls(store, key, store.call(f"begin {key!r}", call))
-
-    def parts(self) -> dict[int, tuple[str, int]]:
+    def parts(self) -> dict[int, Part]:
         """The parts that are there, by number: ETag and bytes. NotFoundError when the upload is gone."""
-
-        def call() -> dict[int, tuple[str, int]]:
-            pages = self._store.control.get_paginator("list_parts").paginate(**self._names)
-            found = (part for page in pages for part in page.get("Parts", ()))
-            return {part["PartNumber"]: (wire.bare(part["ETag"]), part["Size"]) for part in found}
-
-        return self._store.call(f"parts of {self.key!r}", call)
+        found: dict[int, Part] = {}
+        after: int | None = 0
+        while after is not None:
+            listed = self._store.ask(self._calls.list(after), f"parts of {self.key!r}", multipart_calls.parts)
+            if listed.after is not None and not after < listed.after <= MOST_PARTS:
+                raise TransientError(f"the list of parts of {self.key!r} does not go on from {after}")
+            found |= listed.parts
+            after = listed.after
+        return found
 
     def copy_part(self, number: int, source_bucket: str, source: Object, span: tuple[int, int]) -> str:
         """Let the server copy a span (first byte, number of bytes) of the source, while its ETag holds."""
-        first, size = span
-        wanted = {
-            "CopySource": {"Bucket": source_bucket, "Key": source.key},
-            "CopySourceRange": f"bytes={first}-{first + size - 1}",
-            "CopySourceIfMatch": f'"{source.etag}"',
-        }
-
-        def call() -> str:
-            answer = self._store.control.upload_part_copy(**self._names, PartNumber=number, **wanted)
-            return wire.bare(answer["CopyPartResult"].get("ETag", ""))
-
-        return self._store.call(f"copy part {number} of {source.key!r} to {self.key!r}", call, cost=size)
+        request = self._calls.copy(number, source_bucket, source, span)
+        what = f"copy part {number} of {source.key!r} to {self.key!r}"
+        return self._store.ask(request, what, wire.copied_etag, cost=span[1])
 
     def put_part(self, number: int, body: BinaryIO, md5: str, size: int) -> str:
         """Send one; a byte changed on the way is refused. `md5` is in base64."""
-
-        def call() -> str:
-            body.seek(0)
-            sent = {"Body": body, "ContentMD5": md5, "ContentLength": size}
-            return wire.bare(self._store.control.upload_part(**self._names, PartNumber=number, **sent)["ETag"])
-
-        return self._store.call(f"put part {number} of {self.key!r}", call, cost=size)
+        body.seek(0)
+        sent = wire.file_body(body) if size > IN_MEMORY else body.read()
+        request = self._calls.put(number, sent, md5)
+        return self._store.ask(request, f"put part {number} of {self.key!r}", wire.put_etag, cost=size)
 
     def complete(self, etags: Mapping[int, str], expect: Expect) -> str:
-        """Make the object of its parts if the key is as expected, and return its ETag.
+        """Make the object of its parts if the key is as expected, and return its ETag (empty where it is not told).
 
         An upload that is gone was perhaps completed by a request whose answer was lost.
         """
-        parts = [{"PartNumber": number, "ETag": etag} for number, etag in sorted(etags.items())]
-        condition = self._store.parameters({}, expect)
-        named = {name: condition[name] for name in ("IfMatch", "IfNoneMatch") if name in condition}
-
-        def call() -> str:
-            complete = self._store.control.complete_multipart_upload
-            return wire.bare(complete(**self._names, MultipartUpload={"Parts": parts}, **named).get("ETag", ""))
-
+        request = self._calls.complete(etags, expect)
         try:
-            return self._store.call(f"complete {self.key!r}", call)
+            return self._store.ask(request, f"complete {self.key!r}", wire.copied_etag)
         except (NotFoundError, PreconditionFailedError):
             found = self._store.head(self.key)
             if found is not None and found.etag == whole_etag(etags):
@@ -130,4 +113,4 @@ class Upload:
     def abort(self) -> None:
         """Give up; nothing of it stays."""
         with suppress(NotFoundError):
-            self._store.call(f"abort {self.key!r}", lambda: self._store.control.abort_multipart_upload(**self._names))
+            self._store.ask(self._calls.abort(), f"abort {self.key!r}", itself)

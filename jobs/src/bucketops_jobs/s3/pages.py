@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache, lru_cache, partial
 from urllib.parse import unquote_plus
-from xml.etree import ElementTree as ET
 
 from bucketops_jobs.errors import ShardError, TransientError
+from bucketops_jobs.s3 import documents
 from bucketops_jobs.s3.store import Object, Page
 
 _ROOT = "ListBucketResult"
@@ -38,17 +38,18 @@ Columns = Sequence[Sequence[str]]
 _LOST = "\ufffd"
 """Servers without encoding-type=url write it for what XML cannot hold (versitygw: control characters)."""
 _NONE: Columns = ((), (), (), (), ())
+_LONGEST = 500
+"""Characters of a message."""
 _OBJECT = partial(tuple.__new__, Object)
 """What Object._make does, without its Python code: half the time."""
 
 
 def parse(body: bytes) -> Page:
-    """One page; TransientError when it is not what it says of itself, ShardError for a key whose bytes are lost.
-
-    The XML parser needs no hardening (defusedxml): the page comes from the server that we signed for and trust with
-    the data itself, and expat refuses entities that expand without measure.
-    """
-    return quick(body) or thorough(body)
+    """One page; TransientError when it is not what it says of itself, ShardError for a key whose bytes are lost."""
+    try:
+        return quick(body) or thorough(body)
+    except (ValueError, KeyError) as error:
+        raise TransientError(f"the answer is no listing, or not a whole one: {error}"[:_LONGEST]) from error
 
 
 def quick(body: bytes) -> Page | None:
@@ -66,17 +67,13 @@ def quick(body: bytes) -> Page | None:
 
 def thorough(body: bytes) -> Page:
     """By the XML parser."""
-    try:
-        root = ET.fromstring(body)  # noqa: S314 - see parse()
-        fields = {_bare(child.tag): child.text or "" for child in root}
-        rows = [_row(child) for child in root if _bare(child.tag) == "Contents"]
-    except (ET.ParseError, KeyError) as error:
-        raise TransientError(f"the answer is no listing, or not a whole one: {error}") from error
+    found = documents.read(body)
+    fields, rows = found.fields, [_row(row) for row in found.rows.get("Contents", ())]
     truncated, token = fields.get("IsTruncated"), fields.get("NextContinuationToken")
-    if _bare(root.tag) != _ROOT or truncated not in ("true", "false"):
-        raise TransientError(f"the answer is no listing, but {root.tag}: {body[:200]!r}")
+    if found.root != _ROOT or truncated not in ("true", "false") or "Contents" in fields:
+        raise TransientError(f"the answer is no listing, but {found.root}: {body[:200]!r}"[:_LONGEST])
     if len(rows) != int(fields.get("KeyCount") or len(rows)):
-        raise TransientError(f"a page of {fields['KeyCount']} keys came with {len(rows)}")
+        raise TransientError(f"a page of {fields['KeyCount'][:20]} keys came with {len(rows)}")
     if truncated == "true" and not token:
         raise TransientError("the listing broke off without a token")
     columns = list(zip(*rows, strict=True)) or _NONE
@@ -161,13 +158,6 @@ def _decoded(key: str) -> str:
         raise ShardError(f"the key {key} (percent-encoded) is not UTF-8, as S3 asks: rename or delete it") from error
 
 
-def _row(contents: ET.Element) -> tuple[str, ...]:
-    fields = {_bare(child.tag): child.text or "" for child in contents}
+def _row(fields: Mapping[str, str]) -> tuple[str, ...]:
     key, etag, size, modified = (fields[name] for name in _NEEDED)
     return key, etag.strip('"'), size, modified, fields.get("StorageClass") or "STANDARD"
-
-
-@cache
-def _bare(tag: str) -> str:
-    """A tag without its namespace."""
-    return tag.rpartition("}")[2]

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from bucketops_jobs.s3.wire import Headers, Request
+from bucketops_jobs.s3.wire import FileBody, Headers, Request
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _NOTHING = hashlib.sha256(b"").hexdigest()
@@ -31,10 +32,35 @@ Identity = Callable[[], Credentials]
 """Asked for each request: what expires is refreshed there."""
 
 
-def sign(request: Request, host: str, who: Credentials, region: str, now: float) -> Headers:
+Fold = Callable[[str], str]
+"""What is signed of a header's value."""
+_SPACES = re.compile(" {2,}")
+_BLANKS = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+"""Go's unicode.IsSpace."""
+
+
+def folded_spaces(value: str) -> str:
+    """As S3 documents it and most servers do: spaces at the ends go, those in a row are one."""
+    stripped = value.strip(" \t")  # which are no part of a value in HTTP
+    return _SPACES.sub(" ", stripped) if "  " in stripped else stripped
+
+
+def folded_blanks(value: str) -> str:
+    """As MinIO does: the same of all that Unicode calls a blank (its cmd/signature-v4-utils.go, signV4TrimAll)."""
+    return _BLANKS.sub(" ", value).strip(" ")
+
+
+def ambiguous(headers: Headers) -> bool:
+    """Whether servers disagree on what is signed of these headers."""
+    return any(folded_spaces(value) != folded_blanks(value) for _, value in headers)
+
+
+def sign(
+    request: Request, host: str, who: Credentials, region: str, now: float, *, fold: Fold = folded_spaces
+) -> Headers:
     """All headers of a request that its signature covers, and the signature. `now` is in seconds since 1970."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-    digest = hashlib.sha256(request.body).hexdigest() if request.body else _NOTHING
+    digest = _digest(request.body)
     headers = [("host", host), *((name.lower(), value) for name, value in request.headers)]
     headers += [("x-amz-content-sha256", digest), ("x-amz-date", stamp)]
     if who.token:
@@ -42,18 +68,24 @@ def sign(request: Request, host: str, who: Credentials, region: str, now: float)
     headers.sort()
     names = ";".join([name for name, _ in headers])
     scope = f"{stamp[:8]}/{region}/s3/aws4_request"
-    canonical = hashlib.sha256(_canonical(request, headers, names, digest).encode(errors="surrogateescape")).hexdigest()
-    text = f"{_ALGORITHM}\n{stamp}\n{scope}\n{canonical}"
+    asked = _canonical(request, headers, names, digest, fold).encode(errors="surrogateescape")
+    text = f"{_ALGORITHM}\n{stamp}\n{scope}\n{hashlib.sha256(asked).hexdigest()}"
     proof = hmac.digest(_key(who.secret_key, stamp[:8], region), text.encode(), "sha256").hex()
     value = f"{_ALGORITHM} Credential={who.access_key}/{scope}, SignedHeaders={names}, Signature={proof}"
     return [*headers, ("authorization", value)]
 
 
-def _canonical(request: Request, headers: Headers, names: str, digest: str) -> str:
+def _digest(body: bytes | FileBody) -> str:
+    if isinstance(body, FileBody):
+        return body.sha256
+    return hashlib.sha256(body).hexdigest() if body else _NOTHING
+
+
+def _canonical(request: Request, headers: Headers, names: str, digest: str, fold: Fold) -> str:
     """The path as it is sent: S3 neither normalizes it nor encodes it twice."""
     path, _, query = request.path.partition("?")
     ordered = "&".join(["=".join(pair) for pair in sorted([part.split("=", 1) for part in query.split("&")])])
-    lines = "".join([f"{name}:{' '.join(value.split())}\n" for name, value in headers])
+    lines = "".join([f"{name}:{fold(value)}\n" for name, value in headers])
     return f"{request.method}\n{path}\n{ordered}\n{lines}\n{names}\n{digest}"
 
 

@@ -10,18 +10,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from typing import BinaryIO
 from urllib.parse import quote, urlencode, urlsplit
-from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from bucketops_api import names
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import ItemError
-from bucketops_jobs.s3.store import STORAGE_CLASS, Copy, Expect, Object
+from bucketops_jobs.s3.documents import FORBIDDEN, read
+from bucketops_jobs.s3.store import STORAGE_CLASS, Copy, Described, Expect, Object
 
 Headers = Sequence[tuple[str, str]]
+Name = tuple[str, str]
+"""A key and a version of it; empty: the current one."""
 _AGENT = f"user-agent: {names.MANAGER}"
-_OK, _REDIRECTED = 200, 300
+SUCCESS = range(200, 300)
+_BLOCK = 256 << 10
+"""Bytes that are sent at once."""
 METADATA = "x-amz-meta-"
 TAG_COUNT = "x-amz-tagging-count"
 ENCRYPTION = "x-amz-server-side-encryption"
@@ -38,8 +43,44 @@ _ETAG = re.compile(rb"<ETag>(.*?)</ETag>", re.DOTALL)
 _CODE = re.compile(rb"<Code>(.*?)</Code>", re.DOTALL)
 _MESSAGE = re.compile(rb"<Message>(.*?)</Message>", re.DOTALL)
 _REFUSED = re.compile(rb"\s*(<\?xml[^>]*>\s*)?<Error[\s>]")
-_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-"""What XML 1.0 cannot hold, not even escaped: https://www.w3.org/TR/xml/#charsets."""
+_FRAME = re.compile("[\r\n\0]")
+"""What ends a header's line, or does for some servers."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileBody:
+    """A body that is too large to be held in memory: all of a file that can seek."""
+
+    file: BinaryIO
+    size: int
+    sha256: str
+    """In hexadecimal digits."""
+    md5: str
+    """As the Content-MD5 header has it."""
+
+    def __len__(self) -> int:
+        return self.size
+
+
+def file_body(file: BinaryIO) -> FileBody:
+    """A file as a body; it is read once for its digests."""
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    file.seek(0)
+    while block := file.read(_BLOCK):
+        sha256.update(block)
+        md5.update(block)
+    return FileBody(file, file.tell(), sha256.hexdigest(), base64.b64encode(md5.digest()).decode())
+
+
+def blocks(body: bytes | FileBody) -> Iterator[bytes | memoryview]:
+    """A body in pieces; OSError or ValueError (closed) of the file."""
+    if isinstance(body, bytes):
+        view = memoryview(body)
+        yield from (view[start : start + _BLOCK] for start in range(0, len(view), _BLOCK))
+        return
+    body.file.seek(0)
+    while block := body.file.read(_BLOCK):
+        yield block
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +92,7 @@ class Request:
     method: str
     path: str
     headers: Headers = ()
-    body: bytes = b""
+    body: bytes | FileBody = b""
     moves: int = 0
     """Bytes that the server moves by itself before it answers."""
 
@@ -79,6 +120,11 @@ class Place:
     base: str
     """The path before a key; ends in a slash."""
 
+    @property
+    def bucket_path(self) -> str:
+        """The path of the bucket itself."""
+        return self.base.rstrip("/") or "/"
+
 
 def place(ref: BucketRef, endpoint: str) -> Place:
     """Path or virtual addressing; `auto` is virtual on AWS and path elsewhere: few others have a wildcard name.
@@ -97,7 +143,7 @@ class Calls:
 
     def __init__(self, ref: BucketRef, where: Place) -> None:
         self._base = where.base
-        self._bucket = where.base.rstrip("/") or "/"
+        self._bucket = where.bucket_path
         self.payer: list[tuple[str, str]] = [("x-amz-request-payer", "requester")] if ref.request_payer else []
         self._written = self.payer + list(_written(ref))
 
@@ -106,46 +152,52 @@ class Calls:
         query = {"list-type": "2", "encoding-type": "url", "max-keys": str(limit), "prefix": prefix, **where}
         return Request("ListObjectsV2", "GET", f"{self._bucket}?{urlencode(query, quote_via=quote)}", self.payer)
 
-    def head(self, key: str, etag: str | None = None, *, part: int | None = None) -> Request:
-        """With the checksums that the server has; of one part of the upload that made the object, if so asked."""
-        condition = [("if-match", f'"{etag}"'), ("x-amz-checksum-mode", "ENABLED")] if etag else []
-        query = f"?partNumber={part}" if part else ""
-        return Request("HeadObject", "HEAD", self._path(key) + query, condition + self.payer)
+    def head(self, key: str, etag: str | None = None, *, part: int | None = None, checksums: bool = False) -> Request:
+        """With the checksums that the server has, or of one part of the upload that made the object, if so asked."""
+        asked = [("x-amz-checksum-mode", "ENABLED")] if checksums else []
+        query = f"partNumber={part}" if part else ""
+        return Request("HeadObject", "HEAD", self.path(key, query), [*_matching(etag), *asked, *self.payer])
 
-    def get(self, key: str, etag: str | None) -> Request:
-        condition = [("if-match", f'"{etag}"')] if etag else []
-        return Request("GetObject", "GET", self._path(key), condition + self.payer)
+    def get(self, key: str, etag: str | None, span: tuple[int, int] | None = None) -> Request:
+        """An object, or a span of it: first byte, number of bytes."""
+        bounds = [("range", f"bytes={span[0]}-{sum(span) - 1}")] if span else []
+        return Request("GetObject", "GET", self.path(key), [*_matching(etag), *bounds, *self.payer])
 
-    def put(self, key: str, body: bytes, headers: Mapping[str, str], expect: Expect) -> Request:
+    def tags(self, key: str) -> Request:
+        return Request("GetObjectTagging", "GET", self.path(key, "tagging="), self.payer)
+
+    def put(self, key: str, body: bytes | FileBody, headers: Mapping[str, str], expect: Expect) -> Request:
         """With the body's MD5, so that a byte changed on the way is refused: the checksum that every server knows."""
-        sent = [*self.put_headers(headers, expect), ("content-md5", md5(body))]
-        return Request("PutObject", "PUT", self._path(key), sent, body)
+        digest = body.md5 if isinstance(body, FileBody) else md5(body)
+        sent = [*self.put_headers(headers, expect), ("content-md5", digest)]
+        return Request("PutObject", "PUT", self.path(key), sent, body)
 
     def put_headers(self, headers: Mapping[str, str], expect: Expect) -> Headers:
         """What a PUT says beside its body."""
-        return [*headers.items(), *_condition(expect), *self._written]
+        return [*headers.items(), *condition(expect), *self._written]
 
     def copy(self, wanted: Copy) -> Request:
         """The server copies while the source's ETag holds and the key is as expected."""
         source = ("x-amz-copy-source", f"/{wanted.source_bucket}/{quote(wanted.source.key)}")
         unchanged = ("x-amz-copy-source-if-match", f'"{wanted.source.etag}"')
         kept = [(STORAGE_CLASS, wanted.storage_class)] if wanted.storage_class else []
-        headers = [source, unchanged, *kept, *_condition(wanted.expect), *self._written]
-        return Request("CopyObject", "PUT", self._path(wanted.key), headers, moves=wanted.source.size)
+        headers = [source, unchanged, *kept, *condition(wanted.expect), *self._written]
+        return Request("CopyObject", "PUT", self.path(wanted.key), headers, moves=wanted.source.size)
 
-    def delete(self, key: str, etag: str | None = None) -> Request:
-        condition = [("if-match", f'"{etag}"')] if etag else []
-        return Request("DeleteObject", "DELETE", self._path(key), condition + self.payer)
+    def delete(self, key: str, etag: str | None = None, version: str = "") -> Request:
+        query = f"versionId={quote(version, safe='')}" if version else ""
+        return Request("DeleteObject", "DELETE", self.path(key, query), [*_matching(etag), *self.payer])
 
-    def delete_many(self, keys: Iterable[str]) -> Request:
-        """At most 1,000 keys that XML can hold; answers name the keys that remain."""
-        rows = "".join(f"<Object><Key>{escape(key, {chr(13): '&#13;'})}</Key></Object>" for key in keys)
+    def delete_many(self, names: Iterable[Name]) -> Request:
+        """At most 1,000 keys (or versions of them) that XML can hold; answers name those that remain."""
+        rows = "".join(f"<Object><Key>{_escaped(key)}</Key>{_version(version)}</Object>" for key, version in names)
         body = f"<Delete>{rows}<Quiet>true</Quiet></Delete>".encode()
         sent = [("content-md5", md5(body)), ("content-type", "application/xml"), *self.payer]
         return Request("DeleteObjects", "POST", f"{self._bucket}?delete=", sent, body)
 
-    def _path(self, key: str) -> str:
-        return self._base + quote(key)
+    def path(self, key: str, query: str = "") -> str:
+        """Of a request for a key; `query` is percent-encoded."""
+        return f"{self._base}{quote(key)}?{query}" if query else self._base + quote(key)
 
 
 def _written(ref: BucketRef) -> Iterator[tuple[str, str]]:
@@ -158,7 +210,20 @@ def _written(ref: BucketRef) -> Iterator[tuple[str, str]]:
         yield "x-amz-server-side-encryption-aws-kms-key-id", ref.encryption.kms_key_id
 
 
-def _condition(expect: Expect) -> Headers:
+def _matching(etag: str | None) -> Headers:
+    return [("if-match", f'"{etag}"')] if etag else []
+
+
+def _escaped(key: str) -> str:
+    return escape(key, {"\r": "&#13;"})
+
+
+def _version(version: str) -> str:
+    return f"<VersionId>{_escaped(version)}</VersionId>" if version else ""
+
+
+def condition(expect: Expect) -> Headers:
+    """What a write expects to find, as headers."""
     if expect.absent:
         return [("if-none-match", "*")]
     if expect.etag:
@@ -166,13 +231,22 @@ def _condition(expect: Expect) -> Headers:
     return []
 
 
-def serialized(request: Request, headers: Headers) -> bytes:
-    """A request as it goes over a connection; ItemError where a header would break its frame."""
+def serialized(request: Request, headers: Headers, through: str = "") -> bytes:
+    """A request's head as it goes over a connection; ItemError where a header would break its frame.
+
+    `through`: scheme and host, where a proxy is to pass it on (https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2).
+    """
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
     if lines.count("\n") != len(headers) or lines.count("\r") != len(headers) or "\0" in lines:
-        raise ItemError(f"{request.operation}: a header holds a control character: {headers}")
-    head = f"{request.method} {request.path} HTTP/1.1\r\n{lines}content-length: {len(request.body)}\r\n{_AGENT}\r\n\r\n"
-    return head.encode(errors="surrogateescape") + request.body
+        raise ItemError(f"{request.operation}: a header holds a control character: {_broken(headers)}")
+    length = f"content-length: {len(request.body)}\r\n"
+    head = f"{request.method} {through}{request.path} HTTP/1.1\r\n{lines}{length}{_AGENT}\r\n\r\n"
+    return head.encode(errors="surrogateescape")
+
+
+def _broken(headers: Headers) -> str:
+    """The names of the headers that hold such a character; values may be secret."""
+    return ", ".join(repr(name) for name, value in headers if _FRAME.search(name + value))
 
 
 def refused(request: Request, answer: Response) -> bool:
@@ -180,7 +254,7 @@ def refused(request: Request, answer: Response) -> bool:
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
     """
-    if not _OK <= answer.status < _REDIRECTED:
+    if answer.status not in SUCCESS:
         return True
     return request.operation != "GetObject" and _REFUSED.match(answer.body) is not None
 
@@ -192,12 +266,17 @@ def md5(body: bytes) -> str:
 
 def fits_xml(key: str) -> bool:
     """Whether DeleteObjects can name the key at all."""
-    return _NO_XML.search(key) is None
+    return FORBIDDEN.search(key) is None
 
 
-def copied_etag(body: bytes) -> str:
-    """The ETag in the answer of CopyObject; empty when it has none."""
-    found = _ETAG.search(body)
+def put_etag(answer: Response) -> str:
+    """The ETag in the answer of PutObject or UploadPart; empty when it has none."""
+    return bare(answer.header("etag"))
+
+
+def copied_etag(answer: Response) -> str:
+    """The ETag in the answer of CopyObject, UploadPartCopy or CompleteMultipartUpload; empty when it has none."""
+    found = _ETAG.search(answer.body)
     return bare(html.unescape(found[1].decode())) if found else ""
 
 
@@ -213,11 +292,33 @@ def error_of(body: bytes) -> tuple[str, str]:
     return code, message
 
 
-def refused_keys(body: bytes) -> Iterator[tuple[str, str, str]]:
-    """The keys that DeleteObjects left, with code and message."""
-    for error in ET.fromstring(body).iterfind("{*}Error"):  # noqa: S314 - the answer of the server that we signed for
-        key, code, message = (error.findtext(f"{{*}}{name}", "") for name in ("Key", "Code", "Message"))
-        yield key, code, message
+def refused_keys(body: bytes) -> Iterator[tuple[str, str, str, str]]:
+    """What DeleteObjects left: key, version, code and message; UnreadableError."""
+    for error in read(body).rows.get("Error", ()):
+        key, version, code, message = (error.get(name, "") for name in ("Key", "VersionId", "Code", "Message"))
+        yield key, version, code, message
+
+
+def length(answer: Response) -> int:
+    """Bytes of an object or a part, as HEAD tells; 0 where it does not."""
+    return int(answer.header("content-length") or 0)
+
+
+def dated(answer: Response) -> datetime | None:
+    """The server's time; None where the answer has no Date header."""
+    text = answer.header("date")
+    return http_date(text) if text else None
+
+
+def described(key: str, answer: Response) -> Described:
+    """An object and its headers as HEAD shows them."""
+    return Described(headed(key, answer), content_headers(answer))
+
+
+def tags(answer: Response) -> list[tuple[str, str]]:
+    """The tags of an object; UnreadableError or KeyError when the answer is no such list."""
+    found = read(answer.body, "TagSet")
+    return [(row["Key"], row.get("Value", "")) for row in found.rows.get("Tag", ())]
 
 
 def headed(key: str, answer: Response) -> Object:
@@ -225,7 +326,7 @@ def headed(key: str, answer: Response) -> Object:
     return Object(
         key,
         bare(answer.header("etag")),
-        int(answer.header("content-length") or 0),
+        length(answer),
         http_date(answer.header("last-modified")),
         answer.header("x-amz-storage-class") or "STANDARD",
     )
