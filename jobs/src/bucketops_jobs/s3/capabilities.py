@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import logging
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import DeniedError, ItemError, NotSupportedError, PreconditionFailedError, UserError
-from bucketops_jobs.s3 import conditions, keyprobe, wire
+from bucketops_jobs.s3 import conditions, keyprobe, scratch, wire
 from bucketops_jobs.s3.client import S3Store
 from bucketops_jobs.s3.conditions import Honoured
 from bucketops_jobs.s3.multipart import Upload
@@ -110,44 +109,45 @@ class SourceFacts:
 
 def probe(store: Store, folder: str) -> Capabilities:
     """Try each condition, wrong and right, on scratch keys below `folder` (which ends in '/'); nothing stays behind."""
-    name = f"{folder}scratch-{secrets.token_hex(8)}"
-    source, scratch = _two(store, name)
+    with scratch.objects(store, folder, 7) as name:
+        return _probed(store, name)
+
+
+def _probed(store: Store, name: str) -> Capabilities:
+    source, other = _two(store, name)
     tagging = _tags_kept(store, f"{name}-3")
     lost, lost_by_copy = _lost(store, f"{name}-3", tagging)
-    parts, part_copy = _in_parts(store, source, scratch.key)
-    try:
-        fresh = iter([f"{name}-{number}" for number in (5, 6, 7)])
-        put, copy, complete = (
-            conditions.probe(store, write, scratch.key, next(fresh)) if write else Honoured()
-            for write in (partial(_put, store), partial(_copied, store, source), parts)
-        )
-        return Capabilities(
-            copy_if_absent=copy.if_absent,
-            copy_if_match=copy.if_match and copy.bare == put.bare,
-            put_if_absent=put.if_absent,
-            put_if_match=put.if_match,
-            complete_if_absent=complete.if_absent,
-            complete_if_match=complete.if_match and complete.bare == put.bare,
-            bare_etags=put.bare,
-            copies=_copies(store, source, scratch.key),
-            renamed=keyprobe.changed(store, f"{name}-names/"),
-            folds_case=keyprobe.folds_case(store, f"{name}-"),
-            multipart=parts is not None,
-            part_copy=part_copy,
-            lost=lost,
-            lost_by_copy=lost_by_copy,
-            delete_if_match=conditions.deletes(store, _found(store, scratch.key)),
-            others={
-                "conditionalCopySource": _yes(_source_condition(store, source, scratch.key)),
-                "encryption": _encryption(store, source.key),
-                "checksums": _said(partial(_checksum_refused, store, f"{name}-3")),
-                "tagging": tagging,
-                "bulkDelete": _said(partial(_deleted_in_bulk, store, f"{name}-3")),
-                "versioning": _said(store.versioning),
-            },
-        )
-    finally:
-        store.remove([source.key, scratch.key, *(f"{name}-{number}" for number in (3, 4, 5, 6, 7))])
+    parts, part_copy = _in_parts(store, source, other.key)
+    fresh = iter([f"{name}-{number}" for number in (5, 6, 7)])
+    put, copy, complete = (
+        conditions.probe(store, write, other.key, next(fresh)) if write else Honoured()
+        for write in (partial(_put, store), partial(_copied, store, source), parts)
+    )
+    return Capabilities(
+        copy_if_absent=copy.if_absent,
+        copy_if_match=copy.if_match and copy.bare == put.bare,
+        put_if_absent=put.if_absent,
+        put_if_match=put.if_match,
+        complete_if_absent=complete.if_absent,
+        complete_if_match=complete.if_match and complete.bare == put.bare,
+        bare_etags=put.bare,
+        copies=_copies(store, source, other.key),
+        renamed=keyprobe.changed(store, f"{name}-names/"),
+        folds_case=keyprobe.folds_case(store, f"{name}-"),
+        multipart=parts is not None,
+        part_copy=part_copy,
+        lost=lost,
+        lost_by_copy=lost_by_copy,
+        delete_if_match=conditions.deletes(store, _found(store, other.key)),
+        others={
+            "conditionalCopySource": _yes(_source_condition(store, source, other.key)),
+            "encryption": _encryption(store, source.key),
+            "checksums": _said(partial(_checksum_refused, store, f"{name}-3")),
+            "tagging": tagging,
+            "bulkDelete": _said(partial(_deleted_in_bulk, store, f"{name}-3")),
+            "versioning": _said(store.versioning),
+        },
+    )
 
 
 def _put(store: Store, key: str, expect: Expect) -> str:
@@ -182,18 +182,15 @@ def _source_condition(store: Store, source: Object, key: str) -> bool:
 
 def probe_source(store: Store, folder: str) -> SourceFacts:
     """What matters of the bucket that is read and deleted from: it may be another server's."""
-    name = f"{folder}scratch-{secrets.token_hex(8)}"
-    try:
-        scratch, _ = _two(store, name)
-        encryption = _encryption(store, scratch.key)
+    with scratch.objects(store, folder, 3) as name:
+        one, _ = _two(store, name)
+        encryption = _encryption(store, one.key)
         return SourceFacts(
-            conditions.deletes(store, scratch),
+            conditions.deletes(store, one),
             _said(partial(_deleted_in_bulk, store, f"{name}-3")),
             encryption,
             keyprobe.folds_case(store, f"{name}-"),
         )
-    finally:
-        store.remove([f"{name}-{number}" for number in (1, 2, 3)])
 
 
 def _two(store: Store, name: str) -> tuple[Object, Object]:
@@ -203,7 +200,6 @@ def _two(store: Store, name: str) -> tuple[Object, Object]:
     """
     one, other = _written(store, f"{name}-1"), _written(store, f"{name}-2")
     if one.etag == other.etag or not (one.etag and other.etag):
-        store.remove([one.key, other.key])
         raise UserError(
             Reason.INVALID_SPEC,
             f"{store.bucket}: its server shows {'the same ETag' if one.etag else 'no ETag'} for objects of different "
@@ -214,19 +210,17 @@ def _two(store: Store, name: str) -> tuple[Object, Object]:
 
 def classes_taken(store: Store, folder: str, classes: Iterable[str]) -> tuple[str, ...]:
     """Which of these storage classes a server has: versitygw takes any and stores STANDARD."""
-    key = f"{folder}scratch-{secrets.token_hex(8)}"
+    with scratch.objects(store, folder, 1) as name:
+        return tuple(one for one in sorted(classes) if _takes(store, f"{name}-1", one))
 
-    def takes(name: str) -> bool:
-        try:
-            store.put(key, b"", {STORAGE_CLASS: name})
-        except ItemError as error:
-            log.info("the storage class %s is not to be had: %s", name, error)
-            return False
-        return _found(store, key).storage_class == name
 
-    taken = tuple(name for name in sorted(classes) if takes(name))
-    store.remove([key])
-    return taken
+def _takes(store: Store, key: str, storage_class: str) -> bool:
+    try:
+        store.put(key, b"", {STORAGE_CLASS: storage_class})
+    except ItemError as error:
+        log.info("the storage class %s is not to be had: %s", storage_class, error)
+        return False
+    return _found(store, key).storage_class == storage_class
 
 
 def _lost(store: Store, key: str, tagging: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from bucketops_jobs.errors import DeniedError, ItemError
+from bucketops_jobs.s3 import scratch
 from bucketops_jobs.s3.keyforms import SAMPLES
 from bucketops_jobs.s3.store import Object, Store
 
@@ -18,23 +19,19 @@ def changed(store: Store, folder: str) -> tuple[str, ...]:
     `folder` is nobody else's, has none of these forms, and ends in '/'; nothing stays behind.
     """
     sizes = {folder + sample: len(_body(sample)) for sample in SAMPLES.values()}
-    try:
+    with scratch.removed(store, lambda: (entry.key for entry in _shown(store, folder))):
         for sample in SAMPLES.values():
             _put(store, folder + sample, _body(sample))
         found = {entry.key: entry.size for entry in _shown(store, folder)}
         return tuple(form for form, key in SAMPLES.items() if found.get(folder + key) != sizes[folder + key])
-    finally:
-        store.remove([entry.key for entry in _shown(store, folder)])
 
 
 def folds_case(store: Store, folder: str) -> bool:
     """Return whether a server takes keys for one that differ in case alone."""
     key = folder + _CASE
-    try:
+    with scratch.removed(store, lambda: [key]):
         store.put(key, b"bucketops looks whether case counts", {})
         return store.head(folder + _CASE.upper()) is not None
-    finally:
-        store.remove([key])
 
 
 def _put(store: Store, key: str, body: bytes) -> None:

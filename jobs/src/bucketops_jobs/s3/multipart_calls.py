@@ -39,7 +39,7 @@ class UploadCalls:
     def begin(self, headers: Mapping[str, str]) -> Request:
         """`headers` are those of a PUT."""
         sent = self._calls.put_headers(headers, ANYTHING)
-        return Request("CreateMultipartUpload", "POST", self._calls.path(self._key, "uploads="), sent)
+        return Request("CreateMultipartUpload", "POST", self._calls.path(self._key, "uploads"), sent)
 
     def list(self, after: int) -> Request:
         """The parts behind a number."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
-
 from bucketops_api.names import RECORDS_FOLDER
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import DeniedError, UnreachableError, UserError
+from bucketops_jobs.s3 import scratch
 from bucketops_jobs.s3.store import Store
 
 SCRATCH = f"{RECORDS_FOLDER}scratch/"
@@ -35,13 +34,11 @@ def require_apart(source: Store, source_prefix: str, destination: Store, destina
 
 def one_place(source: Store, destination: Store) -> bool:
     """Whether both are the same bucket, whatever their endpoints are called."""
-    key = f"{SCRATCH}scratch-{secrets.token_hex(8)}"
-    try:
-        destination.put(key, b"bucketops looks whether both buckets are one", {})
-        return source.bucket == destination.bucket and source.head(key) is not None
-    except DeniedError as error:
-        raise UserError(
-            Reason.ACCESS_DENIED, f"{error}: allow s3:GetObject and s3:PutObject on .bucketops/*"
-        ) from error
-    finally:
-        destination.remove([key])
+    with scratch.objects(destination, SCRATCH, 1) as name:
+        try:
+            destination.put(f"{name}-1", b"bucketops looks whether both buckets are one", {})
+            return source.bucket == destination.bucket and source.head(f"{name}-1") is not None
+        except DeniedError as error:
+            raise UserError(
+                Reason.ACCESS_DENIED, f"{error}: allow s3:GetObject and s3:PutObject on .bucketops/*"
+            ) from error

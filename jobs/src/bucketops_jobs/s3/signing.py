@@ -84,7 +84,8 @@ def _digest(body: bytes | FileBody) -> str:
 def _canonical(request: Request, headers: Headers, names: str, digest: str, fold: Fold) -> str:
     """The path as it is sent: S3 neither normalizes it nor encodes it twice."""
     path, _, query = request.path.partition("?")
-    ordered = "&".join(["=".join(pair) for pair in sorted([part.split("=", 1) for part in query.split("&")])])
+    pairs = sorted([part.partition("=") for part in query.split("&")]) if query else []
+    ordered = "&".join([f"{name}={value}" for name, _, value in pairs])
     lines = "".join([f"{name}:{fold(value)}\n" for name, value in headers])
     return f"{request.method}\n{path}\n{ordered}\n{lines}\n{names}\n{digest}"
 

@@ -164,7 +164,7 @@ class Calls:
         return Request("GetObject", "GET", self.path(key), [*_matching(etag), *bounds, *self.payer])
 
     def tags(self, key: str) -> Request:
-        return Request("GetObjectTagging", "GET", self.path(key, "tagging="), self.payer)
+        return Request("GetObjectTagging", "GET", self.path(key, "tagging"), self.payer)
 
     def put(self, key: str, body: bytes | FileBody, headers: Mapping[str, str], expect: Expect) -> Request:
         """With the body's MD5, so that a byte changed on the way is refused: the checksum that every server knows."""
