@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 
 from bucketops_api import names
 from bucketops_jobs.migration import connection, database
+from bucketops_operator.run import display
 from support import driver as driving
 from support.application import Application
 from support.avatars import LEGACY, MODERN, Reader, cursor_of, name
@@ -124,6 +127,26 @@ def test_an_outage_that_outlasts_the_workers_patience_is_gone_through_by_new_att
         status = driver.finish()
     expect_the_right_end(world, status, dict.fromkeys(range(1, OBJECTS + 1), 0))
     expect_nobody_noticed(reader, driver)
+
+
+def test_a_wait_for_the_database_is_shown_while_it_lasts_and_since_when(scene: Scene, gate: Gate) -> None:
+    driver = scene.lab.drive(spec_of(scene.lab))
+    gate.reach(30)
+    driver.until(lambda _: gate.rewritten() >= OBJECTS * 3 // 10)
+    before = datetime.now(UTC)
+    scene.server.die()
+    status = driver.until(lambda status: condition(status, "Degraded"), 60)
+    assert driving.reason(status, "Degraded") == "DatabaseUnreachable"
+    words = driving.message(status, "Degraded")
+    since = re.search(r"waits for the database, which does not answer, since (\S+) \(\d of \d workers\)", words)
+    assert since, words
+    assert before - timedelta(seconds=1) <= datetime.fromisoformat(since[1]) <= datetime.now(UTC)
+    assert words in driving.message(status, "Reconciling")
+    assert words.partition(" (")[0] in display.waiting(status)
+    scene.server.live()
+    gate.open()
+    status = driver.finish()
+    assert (condition(status, "Complete"), condition(status, "Degraded")) == (True, False)
 
 
 def retried(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,11 @@ from support.access import ROOT
 from support.driver import condition, message, reason
 from support.identities import forbid, store_user
 
+WARNED = {
+    "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:ListBucketMultipartUploads",
+    "s3:GetBucketVersioning", "s3:GetLifecycleConfiguration",
+}  # fmt: skip
+"""What small objects do not need."""
 PLACES: dict[str, Any] = {
     "source": {"bucket": "legacy", "prefix": "image/"},
     "destination": {"bucket": "production", "prefix": "avatar/"},
@@ -30,10 +36,10 @@ def rights(part: Any) -> Iterable[tuple[str, str]]:
 
 
 def needed(identity: str, part: Any) -> list[tuple[str, str, str]]:
-    """Without those that some objects need, or a faster way: see test_migration_properties.py and _servers.py."""
+    """Without those that some objects need, or a faster way: see below, and test_migration_properties.py."""
     found = [(identity, *right) for right in rights(part)]
     copying = {one for one in found if identity == "destination-s3" and one[2].startswith("legacy")}
-    return [one for one in found if "Tagging" not in one[1] and one not in copying]
+    return [one for one in found if "Tagging" not in one[1] and one not in copying and one[1] not in WARNED]
 
 
 S3_RIGHTS = needed("source-s3", migration.source_statements) + needed(
@@ -87,6 +93,34 @@ def test_a_missing_right_is_named_before_anything_is_changed(
     assert action in message(status, "Stalled")
     assert where.partition("/")[0] in message(status, "Stalled")
     assert (world.keys(world.source), world.keys(world.destination), world.paths()) == before
+
+
+def test_rights_that_small_objects_do_not_need_are_warned_of_and_nothing_is_left_open(lab: Any) -> None:
+    """All of them are denied to both identities, and an object that would go in parts goes as a whole."""
+    world = lab.world
+    world.seed(legacy=range(1, 7))
+    large = random.Random(7).randbytes(9 << 20)
+    world.s3.put_object(Bucket=world.source, Key="image/avatar-large.png", Body=large)
+    spec = two_identities(lab)
+    users = identities(lab, spec)
+    for user in users.values():
+        for action in sorted(WARNED):
+            for bucket in (world.source, world.destination):
+                forbid(
+                    lab.endpoint,
+                    ROOT,
+                    user,
+                    action,
+                    bucket if "Bucket" in action or "Life" in action else f"{bucket}/*",
+                )
+    driver = drive(lab, spec, users)
+    status = driver.finish()
+    assert condition(status, "Complete"), message(status, "Ready")
+    assert status["outcomes"]["moved"] == 7
+    assert world.s3.get_object(Bucket=world.destination, Key="avatar/avatar-large.png")["Body"].read() == large
+    told = " ".join(event.message for _, event in driver.local.events if event.reason == "PreflightWarning")
+    assert all(action in told for action in WARNED), told
+    assert not any(world.s3.list_multipart_uploads(Bucket=b).get("Uploads") for b in (world.source, world.destination))
 
 
 @pytest.mark.parametrize(

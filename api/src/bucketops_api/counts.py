@@ -39,12 +39,16 @@ DROPPING = f"{NOW}dropping"
 """1 from the first event that there was no room for until there is plenty."""
 EVENTS_PENDING = f"{NOW}pending"
 OLDEST_PENDING = f"{NOW}oldestPendingSeconds"
+WAITS = f"{NOW}waits/"
+"""Followed by what is waited for and since when (seconds since 1970): how many workers wait for it."""
 LATENCY = f"{NOW}latency/"
 """Followed by the bound in milliseconds: how many events of the last minutes took at most so long, and more than the
 bound before."""
 LATENCY_BOUNDS_MS = tuple(round(10 * 1.25**step) for step in range(62))
 """From 10 ms to over two hours, each a quarter more than the one before."""
 
+_DIGITS = 11
+"""Of a time in seconds since 1970, at most: until the year 5138."""
 _FAMILIES = {
     OBJECTS: f"{WORKER_METRICS}objects_total",
     ROWS: f"{WORKER_METRICS}rows_total",
@@ -75,6 +79,22 @@ def from_metric(name: str, labels: dict[str, str]) -> str | None:
 def add(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:
     """The sum of two sets of counts."""
     return {name: counts.get(name, 0) + more.get(name, 0) for name in counts | more}
+
+
+def waits(what: str, since: int) -> str:
+    """The name of the count of workers that wait for something since then."""
+    return f"{WAITS}{what}/{since}"
+
+
+def waiting(counts: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """By what is waited for: since when the first worker does (seconds since 1970), and how many do."""
+    found: dict[str, tuple[int, int]] = {}
+    for name, amount in counts.items():
+        what, _, since = name.removeprefix(WAITS).partition("/")
+        if name.startswith(WAITS) and amount > 0 and since.isascii() and since.isdigit() and len(since) <= _DIGITS:
+            first, others = found.get(what, (int(since), 0))
+            found[what] = min(first, int(since)), others + amount
+    return found
 
 
 def quantile(counts: Mapping[str, int], share: float) -> int:

@@ -145,9 +145,18 @@ class LocalJob:
             result=total(index.result for index in succeeded),
             failure=self._failure or next((index.result for index in failed), None),
             live=self._live(active),
+            waiting=self._waiting(),
             lost=sum(bool(index.unknown) for index in succeeded),
             unknown=next((index.unknown for index in succeeded if index.unknown), ""),
         )
+
+    def _waiting(self) -> str:
+        """Name a shard that has failed and is tried again, as hindrance.py does for a Job of a cluster."""
+        for index in self._indexes:
+            if index.state == "waiting" and index.failures:
+                told = ", ".join(filter(None, (index.result.reason, index.result.message)))
+                return f"shard {index.number} is tried again: {told}"
+        return ""
 
     def _live(self, active: Sequence[Index]) -> dict[str, int]:
         found: dict[str, int] = {}

@@ -46,3 +46,26 @@ def test_elsewhere_each_change_is_one_line() -> None:
         for _ in range(3):
             shown.show(STATUS)
     assert file.getvalue().splitlines() == ["Copying     42 %  420 of 1000 objects, 60/s, 10 s left"]
+
+
+def with_condition(type_: str, message: str) -> dict[str, object]:
+    return {**STATUS, "conditions": [{"type": type_, "status": "True", "message": message}]}
+
+
+@pytest.mark.parametrize(
+    ("type_", "message", "shown"),
+    [
+        ("Degraded", "waits for the database, since 12:00", "waits for the database, since 12:00"),
+        ("Reconciling", "run a-1-copy: 1 of 4 shards are done; waits for replicas", "waits for replicas"),
+        ("Reconciling", "shard 0 is tried again: killed by SIGKILL", "shard 0 is tried again: killed by SIGKILL"),
+        ("Reconciling", "run a-1-copy: 1 of 4 shards are done", ""),
+        ("Reconciling", "begins", ""),
+        ("Ready", "well", ""),
+    ],
+)
+def test_what_is_in_the_way_is_shown(type_: str, message: str, shown: str) -> None:
+    stream = io.StringIO()
+    with Display(stream) as display:
+        display.show(with_condition(type_, message))
+    line = stream.getvalue().strip()
+    assert line.endswith(f"10 s left  {shown}" if shown else "10 s left")

@@ -371,3 +371,36 @@ def test_the_status_remembers_ten_runs() -> None:
         sim.end(MOVED | {"changed": 1}).step(seconds=PAUSE)
     assert len(sim.ids) == 10
     assert set(sim.jobs) <= set(sim.ids)
+
+
+SINCE = {"now/waits/database/1767225600": 1, "now/waits/database/1767225660": 2, "now/waits/replicas/1767225600": 1}
+
+
+def told(sim: Simulation, type_: str) -> str:
+    return next((str(c["message"]) for c in sim.status["conditions"] if c["type"] == type_), "")
+
+
+def test_what_workers_wait_for_is_shown_and_since_when() -> None:
+    sim = Simulation().until("copy").see(active=4, live=SINCE)
+    words = "waits for the database, which does not answer, since 2026-01-01T00:00:00+00:00 (3 of 4 workers)"
+    assert words in told(sim, "Reconciling")
+    assert "waits for replicas of the database" in told(sim, "Reconciling")
+    assert sim.condition("Degraded") == "True DatabaseUnreachable"
+    assert told(sim, "Degraded").startswith(words)
+    events = sim.events.count("DatabaseUnreachable")
+    sim.see(active=4, live=SINCE)
+    assert sim.events.count("DatabaseUnreachable") == events == 1
+    sim.see(active=4, live={})
+    assert sim.condition("Degraded") == "False Healthy"
+
+
+def test_a_wait_that_ends_with_its_run_does_not_stay() -> None:
+    sim = Simulation().until("copy").see(active=4, live=SINCE)
+    sim.see(state="Succeeded", active=0, pods=0, succeeded=4, live={}, result=RunResult(counts=MOVED))
+    assert sim.condition("Degraded") == "False Healthy"
+
+
+@pytest.mark.parametrize("name", ["now/waits/database/soon", "now/waits/database/", "now/waits/x/99999999999", "now/x"])
+def test_odd_waits_are_not_shown(name: str) -> None:
+    sim = Simulation().until("copy").see(active=4, live={name: 1})
+    assert "waits" not in told(sim, "Reconciling")

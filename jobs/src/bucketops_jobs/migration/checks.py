@@ -38,8 +38,8 @@ class Found:
     capabilities: Capabilities
     why_streamed: str
     """Why objects pass through the workers; empty where the destination's server copies by itself."""
-    tags_denied: tuple[str, ...]
-    """Rights of tagging that are missing."""
+    missing: rights.Missing
+    """Rights that this migration may do without."""
     encryption: str
     """Of what is written to the source."""
 
@@ -52,10 +52,10 @@ def stores(context: Context) -> Found:
     ):
         require_listed(store, prefix)
         clock.agreed(store, prefix)
-    tags_denied = rights.require(context)
+    missing = rights.require(context)
     require_apart(context.source, context.spec.source.prefix, context.destination, context.spec.destination.prefix)
     try:
-        found = probe(context.destination, SCRATCH)
+        found = probe(context.destination, SCRATCH, in_parts=not missing.parts)
         legacy = probe_source(context.source, SCRATCH)
     except DeniedError as error:
         raise UserError(
@@ -72,7 +72,7 @@ def stores(context: Context) -> Found:
         delete_if_match=legacy.if_match,
         others=dict(found.others) | {"bulkDelete": legacy.bulk},
     )
-    return Found(found, _why_streamed(context, found), tags_denied, legacy.encryption)
+    return Found(found, _why_streamed(context, found), missing, legacy.encryption)
 
 
 def _require_names(context: Context, found: Capabilities, *, folds_case: bool) -> None:
@@ -212,7 +212,7 @@ def _versioned(context: Context) -> Iterator[str]:
     store = context.source
     try:
         versioning = store.versioning()
-    except NotSupportedError:
+    except (NotSupportedError, DeniedError):
         return
     if context.spec.cleanup.policy == "Delete" and versioning != "Off":
         yield f"{store.bucket} is versioned: a deletion leaves a delete marker, and the versions beneath stay"
@@ -222,7 +222,7 @@ def _unfinished(store: S3Store, prefix: str) -> Iterator[str]:
     look = store.control.list_multipart_uploads
     try:
         found = store.call("list the uploads", lambda: look(Bucket=store.bucket, Prefix=prefix, MaxUploads=1))
-    except NotSupportedError:
+    except (NotSupportedError, DeniedError):
         return
     if found.get("Uploads"):
         yield f"{store.bucket}/{prefix} has unfinished multipart uploads: what they complete to is found by the sweeps"

@@ -102,7 +102,7 @@ class Chunks:
             if work.decision.copy is not None and work.item.source is not None
         }
         answers = transfer(self._context, self._plan, list(wanted.values()))
-        rights.still(self._context, answers)
+        rights.still(self._context, answers, in_parts=self._plan.capabilities.multipart)
         return dict(zip(wanted, answers, strict=True))
 
     def _look_again(self, works: Sequence[Work], answers: Mapping[str, Answer]) -> list[Settled]:

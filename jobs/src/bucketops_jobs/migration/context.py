@@ -102,6 +102,7 @@ def build(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tally) ->
     onto = place(spec.destination, spec.source) if run.rollback_of else place(spec.source, spec.destination)
     folder = recording.folder(spec.records, run.kind, run.namespace, run.rollback_of or run.name, onto)
     rows = Rows(spec.database, root, spec.source.prefix, spec.destination.prefix) if spec.database else None
+    tally.now = rows.waits.now if rows else dict
     in_scope, recall = matcher(spec.filter), backward if run.rollback_of else onward
     records = Records(kept, folder)
     report = Report(records, run.run, shard) if run.phase in reporting.PHASES else None

@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
@@ -20,6 +20,7 @@ from bucketops_api.v1alpha1 import migration as api
 from bucketops_jobs.errors import DatabaseError, DatabaseUnreachableError
 from bucketops_jobs.migration import transaction
 from bucketops_jobs.migration.connection import connect, translated
+from bucketops_jobs.migration.waits import Waits
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -52,6 +53,7 @@ class Session:
         self._connection: extensions.connection | None = None
         self._lock = threading.RLock()
         """Of the connection: a statement at a time."""
+        self.waits = Waits()
         self._answered = False
         """Whether the server ever has: one that never did is not waited for."""
 
@@ -67,17 +69,20 @@ class Session:
 
     def retried(self, what: str, run: Callable[[], T]) -> T:
         """The answer of `run`, called again on a new connection when the server went away."""
-        for attempt in range(ATTEMPTS):
-            try:
-                with translated(what):
-                    return run()
-            except DatabaseError as error:
-                never = isinstance(error, DatabaseUnreachableError) and not self._answered
-                if never or not error.transient or error.locked or attempt == ATTEMPTS - 1:
-                    raise
-                log.info("again: %s", error)
-                self.close()
-                time.sleep(0.2 * 2**attempt)
+        with ExitStack() as waiting:
+            for attempt in range(ATTEMPTS):
+                try:
+                    with translated(what):
+                        return run()
+                except DatabaseError as error:
+                    never = isinstance(error, DatabaseUnreachableError) and not self._answered
+                    if never or not error.transient or error.locked or attempt == ATTEMPTS - 1:
+                        raise
+                    log.info("again: %s", error)
+                    if attempt == 0:
+                        waiting.enter_context(self.waits.on("database"))
+                    self.close()
+                    time.sleep(0.2 * 2**attempt)
         raise AssertionError("unreachable")
 
     def _open(self) -> extensions.connection:
@@ -124,15 +129,16 @@ class Session:
         horizon, server = self._numbered("mark")
         oldest, answers = self._numbered("oldest")
         began, told = time.monotonic(), False
-        while answers != server or oldest < horizon:
-            require_going()
-            if answers != server:
-                horizon, server = self._numbered("mark")
-            time.sleep(FENCE_LOOK)
-            oldest, answers = self._numbered("oldest")
-            if not told and time.monotonic() - began > FENCE_PATIENCE:
-                log.warning("waits for a transaction that is open in the database: it may still write legacy paths")
-                told = True
+        with self.waits.on("transactions"):
+            while answers != server or oldest < horizon:
+                require_going()
+                if answers != server:
+                    horizon, server = self._numbered("mark")
+                time.sleep(FENCE_LOOK)
+                oldest, answers = self._numbered("oldest")
+                if not told and time.monotonic() - began > FENCE_PATIENCE:
+                    log.warning("waits for a transaction that is open in the database: it may still write legacy paths")
+                    told = True
 
     def _numbered(self, which: str) -> tuple[int, str]:
         """The number of a transaction, and the server that counts so."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from bucketops_api.contract import Artifact
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import UserError
-from bucketops_jobs.migration import census, checks, claim, fit, properties
+from bucketops_jobs.migration import census, checks, claim, fit, properties, rights
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.copy import LAST_LEGACY_WRITE
 from bucketops_jobs.migration.history import History
@@ -38,7 +38,7 @@ def run(context: Context) -> tuple[Artifact, str]:
     reader = Reader(context.records)  # after the claim: nobody else writes it any more
     epoch = reader.next_epoch(back=context.goes_back)
     seen = _survey(context, reader.histories(epoch, 0, Range()))
-    _require_fit(context, seen.fit)
+    _require_fit(context, found, seen)
     plan = _plan(context, epoch, found, seen)
     context.tally.facts = _facts(context, plan)
     name = f"plans/{epoch}-{secrets.token_hex(4)}.json"  # never the name of a plan that somebody works by
@@ -49,11 +49,13 @@ def run(context: Context) -> tuple[Artifact, str]:
     return artifact, "; ".join([*losses, *checks.warnings(context, newest)])
 
 
-def _require_fit(context: Context, found: fit.Fit) -> None:
+def _require_fit(context: Context, found: checks.Found, seen: Survey) -> None:
     """Nothing is claimed by who is refused."""
     try:
         if context.rows is not None:
-            fit.require(context, context.rows, found)
+            fit.require(context, context.rows, seen.fit)
+        if found.missing.parts and seen.properties.too_large:
+            rights.demand(found.missing.parts)
     except UserError:
         claim.release(context)
         raise

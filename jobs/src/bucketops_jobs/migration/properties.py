@@ -11,7 +11,7 @@ from bucketops_jobs.migration.checks import Found
 from bucketops_jobs.migration.content import NAMES, loses
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.plans import Plan
-from bucketops_jobs.migration.transfer import ARCHIVED, STANDARD, copies
+from bucketops_jobs.migration.transfer import ARCHIVED, MOST_AT_ONCE, STANDARD, copies
 from bucketops_jobs.s3.capabilities import Capabilities
 from bucketops_jobs.s3.store import Object
 from bucketops_jobs.shards import spread
@@ -29,12 +29,15 @@ class Seen:
     """Of all legacy objects that are to be moved."""
 
     classes: Counter[str] = field(default_factory=Counter)
+    too_large: int = 0
+    """Objects above 5 GiB, which go in parts or not at all."""
     too_long: int = 0
     """Keys that would be longer than a key may be."""
 
     def add(self, key: str, source: Object, prefix: str) -> None:
         """Take notice of one; `key` is relative, `prefix` the destination's."""
         self.classes[source.storage_class] += 1
+        self.too_large += source.size > MOST_AT_ONCE
         if _LONGEST_CHARACTER * (len(prefix) + len(key)) > LONGEST_KEY:
             self.too_long += int(len(f"{prefix}{key}".encode()) > LONGEST_KEY)
 
@@ -80,10 +83,20 @@ def warnings(context: Context, plan: Plan, found: Found, seen: Seen) -> Iterator
             f"{context.source.bucket} encrypts what is written to it ({found.encryption}), copies are encrypted "
             f"otherwise ({copies}): set destination.encryption if that is not meant"
         )
-    if found.tags_denied:
+    if found.missing.tags:
         yield (
-            f"tags: not allowed: {', '.join(found.tags_denied)}: objects with tags fail, or lose them where the server "
+            f"tags: not allowed: {', '.join(found.missing.tags)}: objects with tags fail, or lose them where a server "
             "hides them from who may not read them: allow it"
+        )
+    if found.missing.parts:
+        yield (
+            f"multipart uploads: not allowed: {', '.join(found.missing.parts)}: each object goes in one request, and "
+            "one above 5 GiB cannot move: allow it if there are any"
+        )
+    if found.missing.inspection:
+        yield (
+            f"not allowed: {', '.join(found.missing.inspection)}: nothing can be said of unfinished uploads, versions "
+            "or lifecycle rules of the buckets: look for yourself, or allow it"
         )
 
 

@@ -1,6 +1,7 @@
 """Every right of privileges/migration.py, tried before anything is changed: what is missing is named, all at once.
 
-Nothing is written but scratch keys under `.bucketops/`, and an upload that is begun and aborted. Of an absent key AWS
+Rights that small objects do not need (tags, multipart uploads, inspection) are warned of, not demanded. Nothing is
+written but scratch keys under `.bucketops/`, and an upload that is begun and aborted. Of an absent key AWS
 says 403 to who may list a part of the bucket alone, which proves nothing; there, a key that exists is asked for.
 """
 
@@ -9,8 +10,9 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from bucketops_api.names import RECORDS_FOLDER
 from bucketops_api.reasons import Reason
@@ -20,6 +22,12 @@ from bucketops_jobs.migration.context import Context
 from bucketops_jobs.s3.client import S3Store
 
 log = logging.getLogger(__name__)
+
+
+_PARTS = frozenset({"AbortMultipartUpload", "ListMultipartUploadParts"})
+_INSPECTION = frozenset({"GetBucketVersioning", "GetLifecycleConfiguration", "ListBucketMultipartUploads"})
+_NO_UPLOAD = "bucketops-asks-for-an-upload-that-there-is-not"
+_NO_ETAG = '"00000000000000000000000000000000"'
 
 
 class Right(NamedTuple):
@@ -34,24 +42,53 @@ class Right(NamedTuple):
         return f"s3:{self.action} on {self.where}"
 
 
-def require(context: Context) -> tuple[str, ...]:
-    """UserError names every right that is missing; those of tags are only returned, for few objects have any."""
+@dataclass(frozen=True)
+class Missing:
+    """Rights that not every migration needs, and that this one does not have."""
+
+    tags: tuple[str, ...] = ()
+    """For objects with tags."""
+    parts: tuple[str, ...] = ()
+    """For multipart uploads: without them objects go as a whole, and those above 5 GiB not at all."""
+    inspection: tuple[str, ...] = ()
+    """For warnings about the buckets."""
+
+
+def require(context: Context) -> Missing:
+    """Return the missing rights that some migrations do without; UserError names all others at once."""
     refused = [right for right in _rights(context) if _refused(right)]
-    named = {str(right): right.action.endswith("Tagging") for right in refused}
-    missing = [name for name, tags in named.items() if not tags]
+
+    def of(belongs: Callable[[str], bool]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(str(right) for right in refused if belongs(right.action)))
+
+    missing = of(lambda action: not (_is_tagging(action) or action in _PARTS | _INSPECTION))
     if missing:
-        raise UserError(
-            Reason.ACCESS_DENIED,
-            f"not allowed: {', '.join(missing)}; allow it: `bucketops policy S3Migration -f FILE` "
-            "prints all that each identity needs",
-        )
-    return tuple(named)
+        demand(missing)
+    return Missing(of(_is_tagging), of(_PARTS.__contains__), of(_INSPECTION.__contains__))
 
 
-def still(context: Context, answers: Iterable[object]) -> None:
-    """UserError where some objects were denied because a right has been taken away; else that is their own matter."""
+def demand(missing: Iterable[str]) -> NoReturn:
+    """Raise the UserError that names rights without which the work cannot go on."""
+    raise UserError(
+        Reason.ACCESS_DENIED,
+        f"not allowed: {', '.join(missing)}; allow it: `bucketops policy S3Migration -f FILE` "
+        "prints all that each identity needs",
+    )
+
+
+def still(context: Context, answers: Iterable[object], *, in_parts: bool = False) -> None:
+    """UserError where some objects were denied because a right has been taken away; else that is their own matter.
+
+    `in_parts`: multipart uploads were allowed when the migration began.
+    """
     if any(isinstance(answer, DeniedError) for answer in answers):
-        require(context)
+        parts = require(context).parts
+        if in_parts and parts:
+            demand(parts)
+
+
+def _is_tagging(action: str) -> bool:
+    return action.endswith("Tagging")
 
 
 def may_copy(context: Context) -> bool:
@@ -145,34 +182,40 @@ def _copying(context: Context) -> Iterator[Right]:
 
 
 def _scratch_upload(store: S3Store) -> Iterator[Right]:
-    s3 = store.control
-    key = {"Bucket": store.bucket, "Key": f"{RECORDS_FOLDER}scratch/scratch-{secrets.token_hex(8)}"}
+    key = f"{RECORDS_FOLDER}scratch/scratch-{secrets.token_hex(8)}"
+    yield Right(store, "AbortMultipartUpload", f"{store.bucket}/{RECORDS_FOLDER}*", partial(_abort_none, store, key))
 
-    def begin_and_abort() -> None:
-        s3.abort_multipart_upload(**key, UploadId=s3.create_multipart_upload(**key)["UploadId"])
 
-    yield Right(store, "AbortMultipartUpload", f"{store.bucket}/{RECORDS_FOLDER}*", begin_and_abort)
+def _abort_none(store: S3Store, key: str) -> None:
+    """Abort an upload that nobody has begun: who may not abort is told so, and leaves none behind."""
+    store.control.abort_multipart_upload(Bucket=store.bucket, Key=key, UploadId=_NO_UPLOAD)
 
 
 def _writing(store: S3Store, ref: BucketRef) -> Iterator[Right]:
-    """The destination's identity deletes nothing there, so it begins an upload and aborts it; nothing appears."""
+    """The destination's identity deletes nothing there, so it begins an upload and aborts it; nothing appears.
+
+    Who may not abort puts an object on a condition that no object meets.
+    """
     s3, where = store.control, f"{ref.bucket}/{ref.prefix}*"
     key = {"Bucket": ref.bucket, "Key": f"{ref.prefix}{RECORDS_FOLDER}scratch-{secrets.token_hex(8)}"}
-    begun: dict[str, str] = {}
+    abort = Right(store, "AbortMultipartUpload", where, partial(_abort_none, store, key["Key"]))
+    aborts = not _refused(abort)
 
-    def begin() -> None:
-        begun["UploadId"] = s3.create_multipart_upload(**key)["UploadId"]
+    def write() -> None:
+        if aborts:
+            s3.abort_multipart_upload(**key, UploadId=s3.create_multipart_upload(**key)["UploadId"])
+        else:
+            s3.put_object(**key, Body=b"", IfMatch=_NO_ETAG)
 
     def tag() -> None:
         """AWS asks for this right when a tagged object is begun, other servers when one is tagged."""
-        if ref.endpoint is not None:
+        if ref.endpoint is not None or not aborts:
             s3.put_object_tagging(**key, Tagging={"TagSet": [{"Key": "scratch", "Value": "bucketops"}]})
             return
         tagged = s3.create_multipart_upload(**key, Tagging="scratch=bucketops")
         s3.abort_multipart_upload(**key, UploadId=tagged["UploadId"])
 
-    yield Right(store, "PutObject", where, begin)
-    if begun:
-        yield Right(store, "ListMultipartUploadParts", where, lambda: s3.list_parts(**key, **begun))
-        yield Right(store, "AbortMultipartUpload", where, lambda: s3.abort_multipart_upload(**key, **begun))
+    yield abort
+    yield Right(store, "ListMultipartUploadParts", where, lambda: s3.list_parts(**key, UploadId=_NO_UPLOAD))
+    yield Right(store, "PutObject", where, write)
     yield Right(store, "PutObjectTagging", where, tag)

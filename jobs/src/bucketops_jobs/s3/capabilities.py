@@ -107,17 +107,20 @@ class SourceFacts:
     folds_case: bool = False
 
 
-def probe(store: Store, folder: str) -> Capabilities:
-    """Try each condition, wrong and right, on scratch keys below `folder` (which ends in '/'); nothing stays behind."""
+def probe(store: Store, folder: str, *, in_parts: bool = True) -> Capabilities:
+    """Try each condition, wrong and right, on scratch keys below `folder` (which ends in '/'); nothing stays behind.
+
+    `in_parts`: whether this identity may use multipart uploads; else none is begun, for it could not be aborted.
+    """
     with scratch.objects(store, folder, 7) as name:
-        return _probed(store, name)
+        return _probed(store, name, in_parts=in_parts)
 
 
-def _probed(store: Store, name: str) -> Capabilities:
+def _probed(store: Store, name: str, *, in_parts: bool) -> Capabilities:
     source, other = _two(store, name)
     tagging = _tags_kept(store, f"{name}-3")
     lost, lost_by_copy = _lost(store, f"{name}-3", tagging)
-    parts, part_copy = _in_parts(store, source, other.key)
+    parts, part_copy = _in_parts(store, source, other.key) if in_parts else (None, False)
     fresh = iter([f"{name}-{number}" for number in (5, 6, 7)])
     put, copy, complete = (
         conditions.probe(store, write, other.key, next(fresh)) if write else Honoured()
@@ -145,7 +148,7 @@ def _probed(store: Store, name: str) -> Capabilities:
             "checksums": _said(partial(_checksum_refused, store, f"{name}-3")),
             "tagging": tagging,
             "bulkDelete": _said(partial(_deleted_in_bulk, store, f"{name}-3")),
-            "versioning": _said(store.versioning),
+            "versioning": _versioning(store),
         },
     )
 
@@ -304,6 +307,14 @@ def _completed(store: S3Store, source: Object, part_copy: bool, key: str, expect
         return upload.complete({1: etag}, expect)
     finally:
         upload.abort()
+
+
+def _versioning(store: Store) -> str:
+    """Few need to know, so the right is not demanded."""
+    try:
+        return _said(store.versioning)
+    except DeniedError as error:
+        return f"{_NOT_ALLOWED}: {error}"[:FACT]
 
 
 def _said(question: Callable[[], bool | str]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+from bucketops_api import counts
 from bucketops_api.names import run_number
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import Run
@@ -25,6 +27,7 @@ def observed(case: Case) -> Case:
     if not runs.ended(seen):
         every = timedelta(seconds=case.settings.status_seconds)
         return _works_on(replace(case, status=results.live(case.status, run, seen, case.now, every)), run, seen)
+    case = _unreachable(case, "")
     if seen.state == "Failed":
         return _run_failed(case, run, seen)
     if seen.lost:
@@ -64,7 +67,38 @@ def _works_on(case: Case, run: Run, seen: ObservedRun) -> Case:
     if case.spec.suspend:
         return case
     message = seen.waiting or f"run {run.id}: {seen.succeeded} of {seen.shards} shards are done"
-    return case.judged(conditions.working(PHASES[run.phase][1], message))
+    waits = "; ".join(_waits(seen))
+    if waits and not seen.waiting:
+        message += f"; {waits}"
+    return _unreachable(case.judged(conditions.working(PHASES[run.phase][1], message)), waits)
+
+
+_WAITS_FOR = {
+    "database": "the database, which does not answer",
+    "transactions": "transactions that are open in the database and may still write legacy paths",
+    "replicas": "replicas of the database, which are behind by more than maxReplicationLag",
+}
+
+
+def _waits(seen: ObservedRun) -> Iterator[str]:
+    """What workers say that they wait for, and since when."""
+    found = counts.waiting(seen.live)
+    for what, words in _WAITS_FOR.items():
+        if what in found:
+            since, workers = found[what]
+            when = datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds")
+            yield f"waits for {words}, since {when} ({workers} of {seen.active} workers)"
+
+
+def _unreachable(case: Case, waits: str) -> Case:
+    """Degraded while the database does not answer, told once; it is as it was before when it answers again."""
+    known = next((c for c in case.status.conditions if c.type == conditions.DEGRADED), None)
+    already = known is not None and known.reason == Reason.DATABASE_UNREACHABLE and known.status == "True"
+    if _WAITS_FOR["database"] in waits:
+        verdict = conditions.Verdict("True", Reason.DATABASE_UNREACHABLE, waits)
+        degraded = case.judged({conditions.DEGRADED: verdict})
+        return degraded if already else degraded.told(Reason.DATABASE_UNREACHABLE, waits, warning=True)
+    return case.judged({conditions.DEGRADED: conditions.Verdict("False", Reason.HEALTHY)}) if already else case
 
 
 def _run_failed(case: Case, run: Run, seen: ObservedRun) -> Case:

@@ -13,6 +13,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 Status = Mapping[str, Any]
+_RUN = "run "
+"""How a message begins that says how far a run is; what it waits for follows."""
+_GETS_ON = ("begins", "spec.suspend is")
+"""How messages begin that say nothing of a wait."""
 
 
 class Display:
@@ -25,11 +29,12 @@ class Display:
             BarColumn(),
             TaskProgressColumn(),
             TextColumn("{task.fields[numbers]}"),
+            TextColumn("{task.fields[waiting]}"),
             TimeElapsedColumn(),
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._task = self._bar.add_task("Pending", total=100, numbers="")
+        self._task = self._bar.add_task("Pending", total=100, numbers="", waiting="")
         self._last = ""
 
     def __enter__(self) -> Self:
@@ -46,7 +51,8 @@ class Display:
         progress = status.get("progress", {})
         phase, numbers = str(status.get("phase", "Pending")), describe(progress)
         self._bar.update(self._task, description=phase, completed=progress.get("percent", 0), numbers=numbers)
-        line = f"{phase:10} {progress.get('percent', 0):3} %  {numbers}"
+        self._bar.update(self._task, waiting=waiting(status))
+        line = "  ".join(filter(None, (f"{phase:10} {progress.get('percent', 0):3} %", numbers, waiting(status))))
         if not self._console.is_terminal and line != self._last:
             self._console.print(line, soft_wrap=True)
         self._last = line
@@ -54,6 +60,15 @@ class Display:
     def say(self, text: str) -> None:
         """One sentence above the bar."""
         self._console.print(text, soft_wrap=True)
+
+
+def waiting(status: Status) -> str:
+    """What is in the way of the work: a database that does not answer, a shard that is tried again."""
+    held = {c["type"]: c.get("message", "") for c in status.get("conditions", ()) if c["status"] == "True"}
+    found = str(held.get("Degraded") or held.get("Reconciling") or "")
+    if found.startswith(_RUN):
+        return found.partition("; ")[2]
+    return "" if found.startswith(_GETS_ON) else found
 
 
 def describe(progress: Mapping[str, Any]) -> str:
