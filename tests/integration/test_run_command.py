@@ -65,6 +65,31 @@ def test_a_conflict_ends_with_1(lab: Any, tmp_path: Path) -> None:
     assert name(3) in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("rows", "gone", "words"),
+    [
+        (range(1, 6), [3], "rows without an object: 1 (missingSource"),
+        (range(1, 5), [], "moved objects without a row: 1:"),
+    ],
+    ids=["a row without an object", "an object without a row"],
+)
+def test_what_a_person_must_look_at_ends_with_1_and_says_what(
+    lab: Any, tmp_path: Path, rows: range, gone: list[int], words: str
+) -> None:
+    """Everything else has moved, so the work is complete."""
+    lab.world.seed(legacy=range(1, 6))
+    for number in set(range(1, 6)) - set(rows):
+        lab.world.sql(f"DELETE FROM avatars WHERE path = '{LEGACY}{name(number)}'")
+    for number in gone:
+        lab.world.s3.delete_object(Bucket=lab.world.source, Key=LEGACY + name(number))
+    done = run([*beside(lab, tmp_path, lab.spec()), "--in-process", "--output", "json"])
+    assert done.returncode == 1, done.stderr
+    assert words in done.stderr
+    held = {c["type"]: c["message"] for c in json.loads(done.stdout)["conditions"] if c["status"] == "True"}
+    assert words in held["Complete"]
+    assert words in held["Degraded"]
+
+
 def test_what_the_user_must_change_ends_with_64_and_says_what(lab: Any, tmp_path: Path) -> None:
     lab.world.seed(legacy=range(1, 3))
     spec = lab.spec()

@@ -37,6 +37,8 @@ class Reason(StrEnum):
     HEALTHY = "Healthy"
     SCHEDULED = "Scheduled"
     RUNNING = "Running"
+    ROWS_WITHOUT_OBJECT = "RowsWithoutObject"
+    OBJECTS_WITHOUT_ROW = "ObjectsWithoutRow"
     APPLICATION_STILL_WRITES = "ApplicationStillWrites"
     PREFLIGHT_WARNING = "PreflightWarning"
     GRANTING = "Granting"
@@ -76,3 +78,7 @@ class Reason(StrEnum):
     AUDIT_FAILED = "AuditFailed"
     RETRYING = "Retrying"
     REFUSED = "Refused"
+
+
+OPEN_ENDS = frozenset({Reason.ROWS_WITHOUT_OBJECT, Reason.OBJECTS_WITHOUT_ROW})
+"""Of `Degraded` beside `Complete`: the work is done, and a person must look at something all the same."""

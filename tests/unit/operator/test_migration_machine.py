@@ -10,6 +10,7 @@ import pytest
 from bucketops_api.contract import RunResult
 from bucketops_api.v1alpha1.common import Sample
 from bucketops_operator.kinds.migration_order import SWEEP_PAUSE
+from bucketops_operator.run.command import exit_code
 from support.simulation import COUNTS, MOVED, START, Simulation
 
 DELETE = {"policy": "Delete", "grace": "1h"}
@@ -404,3 +405,58 @@ def test_a_wait_that_ends_with_its_run_does_not_stay() -> None:
 def test_odd_waits_are_not_shown(name: str) -> None:
     sim = Simulation().until("copy").see(active=4, live={name: 1})
     assert "waits" not in told(sim, "Reconciling")
+
+
+def ended_with(counts: dict[str, int], **changes: Any) -> Simulation:
+    sim = Simulation(**changes).until("audit")
+    return sim.end({"objects/moved": 10} | counts)
+
+
+@pytest.mark.parametrize(
+    ("counts", "reason", "words"),
+    [
+        ({"rows/missingSource": 3}, "RowsWithoutObject", "rows without an object: 3"),
+        ({"orphans": 2}, "ObjectsWithoutRow", "moved objects without a row: 2"),
+        ({"rows/missingSource": 3, "orphans": 2}, "RowsWithoutObject", "moved objects without a row: 2"),
+    ],
+)
+def test_what_a_person_must_know_is_in_message_condition_and_exit_code(
+    counts: dict[str, int], reason: str, words: str
+) -> None:
+    sim = ended_with(counts)
+    assert (sim.condition("Complete"), sim.condition("Degraded")) == ("True Succeeded", f"True {reason}")
+    for type_ in ("Ready", "Complete", "Degraded"):
+        assert words in told(sim, type_)
+    assert exit_code(sim.status) == 1
+
+
+def test_without_open_ends_the_exit_code_is_0() -> None:
+    sim = ended_with({})
+    assert not sim.condition("Degraded").startswith("True")
+    assert exit_code(sim.status) == 0
+
+
+def test_objects_without_a_row_that_the_spec_expects_are_no_open_end() -> None:
+    sim = ended_with(
+        {"orphans": 2},
+        cleanup={"policy": "Delete", "grace": "20s", "maxOrphanPercent": 50},
+        database={
+            "credentials": {"secretRef": {"name": "avatars-db"}},
+            "references": [{"table": "avatars", "column": "path"}],
+        },
+    )
+    assert exit_code(sim.status) == 0
+
+
+def test_a_plan_tells_what_would_be_left_open_and_ends_well() -> None:
+    sim = Simulation(mode="Plan").end(COUNTS["preflight"])
+    sim.end({"objects/moved": 10, "orphans": 2, "rows/missingSource": 1})
+    assert "objects that would move without a row: 2" in told(sim, "Complete")
+    assert "rows without an object: 1" in told(sim, "Complete")
+    assert exit_code(sim.status) == 0
+
+
+def test_what_was_left_open_once_does_not_stand_beside_the_next_end() -> None:
+    sim = ended_with({"orphans": 2}).change(trigger="again")
+    sim.until("audit").end({"objects/already": 10})
+    assert (sim.condition("Degraded"), exit_code(sim.status)) == ("False Healthy", 0)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from bucketops_api.contract import resolved
-from bucketops_api.reasons import Reason
+from bucketops_api.reasons import OPEN_ENDS, Reason
 from bucketops_api.v1alpha1.common import Run
 from bucketops_api.v1alpha1.migration import MigrationSpec, MigrationStatus
 from bucketops_operator import conditions, progress
@@ -21,6 +21,7 @@ from bucketops_operator.desired import Desired
 from bucketops_operator.executor import Event, ObservedRun, Resource
 from bucketops_operator.kinds import migration_results as results
 from bucketops_operator.kinds import runs
+from bucketops_operator.kinds.conclusion import conclusion
 from bucketops_operator.kinds.migration_case import Case, objects
 from bucketops_operator.kinds.migration_observed import observed, own_runs
 from bucketops_operator.kinds.migration_order import (
@@ -201,12 +202,25 @@ def _soaking(case: Case) -> Case:
 
 
 def _concluded(case: Case, last: Run) -> Case:
-    """The last phase has ended: say how it all went."""
+    """The last phase has ended: say how it all went, and what a person must look at all the same."""
     back = bool(case.resource.spec.get("rollbackOf"))
     verdict = results.verdict(case.status, last, back=back, guard=guard(case.spec, case.status))
+    expected = back or "max_orphan_percent" in case.spec.cleanup.model_fields_set
+    ends = results.open_ends(case.status, last, orphans=not expected)
+    if ends:
+        told = f"{verdict.message}; {ends.message}"
+        verdict = conclusion(verdict.reason, told, well=verdict.well, phase=verdict.phase)
     progressed = progress.finished(case.status.progress, case.now) if verdict.well else case.status.progress
-    ended = case.judged(verdict.conditions, phase=verdict.phase, progress=progressed)
-    return ended.told(verdict.reason, verdict.message, warning=not verdict.well)
+    ended = case.judged(verdict.conditions | _degraded(case, last, ends), phase=verdict.phase, progress=progressed)
+    return ended.told(verdict.reason, verdict.message, warning=not verdict.well or ends is not None)
+
+
+def _degraded(case: Case, last: Run, ends: conditions.Verdict | None) -> conditions.Verdicts:
+    """The condition that stands beside `Complete`; what an earlier run has left there goes."""
+    if ends and last.phase != "plan":
+        return {conditions.DEGRADED: ends}
+    known = (c.reason for c in case.status.conditions if c.type == conditions.DEGRADED)
+    return {conditions.DEGRADED: conditions.Verdict("False", Reason.HEALTHY)} if set(known) & OPEN_ENDS else {}
 
 
 def _resumed(case: Case) -> Case:

@@ -20,7 +20,7 @@ from bucketops_api.v1alpha1.migration import (
     PlanRef,
     RowOutcomes,
 )
-from bucketops_operator import progress
+from bucketops_operator import conditions, progress
 from bucketops_operator.executor import ObservedRun
 from bucketops_operator.kinds.conclusion import Conclusion, conclusion
 
@@ -93,6 +93,28 @@ def verdict(status: MigrationStatus, last: Run, *, back: bool = False, guard: st
     if status.not_kept:
         message += f"; {status.not_kept} copies lack a property of their originals: see status.samples and the records"
     return conclusion(Reason.SUCCEEDED, message)
+
+
+def open_ends(status: MigrationStatus, last: Run, *, orphans: bool) -> conditions.Verdict | None:
+    """Return what a person must look at though the work is done, None if there is nothing.
+
+    Rows whose object neither place has, and (`orphans`) moved objects that no row names.
+    """
+    found = []
+    if lost := status.row_outcomes.missing_source:
+        words = (
+            f"rows without an object: {lost} (missingSource: neither place has what they name): restore the object, or "
+            "correct the row, as the report in the records names it"
+        )
+        found.append((Reason.ROWS_WITHOUT_OBJECT, words))
+    if orphans and status.orphans:
+        objects = "objects that would move" if last.phase == "plan" else "moved objects"
+        words = (
+            f"{objects} without a row: {status.orphans}: see that no reference and no format is missing; if they are "
+            "meant, say how many are with cleanup.maxOrphanPercent"
+        )
+        found.append((Reason.OBJECTS_WITHOUT_ROW, words))
+    return conditions.Verdict("True", found[0][0], "; ".join(words for _, words in found)) if found else None
 
 
 def _marks(status: MigrationStatus, result: RunResult) -> dict[str, object]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bucketops_api import names
-from bucketops_api.reasons import Reason
+from bucketops_api.reasons import OPEN_ENDS, Reason
 from bucketops_operator.local import Local
 from bucketops_operator.local_worker import RunWorker, thread_worker
 from bucketops_operator.reconcile import reconcile
@@ -24,8 +24,9 @@ from bucketops_operator.run.workspace import workspace
 from bucketops_operator.settings import Settings
 
 HELP = "run a resource from a file on this machine: the same work as in a cluster, resumable, stopped by Ctrl-C"
-EPILOG = """exit codes: 0 complete or planned; 1 failed, wholly or in part; 64 something must be changed first;
-130 stopped by Ctrl-C at a safe point: the same command goes on from there."""
+EPILOG = """exit codes: 0 complete or planned; 1 failed, wholly or in part, or complete with rows that have no object or
+objects that have no row; 64 something must be changed first; 130 stopped by Ctrl-C at a safe point: the same command
+goes on from there."""
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 LOOK_SECONDS = 0.2
 _NOT_THE_USERS = {Reason.RUN_FAILED, Reason.RESULT_UNKNOWN, Reason.RESULT_TOO_LARGE}
@@ -104,13 +105,20 @@ def _loop(manifest: Manifest, local: Local, shown: display.Display, stop: thread
 def exit_code(status: Mapping[str, Any]) -> int:
     """What the final status means to a shell."""
     if _is_true(status, "Complete"):
-        return names.EXIT_DONE
+        return EXIT_FAILED if _has_open_ends(status) else names.EXIT_DONE
     if _is_true(status, "Failed"):
         return EXIT_FAILED
     if _is_true(status, "Stalled"):
         reason = next(c["reason"] for c in status["conditions"] if c["type"] == "Stalled")
         return EXIT_FAILED if reason in _NOT_THE_USERS else names.EXIT_USER
     return EXIT_INTERRUPTED
+
+
+def _has_open_ends(status: Mapping[str, Any]) -> bool:
+    """Whether the work is done and a person must look at something all the same."""
+    return any(
+        c["type"] == "Degraded" and c["status"] == "True" and c["reason"] in OPEN_ENDS for c in status["conditions"]
+    )
 
 
 def _is_true(status: Mapping[str, Any], *types: str) -> bool:
