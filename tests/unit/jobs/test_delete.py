@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -235,3 +237,29 @@ def test_a_server_that_refuses_the_etag_that_it_lists_is_not_asked_for_ever(
     left, tally = scene.run()
     assert left == set(KEYS)
     assert tally.counts["pending"] == 0, "no sweep would change it"
+
+
+@pytest.mark.parametrize(("changes", "left"), [({}, {"k2"}), ({"onConflict": "KeepDestination"}, set())])
+def test_only_the_spec_lets_other_content_stand_for_a_copy(
+    scene: Scene, changes: dict[str, str], left: set[str]
+) -> None:
+    """Whoever may write the records writes that the user has chosen the destination's own content."""
+    etag = scene.source.put("image/k2", b"the only one", {})
+    scene.destination.put("avatar/k2", b"something else", {})
+    forged = Entry(etag, 12, copied=False, before=None, committed=True, after=None, outcome=Outcome.ALREADY)
+    Writer(scene.records, "000001", 0, 2).chunk().done([("k2", forged)])
+    scene.changes = changes
+    assert scene.run()[0] == left
+
+
+CLAIM = {"owner": "S3Migration x/other", "prefix": "image/"}
+
+
+@pytest.mark.parametrize("body", [b"", b"[" * 100_000, b"[]", b"{}", json.dumps(CLAIM | {"prefix": "zzz/"}).encode()])
+def test_a_claim_that_somebody_has_changed_still_keeps_others_away(scene: Scene, body: bytes) -> None:
+    """Its key is made of all that it says."""
+    digest = hashlib.sha256(f"{CLAIM['prefix']} {CLAIM['owner']}".encode()).hexdigest()[:24]
+    scene.source.put(f".bucketops/claims/{digest}.json", body, {})
+    with pytest.raises(UserError, match=r"being migrated by somebody \(the claim .* cannot be read, or was changed\)"):
+        scene.run()
+    assert len(list(scene.source.list_objects("image/"))) == len(KEYS)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bucketops_jobs.errors import UserError
 from bucketops_jobs.migration import journal
 from bucketops_jobs.migration.journal import Reader, Writer
 from bucketops_jobs.migration.merge import Entry, Outcome, RowOutcome
@@ -144,3 +146,34 @@ def test_a_range_is_open_below_and_closed_above(
 ) -> None:
     assert all(key in Range(after, until) for key in inside)
     assert not any(key in Range(after, until) for key in outside)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x",
+        "000001/x",
+        "../000001/00000/000001-ab/000001.done",
+        "1/0/1-ab/1.done",
+        "9999999999/00000/000001-ab/000001.done",
+    ],
+)
+def test_what_no_writer_has_named_is_no_part_of_the_journal(records: Records, name: str) -> None:
+    segment(records, "000001", 0).chunk().done([("k", entry("a", done=True))])
+    records.store.put(f"{records.folder}{journal.ROOT}{name}", b"junk", {})
+    assert read(records, "000001", 0) == {"k": entry("a", done=True)}
+    assert Reader(records).next_epoch(back=False) == "000002"
+
+
+@pytest.mark.parametrize(
+    "body", [b"junk", b"", gzip.compress(b"junk\n"), gzip.compress(b"[1]\n"), gzip.compress(b"{}\n")]
+)
+def test_a_damaged_file_of_the_journal_is_named_and_stops_the_run(records: Records, body: bytes) -> None:
+    segment(records, "000001", 0).chunk().done([("k", entry("a", done=True))])
+    (key,) = records.keys(journal.ROOT)
+    records.store.put(key, body, {})
+    if not body:
+        assert read(records, "000001", 0) == {}
+        return
+    with pytest.raises(UserError, match="is damaged, or was not written by this migration"):
+        read(records, "000001", 0)

@@ -11,11 +11,17 @@ import hashlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from bucketops_api import names
 from bucketops_api.reasons import Reason
-from bucketops_jobs.errors import ItemError, PreconditionFailedError, StoppedError, UserError
+from bucketops_jobs.errors import (
+    DeniedError,
+    ItemError,
+    NotFoundError,
+    PreconditionFailedError,
+    StoppedError,
+    UserError,
+)
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.journal import ROOT
 from bucketops_jobs.s3.client import S3Store
@@ -26,6 +32,8 @@ SETTLE_SECONDS = 15.0
 QUIET = timedelta(seconds=30)
 """Of a migration whose status nobody knows: a journal that was not written for so long is that of nobody at work."""
 _FOLDER = f"{names.RECORDS_FOLDER}claims/"
+_LARGEST = 16 << 10
+"""Bytes of a claim."""
 
 
 def take(context: Context) -> None:
@@ -54,7 +62,7 @@ def require(context: Context) -> None:
     owner, prefix, store = _owner(context), context.spec.destination.prefix, context.destination
     if _key(prefix, owner) in set(store.keys(_FOLDER)):
         return
-    others = sorted({claim["owner"] for _, claim in _claims(store) if _overlap(str(claim["prefix"]), prefix)})
+    others = sorted({claim["owner"] for _, claim in _claims(store) if _overlap(claim["prefix"], prefix)})
     if others:
         words = f"{', '.join(others)} has taken the claim of {owner}: wait for its end, then set a new trigger"
     else:
@@ -73,7 +81,7 @@ def _take(context: Context, store: S3Store, prefix: str, taken: list[tuple[S3Sto
         return  # ours already: whoever came later has seen it
     taken.append((store, own))
     for key, claim in _claims(store):
-        if claim["owner"] not in {owner, _rolled_back(context)} and _overlap(str(claim["prefix"]), prefix):
+        if claim["owner"] not in {owner, _rolled_back(context)} and _overlap(claim["prefix"], prefix):
             raise UserError(
                 Reason.CLAIMED,
                 f"{store.bucket}/{prefix} is being migrated by {claim['owner']}: wait for its end; if it is gone for "
@@ -140,10 +148,26 @@ def _overlap(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
 
 
-def _claims(store: S3Store) -> Iterator[tuple[str, dict[str, Any]]]:
+def _claims(store: S3Store) -> Iterator[tuple[str, dict[str, str]]]:
+    """The claims of a bucket. One that cannot be read, or was changed, is that of `somebody` on everything."""
     for key in store.keys(_FOLDER):
         try:
             with store.get(key).body as body:
-                yield key, json.loads(body.read())
-        except ItemError:
+                yield key, _read(key, body.read(_LARGEST + 1))
+        except NotFoundError:
             continue  # released just now
+        except DeniedError:
+            raise
+        except ItemError:
+            yield key, _read(key, b"")
+
+
+def _read(key: str, data: bytes) -> dict[str, str]:
+    """A claim as it was written under its key, which is made of all that it says."""
+    try:
+        found = json.loads(data)
+        claim = _claim(str(found["prefix"]), str(found["owner"]))
+    except (ValueError, LookupError, TypeError, RecursionError):
+        claim = {}
+    named = claim and key == _key(claim["prefix"], claim["owner"])
+    return claim if named else _claim("", f"somebody (the claim {key} cannot be read, or was changed)")

@@ -154,9 +154,19 @@ def _proof(context: Context, candidate: Candidate) -> Proof:
     entry, source, copy = candidate.entry, candidate.source, candidate.copy
     if doubt := evidence.doubt(entry, source, copy):
         raise ItemError(doubt)
-    if proof := evidence.recorded(entry, source, copy) or evidence.anew(source, copy, context.same):
+    said = None if entry.after is None and not _may_choose(context, candidate.item) else entry
+    known = evidence.recorded(said, source, copy) if said else None
+    if proof := known or evidence.anew(source, copy, context.same):
         return proof
     raise ItemError("its copy holds other content")
+
+
+def _may_choose(context: Context, item: Item) -> bool:
+    """Whether the destination's own content may stay in the original's place: the spec says so, or a row names it.
+
+    The journal alone cannot say it: others may write where it lies.
+    """
+    return context.spec.on_conflict == "KeepDestination" or any(not row.legacy for row in item.rows)
 
 
 def _judged(

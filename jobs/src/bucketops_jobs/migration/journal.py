@@ -11,18 +11,22 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
+from bucketops_api.reasons import Reason
+from bucketops_jobs.errors import UserError
 from bucketops_jobs.migration.history import History, Version
 from bucketops_jobs.migration.merge import Entry, Outcome, RowOutcome
-from bucketops_jobs.records import Records
+from bucketops_jobs.records import DAMAGED, Records
 from bucketops_jobs.shards import Range
 
 ROOT = "journal/"
+_NAME = re.compile(r"(\d{6,9}(?:-back)?)/(\d{5,9})/(\d{6,9}-[0-9a-f]{1,32})/(\d{6,9})\.(intent|done)", re.ASCII)
 BACK = "-back"
 """Ends the name of a rollback's epoch."""
 
@@ -76,7 +80,8 @@ class Reader:
     def __init__(self, records: Records) -> None:
         self._records = records
         root = records.folder + ROOT
-        self._parts = [_part(key, key.removeprefix(root)) for key in records.keys(ROOT)]
+        found = (_part(key, key.removeprefix(root)) for key in records.keys(ROOT))
+        self._parts = [part for part in found if part is not None]
 
     @property
     def empty(self) -> bool:
@@ -106,26 +111,37 @@ class Reader:
         for _, pair in itertools.groupby(sorted(parts, key=lambda p: (p.chunk, p.suffix)), key=lambda p: p.chunk):
             entries: dict[str, Entry] = {}
             for part in sorted(pair, key=lambda p: p.suffix, reverse=True):  # intent, then done
-                entries |= dict(map(_decode, self._records.read_lines(part.key)))
+                entries |= self._entries(part.key)
             for key in sorted(entries):
                 if key in within:
                     yield key, order, Version(entries[key], back)
+
+    def _entries(self, key: str) -> dict[str, Entry]:
+        """The entries of one file; UserError where it is not as this migration wrote it."""
+        try:
+            return dict(map(_decode, self._records.read_lines(key)))
+        except DAMAGED as error:
+            raise UserError(
+                Reason.CONTRACT_MISMATCH,
+                f"{key} among the records is damaged, or was not written by this migration ({error}): see who may "
+                "write below .bucketops/, move it away and set a new trigger",
+            ) from error
 
 
 def _by_age(parts: Iterable[_Part]) -> Iterator[Sequence[_Part]]:
     """Segments from the oldest to the newest: by epoch, then by number (those of different shards share no key)."""
 
-    def age(part: _Part) -> tuple[str, str, int]:
-        return part.epoch, part.segment, part.shard
+    def age(part: _Part) -> tuple[int, str, str, int]:
+        return int(part.epoch.removesuffix(BACK)), part.epoch, part.segment, part.shard
 
     for _, segment in itertools.groupby(sorted(parts, key=age), key=age):
         yield list(segment)
 
 
-def _part(key: str, name: str) -> _Part:
-    epoch, shard, segment, file = name.split("/")
-    chunk, suffix = file.split(".")
-    return _Part(epoch, int(shard), segment, chunk, suffix, key)
+def _part(key: str, name: str) -> _Part | None:
+    """The part that a key stands for; None for an object that no Writer has named."""
+    found = _NAME.fullmatch(name)
+    return _Part(found[1], int(found[2]), found[3], found[4], found[5], key) if found else None
 
 
 def _encode(key: str, entry: Entry) -> list[object]:

@@ -21,6 +21,8 @@ from bucketops_jobs.s3.multipart import LARGEST_PART, Upload, original_part_size
 from bucketops_jobs.s3.store import Expect, Object
 
 UPLOADS = "uploads/"
+_LARGEST_RECORD = 16 << 10
+"""Bytes."""
 AT_ONCE = 4
 """Parts of one object that are under way at once."""
 COPIED_PART = 128 << 20
@@ -173,12 +175,18 @@ def _is_there(upload: Upload) -> bool:
 
 
 def _known(context: Context, name: str) -> dict[str, Any] | None:
-    """The upload that the records tell of."""
+    """The upload that the records tell of; None where they tell of none that can be one of ours.
+
+    Others may write there: a record opens no way to uploads outside of the destination.
+    """
     try:
         with context.records.store.get(name).body as body:
-            return dict(json.loads(body.read()))
-    except NotFoundError:
+            found = json.loads(body.read(_LARGEST_RECORD))
+        key, upload = found["key"], found["upload"]
+    except (NotFoundError, ValueError, LookupError, TypeError, RecursionError):
         return None
+    ours = isinstance(key, str) and isinstance(upload, str) and key.startswith(context.spec.destination.prefix)
+    return dict(found) if ours and name == _record(context, key) else None
 
 
 def _record(context: Context, key: str) -> str:
