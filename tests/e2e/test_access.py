@@ -92,7 +92,7 @@ def forget(made: Granted) -> None:
         except MinioAdminException as error:
             assert "NoSuchUser" in str(error)  # noqa: PT017
     for name in json.loads(made.root.policy_list()):
-        if name.startswith(tuple(access.policy_prefix(user) for user in (A, B))):
+        if (access.claim(name) or ("",))[0] in {A, B}:
             made.root.policy_remove(name)
 
 
@@ -123,13 +123,13 @@ def test_the_proof_and_the_policy_stand_in_the_status(granted: Granted) -> None:
     spec = AccessSpec.model_validate(manifests("s3access")[1]["spec"])
     assert json.loads(status["policy"]) == access.document(spec)
     assert status["access"][0]["bucket"] == "bucket-b"
-    assert [place["asExpected"] for place in status["access"]] == [True, True]
+    assert [place["asExpected"] for place in status["access"]] == [True, True, True]
     assert status["access"][0]["expected"]["put"] == "Refused"
     assert status["access"][0]["seen"]["put"] == "403"
 
 
 def test_a_policy_widened_by_hand_is_noticed_and_repaired(granted: Granted) -> None:
-    (name,) = [name for name in json.loads(granted.root.policy_list()) if name.startswith(access.policy_prefix(B))]
+    (name,) = [name for name in json.loads(granted.root.policy_list()) if (access.claim(name) or ("",))[0] == B]
     everything = {"Effect": "Allow", "Action": ["s3:PutObject", "s3:GetObject"], "Resource": ["arn:aws:s3:::*"]}
     granted.root.policy_add(name, policy={"Version": "2012-10-17", "Statement": [everything]})
     assert matrix(granted.user(B), "bucket-a")["put"]
@@ -175,6 +175,24 @@ def test_no_secret_key_stands_anywhere(granted: Granted) -> None:
     assert not [value for value in known if any(value in text for text in told)]
 
 
+def test_a_secret_that_took_the_place_of_ours_is_neither_replaced_nor_deleted(granted: Granted) -> None:
+    """Also what the API server makes of a uid as a precondition."""
+    cluster = granted.cluster
+    pair = {names.ACCESS_KEY: "OFANOTHERSYSTEM", names.SECRET_KEY: "of-another-system-1234"}
+    cluster.kubectl("delete", "secret", "user-a-s3")
+    cluster.create_secret("user-a-s3", pair)
+    granted.patch(A, trigger=str(time.time()))
+    status = granted.until(A, "the refusal", lambda status: "given-for" in json.dumps(status["conditions"]))
+    assert status["secretUids"]
+    assert cluster.secret(cluster.namespace, "user-a-s3") == pair
+    cluster.kubectl("delete", "secret", "user-a-s3")
+    granted.patch(A, trigger=str(time.time()))
+    granted.until(
+        A, "a new key", lambda status: any(c["type"] == "Ready" and c["status"] == "True" for c in status["conditions"])
+    )
+    assert matrix(granted.user(A), "bucket-a") == EVERYTHING
+
+
 def test_with_the_policy_delete_the_user_goes_with_the_resource(granted: Granted) -> None:
     cluster, user = granted.cluster, granted.user(B)
     granted.patch(B, deletionPolicy="Delete")
@@ -193,6 +211,8 @@ WRONG = [
     ("a pattern as a prefix", {"grants": [{"bucket": "bucket-a", "prefix": "a*", "access": "ReadOnly"}]}, "literally"),
     ("no grant", {"grants": []}, "at least 1"),
     ("another user", {"user": "user-c"}, "user and provider cannot change"),
+    ("another Secret", {"credentialsSecret": {"name": "payments-db"}}, "credentialsSecret cannot change"),
+    ("a boundary", {"permissionsBoundary": "arn:aws:iam::123456789012:policy/x"}, "MinIO knows none"),
 ]
 
 

@@ -284,7 +284,7 @@ def test_a_former_key_ends_with_the_overlap(access_lab: AccessLab) -> None:
 
 def test_a_secret_that_exists_is_used_as_it_is(access_lab: AccessLab) -> None:
     lab, spec = access_lab, access_lab.spec()
-    given = {names.ACCESS_KEY: lab.name("GIVEN"), names.SECRET_KEY: "a-secret-that-was-given"}
+    given = lab.given(lab.name("GIVEN"), "a-secret-that-was-given")
     driver = lab.drive(spec, user_a_s3=given)
     status = driver.finish()
     assert condition(status, "Ready")
@@ -293,9 +293,129 @@ def test_a_secret_that_exists_is_used_as_it_is(access_lab: AccessLab) -> None:
     assert passes(lab.user(driver), lab.name("bucket-a")) == EVERYTHING
 
 
+FOREIGN = [
+    {},
+    {names.SECRET_MADE_KEY: "S3Access default/user-a"},
+    {names.SECRET_MADE_KEY: "S3Access default/another at {endpoint}"},
+    {names.SECRET_GIVEN_KEY: "S3Access another/user-a at {endpoint}"},
+    {names.SECRET_GIVEN_KEY: "S3Access default/user-a at http://of.somebody.else:9000"},
+    {names.SECRET_GIVEN_KEY: "yes"},
+]
+
+
+@pytest.mark.parametrize("says", FOREIGN, ids=range(len(FOREIGN)))
+def test_a_secret_that_does_not_say_itself_that_it_may_be_used_is_not_sent_anywhere(
+    access_lab: AccessLab, says: dict[str, str]
+) -> None:
+    """Who writes a resource names Secrets and a server of their own, and may be allowed to read neither."""
+    lab, spec = access_lab, access_lab.spec(deletionPolicy="Delete")
+    pair = {names.ACCESS_KEY: lab.name("THEIRS"), names.SECRET_KEY: "of-another-system-1234"}
+    theirs = pair | {key: value.format(endpoint=lab.endpoint) for key, value in says.items()}
+    driver = lab.drive(spec, user_a_s3=theirs)
+    status = driver.finish()
+    assert reason(status, "Stalled") == "Refused"
+    assert f"{names.SECRET_GIVEN_KEY} with the value '{lab.mark()}'" in message(status, "Stalled")
+    with pytest.raises(MinioAdminException, match="NoSuchUser"):
+        lab.info(spec)
+    with pytest.raises(ClientError, match="InvalidAccessKeyId"):
+        s3_client(lab.endpoint, pair[names.ACCESS_KEY], pair[names.SECRET_KEY]).list_buckets()
+    delete(driver)
+    assert lab.pair(driver) == theirs
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_pair_is_not_shown_to_another_server_that_is_named_later(access_lab: AccessLab, *, given: bool) -> None:
+    lab, spec = access_lab, access_lab.spec()
+    driver = lab.drive(spec, **({"user_a_s3": lab.given(lab.name("GIVEN"))} if given else {}))
+    assert condition(driver.finish(), "Ready")
+    elsewhere = spec["admin"] | {"endpoint": lab.endpoint.replace("127.0.0.1", "localhost")}
+    driver.change(spec | {"admin": elsewhere})
+    status = driver.until(lambda status: condition(status, "Stalled"))
+    assert reason(status, "Stalled") == "Refused"
+    assert "localhost" in message(status, "Stalled")
+
+
+def test_the_admin_itself_is_not_adopted_nor_who_its_key_belongs_to(access_lab: AccessLab) -> None:
+    lab, spec = access_lab, access_lab.spec(adopt=True)
+    admin = lab.admin(spec)
+    user = admin[names.ACCESS_KEY]
+    client = admin_client(lab.endpoint, Identity(user, admin[names.SECRET_KEY]))
+    client.add_service_account(access_key=lab.name("KEY"), secret_key="of-the-admin-1234")
+    before = json.loads(lab.root.user_info(user))
+    own = {names.ACCESS_KEY: lab.name("KEY"), names.SECRET_KEY: "of-the-admin-1234"}
+    for secret in (admin, own):
+        driver = lab.drive(spec | {"user": user}, minio_admin=secret)
+        status = driver.finish()
+        assert reason(status, "Stalled") == "Refused"
+        assert "is the admin of admin.credentials" in message(status, "Stalled")
+    assert json.loads(lab.root.user_info(user)) == before
+    assert not [name for name in json.loads(lab.root.policy_list()) if name.startswith(f"bucketops-{user}@")]
+
+
+def test_users_whose_names_begin_alike_do_not_claim_each_other(access_lab: AccessLab) -> None:
+    lab = access_lab
+    longer = lab.spec(user="user-a") | {"user": f"{lab.name('user-a')}@corp.com"}
+    assert condition(lab.drive(longer, "longer").finish(), "Ready")
+    shorter = lab.drive(lab.spec())
+    assert condition(shorter.finish(), "Ready"), shorter.status
+    assert (check(shorter)["repairs"], condition(shorter.status, "Ready")) == (0, True)
+
+
+SEVERAL = [
+    [("ReadOnly", "in/"), ("ReadOnly", "out/")],
+    [("ReadWrite", "in/"), ("ReadOnly", ""), ("WriteOnly", "in/")],
+    [("ReadOnly", "in/"), ("ReadOnly", "in/")],
+    [("ReadWrite", ""), ("ReadWrite", "in/"), ("WriteOnly", "drop/")],
+]
+
+
+@pytest.mark.parametrize("grants", SEVERAL, ids=range(len(SEVERAL)))
+def test_several_grants_on_one_bucket_do_not_drift(access_lab: AccessLab, grants: list[tuple[str, str]]) -> None:
+    lab, also = access_lab, {"also": ["s3:GetObjectTagging", "s3:GetObjectTagging", "s3:GetBucketVersioning"]}
+    driver = lab.drive(lab.spec(*(lab.grant("bucket-a", access, prefix) | also for access, prefix in grants)))
+    assert condition(driver.finish(), "Ready"), driver.status
+    status = check(driver)
+    assert (status["repairs"], status["runs"][-1]["changed"], status["samples"]) == (0, 0, [])
+    assert condition(status, "Ready")
+
+
+def test_a_user_can_not_forge_the_records_of_bucketops(access_lab: AccessLab) -> None:
+    lab, bucket = access_lab, access_lab.name("bucket-a")
+    plain = lab.drive(lab.spec())
+    worker = lab.drive(lab.spec(lab.grant("bucket-a") | {"records": True}, user="user-b"), "user-b")
+    for driver in (plain, worker):
+        assert condition(driver.finish(), "Ready"), driver.status
+    for folder in (".bucketops/s3retention/", "in/.bucketops/"):
+        assert passes(lab.user(plain), bucket, folder) == {"list"}
+        assert passes(lab.user(worker), bucket, folder) == EVERYTHING
+    assert passes(lab.user(plain), bucket, "my.bucketops/") == EVERYTHING
+    records = next(place for place in plain.status["access"] if place["prefix"] == ".bucketops/")
+    assert records["expected"] == dict.fromkeys(("get", "put", "delete", "multipart"), "Refused") | {"list": "Allowed"}
+
+
+def test_what_was_not_granted_is_proved_without_naming_another_tenants_bucket(access_lab: AccessLab) -> None:
+    lab = access_lab
+    theirs = f"0-of-another-tenant-{lab.token}"
+    lab.s3.create_bucket(Bucket=theirs)
+    driver = lab.drive(lab.spec())
+    status = driver.finish()
+    assert (status["access"][-1]["bucket"], status["access"][-1]["asExpected"]) == ("", True)
+    open_to_all = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject", "s3:ListBucket"],
+                       "Resource": [f"arn:aws:s3:::{theirs}", f"arn:aws:s3:::{theirs}/*"]}],
+    }  # fmt: skip
+    lab.s3.put_bucket_policy(Bucket=theirs, Policy=json.dumps(open_to_all))
+    status = check(driver)
+    lab.s3.delete_bucket(Bucket=theirs)
+    assert reason(status, "AccessVerified") == "NotAsGranted"
+    assert "a bucket without a grant: " in message(status, "AccessVerified")
+    assert theirs not in json.dumps(driver.seen)
+
+
 def test_rotation_of_a_given_secret_takes_over_the_pair_that_stands_in_it(access_lab: AccessLab) -> None:
     lab = access_lab
-    given = {names.ACCESS_KEY: lab.name("FIRST"), names.SECRET_KEY: "a-secret-that-was-given"}
+    given = lab.given(lab.name("FIRST"), "a-secret-that-was-given")
     driver = lab.drive(lab.spec(), user_a_s3=given)
     driver.finish()
     old = lab.user(driver)
@@ -309,7 +429,7 @@ def test_rotation_of_a_given_secret_takes_over_the_pair_that_stands_in_it(access
 
 def test_a_given_pair_named_like_the_user_is_its_password(access_lab: AccessLab) -> None:
     lab, spec = access_lab, access_lab.spec()
-    given = {names.ACCESS_KEY: spec["user"], names.SECRET_KEY: "a-password-that-was-given"}
+    given = lab.given(spec["user"], "a-password-that-was-given")
     driver = lab.drive(spec, user_a_s3=given)
     assert condition(driver.finish(), "Ready")
     assert passes(lab.user(driver), lab.name("bucket-a")) == EVERYTHING
@@ -334,7 +454,7 @@ def test_deletion_takes_user_policy_key_and_secret_along(access_lab: AccessLab) 
 
 def test_deletion_leaves_a_secret_that_was_given(access_lab: AccessLab) -> None:
     lab = access_lab
-    given = {names.ACCESS_KEY: lab.name("GIVEN"), names.SECRET_KEY: "a-secret-that-was-given"}
+    given = lab.given(lab.name("GIVEN"), "a-secret-that-was-given")
     driver = lab.drive(lab.spec(deletionPolicy="Delete"), user_a_s3=given)
     driver.finish()
     delete(driver)
@@ -354,6 +474,10 @@ def test_retained_is_the_user_with_its_key_and_a_new_resource_of_that_name_goes_
     status = next_one.finish()
     assert condition(status, "Ready")
     assert (status["secret"], status["accessKeyId"]) == ("Made", pair[names.ACCESS_KEY])
+    next_one.change(spec | {"rotate": "now"})
+    status = next_one.until(lambda status: condition(status, "Degraded"))
+    assert "delete it to rotate" in message(status, "Degraded")
+    assert lab.pair(next_one) == pair
 
 
 def test_a_missing_bucket_is_named_unless_it_is_to_be_made(access_lab: AccessLab) -> None:

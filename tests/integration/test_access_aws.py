@@ -126,7 +126,9 @@ def test_the_admin_with_the_documented_rights_makes_a_user_that_may_what_is_gran
     driver = aws.drive(spec, aws_admin=admin)
     status = driver.finish()
     assert condition(status, "AccessVerified"), message(status, "Ready")
-    assert [place["bucket"] for place in status["access"]] == ["bucket-a", "bucket-b"]
+    assert [(place["bucket"], place["prefix"]) for place in status["access"]] == [
+        ("bucket-a", ""), ("bucket-a", ".bucketops/"), ("", ""),
+    ]  # fmt: skip
     assert condition(status, "Ready")
     user = s3_client(aws.endpoint, pair(driver)[names.ACCESS_KEY], pair(driver)[names.SECRET_KEY])
     assert allowed(user.put_object, Bucket="bucket-a", Key="x", Body=b"x")
@@ -248,10 +250,31 @@ def test_a_key_that_a_crash_left_unused_makes_room_for_the_next(aws: Aws) -> Non
 
 
 def test_a_secret_with_a_key_of_somebody_else_is_refused(aws: Aws) -> None:
-    given = {names.ACCESS_KEY: "AKIASOMEBODYELSE", names.SECRET_KEY: "not-of-this-user"}
+    mark = names.secret_mark("S3Access", "default", "user-a", aws.endpoint)
+    given = {names.ACCESS_KEY: "AKIASOMEBODYELSE", names.SECRET_KEY: "not-of-this-user", names.SECRET_GIVEN_KEY: mark}
     status = aws.drive(aws.spec(), user_a_s3=given).finish()
     assert reason(status, "Stalled") == "CredentialsMissing"
     assert "none of user user-a" in message(status, "Stalled")
+
+
+def test_no_key_is_put_into_a_secret_of_another_system(aws: Aws) -> None:
+    status = aws.drive(aws.spec(), user_a_s3={"password": "of a database"}).finish()
+    assert reason(status, "Stalled") == "Refused"
+    assert names.SECRET_GIVEN_KEY in message(status, "Stalled")
+    assert aws.iam.list_users()["Users"] == []
+
+
+@pytest.mark.parametrize("user", ["admin", "Admin"])
+def test_the_admin_itself_is_not_adopted(aws: Aws, user: str) -> None:
+    spec = aws.spec(adopt=True, user=user)
+    admin = aws.admin(spec)
+    if user != "admin":  # the stand-in tells names apart by their case, as AWS does not
+        aws.iam.create_user(UserName=user)
+    status = aws.drive(spec, aws_admin=admin).finish()
+    assert reason(status, "Stalled") == "Refused"
+    assert "is the admin itself" in message(status, "Stalled")
+    assert aws.iam.list_user_policies(UserName="admin")["PolicyNames"] == ["admin"]
+    assert aws.iam.get_user(UserName="admin")["User"].get("Tags", []) == []
 
 
 def test_deletion_removes_the_user_and_what_hangs_on_it(aws: Aws) -> None:

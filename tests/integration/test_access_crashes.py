@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from minio import MinioAdmin
 
-from bucketops_api.privileges.access import policy_prefix
+from bucketops_api.privileges.access import claim
 from support.access import AccessLab, delete, matrix, settled
 from support.driver import Driver, condition
 
@@ -60,7 +60,7 @@ def rotated(lab: AccessLab, driver: Driver) -> None:
 def revoked(lab: AccessLab, driver: Driver) -> None:
     delete(driver)
     user = driver.resource.spec["user"]
-    assert not [name for name in json.loads(lab.root.policy_list()) if name.startswith(policy_prefix(user))]
+    assert user not in [(claim(name) or ("",))[0] for name in json.loads(lab.root.policy_list())]
     assert user not in json.loads(lab.root.user_list())
 
 

@@ -66,6 +66,14 @@ class AccessLab:
         document = policy(*access.admin_statements(AccessSpec.model_validate(spec)))
         return store_user(self.endpoint, ROOT, document).secret()
 
+    def mark(self, name: str = "user-a") -> str:
+        """What a Secret says that is for a resource on this server."""
+        return names.secret_mark("S3Access", "default", name, self.endpoint)
+
+    def given(self, key: str, secret: str = "given-by-somebody", name: str = "user-a") -> dict[str, str]:  # noqa: S107
+        """A Secret of somebody else, with the opt-in."""
+        return {names.ACCESS_KEY: key, names.SECRET_KEY: secret, names.SECRET_GIVEN_KEY: self.mark(name)}
+
     def drive(
         self, spec: dict[str, Any], name: str = "user-a", *, processes: bool = False, **given: dict[str, str]
     ) -> Driver:

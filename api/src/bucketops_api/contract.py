@@ -64,6 +64,8 @@ class RunSpec(_Contract):
     """A sweep looks into what has changed since then alone, by the server's dates."""
     secrets: tuple[str, ...] = ()
     """Mounted beside those that the spec names by `secretRef`."""
+    secret_uid: str = ""
+    """Of the credentials Secret that was made for the resource: a worker that may write it writes no other one."""
     spec: dict[str, Any]
 
 

@@ -65,10 +65,14 @@ EXIT_SHARD = 65
 
 RECORDS_FOLDER = ".bucketops/"
 """Left out of every listing, count, rule and audit."""
+PROBE_KEY = ".bucketops-access-probe"
+"""By it S3Access tries what its users may do, beside the records, which these may not write. Left out as well."""
 
 FINALIZER = f"{GROUP}/finalizer"
-SECRET_OWNER_KEY = f"{GROUP}.made-for"
-"""In a Secret that was made here: by it a worker, which sees no labels, tells it from one that was given."""
+SECRET_MADE_KEY = f"{GROUP}.made-for"
+"""In a Secret that the operator made; its value is `secret_mark`. Workers see the keys of a Secret, and no labels."""
+SECRET_GIVEN_KEY = f"{GROUP}.given-for"
+"""In a Secret that somebody else made and lets one S3Access use: the opt-in. Its value is `secret_mark`."""
 ACCESS_KEY, SECRET_KEY, SESSION_TOKEN = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
 
 _OBJECT_NAME_MAX = 253
@@ -103,6 +107,11 @@ def schedule_spec_name(resource: str, generation: int) -> str:
 def schedule_generation(run_spec: str) -> int:
     """The generation in that name."""
     return int(run_spec.rpartition("-g")[2])
+
+
+def secret_mark(kind: str, namespace: str, name: str, endpoint: str | None) -> str:
+    """Return what a Secret says of whom it is for: a resource, and the server that may see the pair."""
+    return f"{kind} {namespace}/{name} at {endpoint.rstrip('/') if endpoint else 'AWS'}"
 
 
 def staged_secret(run: str) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from bucketops_api.v1alpha1.pod_template import WorkerTemplate
+from bucketops_operator.access_limits import Access
 from bucketops_operator.settings import SYSTEM_NAMESPACES
 
 Object = dict[str, Any]
@@ -189,4 +190,5 @@ class Values(Section):
     rbac: Rbac
     service_account: ServiceAccount
     metrics: Metrics
+    access: Access
     network_policy: NetworkPolicy

@@ -146,10 +146,11 @@ class Cluster:
             if self._children.delete(owner, kind, name):
                 _LOG.info("removed", extra=_names(owner) | {"object": f"{kind} {name}"})
 
-    def change_secret(self, owner: Resource, change: SecretChange) -> None:
-        """Make, replace or delete a credentials Secret."""
-        self._secrets.change(owner, change)
+    def change_secret(self, owner: Resource, change: SecretChange) -> str:
+        """Make, replace or delete a credentials Secret; the uid of the one that was made, if one was."""
+        uid = self._secrets.change(owner, change)
         _LOG.info("secret changed", extra=_names(owner) | {"secret": change.name, "action": change.action})
+        return uid
 
     def hold(self, owner: Resource) -> Resource:
         """Add our finalizer to the state that was read, or come back later."""

@@ -123,6 +123,10 @@ class SecretChange:
     action: Literal["Make", "MakeEmpty", "Stage", "Promote", "Drop"]
     name: str
     staged: str = ""
+    uid: str = ""
+    """Of the Secret that Promote replaces and Drop deletes: any other one of that name stays."""
+    mark: str = ""
+    """What a Secret that is made says of whom it is for."""
 
 
 class Executor(Protocol):
@@ -154,8 +158,8 @@ class Executor(Protocol):
     def discard(self, owner: Resource, objects: Collection[ObjectName]) -> None:
         """Delete these, if they are the owner's, with all that they own; absent ones are fine."""
 
-    def change_secret(self, owner: Resource, change: SecretChange) -> None:
-        """Make, replace or delete a credentials Secret."""
+    def change_secret(self, owner: Resource, change: SecretChange) -> str:
+        """Make, replace or delete a credentials Secret; the uid of the one that was made, if one was."""
 
     def hold(self, owner: Resource) -> Resource:
         """Put our finalizer on a resource: it does not go before `release`. Answers its new state."""

@@ -1,16 +1,21 @@
 """Credentials Secrets: made and deleted, never read. A new pair is remembered until it is in its place.
 
-A restart forgets a staged pair, and the rotation begins anew: no key is in use before it is known to work.
+The API server tells the uid of a Secret to whoever creates it. Only what has such a uid is ever deleted, and only with
+it as a precondition: a name may be chosen by anybody, and stand for another Secret a moment later. A restart forgets a
+staged pair, and the rotation begins anew: no key is in use before it is known to work.
 """
 
 from __future__ import annotations
 
+import logging
 import secrets
 import string
 from collections.abc import Mapping
 
 from bucketops_api import names
-from bucketops_operator.errors import ApiError, refusal
+from bucketops_api.reasons import Reason
+from bucketops_api.v1alpha1 import API_VERSION
+from bucketops_operator.errors import ApiError, StalledError, refusal
 from bucketops_operator.executor import Manifest, Resource, SecretChange
 from bucketops_operator.rest import Api, path
 
@@ -18,6 +23,7 @@ Pair = Mapping[str, str]
 
 _ID_LENGTH, _SECRET_LENGTH = 20, 40
 _CONFLICT = 409
+_LOG = logging.getLogger(__name__)
 
 
 def new_pair() -> dict[str, str]:
@@ -29,9 +35,13 @@ def new_pair() -> dict[str, str]:
     }
 
 
-def owner_mark(owner: Resource) -> dict[str, str]:
-    """By it a worker knows a Secret that was made for its resource."""
-    return {names.SECRET_OWNER_KEY: f"{owner.kind} {owner.namespace}/{owner.name}"}
+def not_ours(name: str) -> StalledError:
+    """What is said of a Secret that was to be replaced and is not the one that was made."""
+    return StalledError(
+        Reason.REFUSED,
+        f"Secret {name} is not the one that was made for this resource, so the new key was not put in its place: "
+        "delete it, and it is made anew",
+    )
 
 
 class KeySecrets:
@@ -39,68 +49,98 @@ class KeySecrets:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._staged: dict[tuple[str, str], Pair] = {}
-        self._promoted: dict[str, str] = {}
-        """By owner the last staged Secret that was promoted: a repeated call finds it done."""
+        self._staged: dict[tuple[str, str], tuple[Pair, str]] = {}
+        """By owner and name, the pairs that are staged and the uids of their Secrets."""
+        self._promoted: dict[str, tuple[str, str]] = {}
+        """By owner the last staged Secret that was promoted, and the uid of what took its place: a repeated call finds
+        it done."""
 
-    def change(self, owner: Resource, change: SecretChange) -> None:
-        """Carry out one change; it may be repeated after a crash."""
+    def change(self, owner: Resource, change: SecretChange) -> str:
+        """Carry out one change, which may be repeated after a crash; the uid of a Secret that was made, if one was."""
         match change.action:
             case "Make":
-                self._create(owner, change.name, new_pair())
+                return self._create(owner, change, new_pair())
             case "MakeEmpty":
-                self._create(owner, change.name, {})
+                return self._create(owner, change, {})
             case "Stage":
-                self._stage(owner, change.name)
+                return self._stage(owner, change)
             case "Promote":
-                self._promote(owner, change)
+                return self._promote(owner, change)
             case "Drop":
-                self._delete(owner, change.name)
+                self._staged.pop((owner.uid, change.name), None)
+                self._delete(owner, change.name, change.uid)
+                return ""
 
     def holds(self, owner: Resource, staged: str) -> bool:
         """Whether the pair of a staged Secret is still known."""
-        return (owner.uid, staged) in self._staged or self._promoted.get(owner.uid) == staged
+        return (owner.uid, staged) in self._staged or self._promoted.get(owner.uid, ("", ""))[0] == staged
 
-    def _stage(self, owner: Resource, name: str) -> None:
-        if self.holds(owner, name):
-            return
-        self._delete(owner, name)
-        pair = new_pair()
-        self._create(owner, name, pair)
-        self._staged[owner.uid, name] = pair
+    def _stage(self, owner: Resource, change: SecretChange) -> str:
+        """A Secret that stands under that name already stays: its pair is not known, and the rotation begins anew."""
+        if (owner.uid, change.name) not in self._staged:
+            pair = new_pair()
+            uid = self._create(owner, change, pair)
+            if not uid:
+                return ""
+            self._staged[owner.uid, change.name] = pair, uid
+        return self._staged[owner.uid, change.name][1]
 
-    def _promote(self, owner: Resource, change: SecretChange) -> None:
+    def _promote(self, owner: Resource, change: SecretChange) -> str:
         """There is no update: a crash in between leaves no Secret, which the next run makes anew."""
-        if self._promoted.get(owner.uid) == change.staged:
-            return
-        pair = self._staged[owner.uid, change.staged]
-        self._delete(owner, change.name)
-        self._create(owner, change.name, pair)
-        self._promoted[owner.uid] = change.staged
-        self._delete(owner, change.staged)
+        done, uid = self._promoted.get(owner.uid, ("", ""))
+        if done == change.staged:
+            return uid
+        pair, staged = self._staged[owner.uid, change.staged]
+        if not change.uid or not self._delete(owner, change.name, change.uid):
+            raise not_ours(change.name)
+        uid = self._create(owner, change, pair)
+        if not uid:
+            raise not_ours(change.name)
+        self._promoted[owner.uid] = change.staged, uid
+        del self._staged[owner.uid, change.staged]
+        self._delete(owner, change.staged, staged)
+        return uid
 
-    def _create(self, owner: Resource, name: str, pair: Pair) -> None:
+    def _create(self, owner: Resource, change: SecretChange, pair: Pair) -> str:
+        """Return the new Secret's uid; nothing where one stands under that name, which stays as it is."""
+        body = _manifest(owner, change, pair)
         try:
-            self._api.call("POST", path("v1", "secrets", owner.namespace), body=_manifest(owner, name, pair))
+            made = self._api.call("POST", path("v1", "secrets", owner.namespace), body=body)
         except ApiError as error:
             if error.status != _CONFLICT:
-                raise refusal(error, f"Secret {name}") from error
+                raise refusal(error, f"Secret {change.name}") from error
+            return ""
+        return str(made["metadata"]["uid"])
 
-    def _delete(self, owner: Resource, name: str) -> None:
-        self._api.delete(path("v1", "secrets", owner.namespace, name))
-        self._staged.pop((owner.uid, name), None)
+    def _delete(self, owner: Resource, name: str, uid: str) -> bool:
+        """Delete a Secret that was made here; whether it is gone. Another one of that name stays."""
+        if not uid:
+            _LOG.warning("a secret stays: it is not known to be ours", extra={"secret": name})
+            return False
+        try:
+            self._api.delete(path("v1", "secrets", owner.namespace, name), uid=uid)
+        except ApiError as error:
+            if error.status != _CONFLICT:
+                raise
+            _LOG.warning("a secret stays: it is another one of that name", extra={"secret": name})
+            return False
+        return True
 
 
-def _manifest(owner: Resource, name: str, pair: Pair) -> Manifest:
-    """No owner reference: the user outlives the resource unless told otherwise, and so does its key."""
+def _manifest(owner: Resource, change: SecretChange, pair: Pair) -> Manifest:
+    """Only a staged Secret has an owner: the user outlives the resource unless told otherwise, and so does its key."""
     labels = {
         names.LABEL_MANAGED_BY: names.MANAGER,
         names.LABEL_KIND: owner.kind,
         names.LABEL_NAME: names.label_value(owner.name),
     }
+    metadata: dict[str, object] = {"name": change.name, "namespace": owner.namespace, "labels": labels}
+    if change.action == "Stage":
+        reference = {"apiVersion": API_VERSION, "kind": owner.kind, "name": owner.name, "uid": owner.uid}
+        metadata["ownerReferences"] = [reference]
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": name, "namespace": owner.namespace, "labels": labels},
-        "stringData": {**pair, **owner_mark(owner)},
+        "metadata": metadata,
+        "stringData": {**pair, names.SECRET_MADE_KEY: change.mark},
     }

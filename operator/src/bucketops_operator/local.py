@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from bucketops_operator.executor import (
     Resource,
     SecretChange,
 )
-from bucketops_operator.keysecrets import new_pair, owner_mark
+from bucketops_operator.keysecrets import new_pair, not_ours
 from bucketops_operator.local_job import LocalJob
 from bucketops_operator.local_set import LocalSet
 from bucketops_operator.local_worker import Attempt, ProcessAttempt, RunWorker, ThreadAttempt
@@ -62,6 +63,8 @@ class Local:
         self._root, self._keep = root, keep
         self._run_worker = run_worker
         self._secrets, self._config_maps = dict(secrets), config_maps or {}
+        self._uids: dict[str, str] = {}
+        """Of the Secrets that were made here, as the API server gives them one."""
         self._backoff = backoff_seconds
         self._jobs: dict[str, LocalJob] = {}
         self._sets: dict[str, LocalSet] = {}
@@ -122,16 +125,26 @@ class Local:
     def discard(self, owner: Resource, objects: Collection[ObjectName]) -> None:
         """No schedule runs on this machine, so none is left behind."""
 
-    def change_secret(self, owner: Resource, change: SecretChange) -> None:
-        """The same as in a cluster, on the Secrets in memory; `keep` is told of each."""
+    def change_secret(self, owner: Resource, change: SecretChange) -> str:  # noqa: ARG002 - all here has one owner
+        """As in a cluster, on the Secrets in memory; `keep` is told of each."""
+        ours = bool(change.uid) and self._uids.get(change.name) == change.uid
         if change.action == "Drop":
-            self._put(change.name, None)
-        elif change.action == "Promote":
-            self._put(change.name, self._secrets.get(change.staged))
+            if ours:
+                self._put(change.name, None)
+            return ""
+        if change.action == "Promote":
+            if change.name in self._secrets and not ours:
+                raise not_ours(change.name)
+            pair = self._secrets[change.staged]
             self._put(change.staged, None)
-        elif change.name not in self._secrets:
-            pair = {} if change.action == "MakeEmpty" else new_pair()
-            self._put(change.name, pair | owner_mark(owner))
+        elif change.name in self._secrets:
+            return ""
+        else:
+            made = {} if change.action == "MakeEmpty" else new_pair()
+            pair = made | {names.SECRET_MADE_KEY: change.mark}
+        self._put(change.name, pair)
+        self._uids[change.name] = str(uuid.uuid4())
+        return self._uids[change.name]
 
     def hold(self, owner: Resource) -> Resource:
         """Nothing deletes a resource here."""

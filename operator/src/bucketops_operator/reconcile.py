@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bucketops_api.reasons import Reason
 from bucketops_operator.admission import refused
@@ -25,6 +25,7 @@ MACHINES: Mapping[str, Machine] = {
     "S3Migration": migration.desired,
     "S3Retention": retention.desired,
 }
+_AT_ONCE = timedelta(0)
 LISTENING = frozenset({"ExifPipeline"})
 """Kinds with pods that hear events."""
 
@@ -39,8 +40,9 @@ def reconcile(resource: Resource, executor: Executor, now: datetime, settings: S
     executor.remove(resource, {run.run for run in observed} - desired.keep)
     if desired.held and not resource.held:
         resource = executor.hold(resource)
-    for change in desired.secrets:
-        executor.change_secret(resource, change)
+    changes = ((change.name, executor.change_secret(resource, change)) for change in desired.secrets)
+    if made := {name: uid for name, uid in changes if uid}:
+        return _remembered(resource, executor, desired, made)
     if resource.held and not desired.held:
         return _released(resource, executor, desired)
     try:
@@ -69,6 +71,15 @@ def _with_origin(resource: Resource, executor: Executor) -> Resource:
     if found is None:
         return resource
     return replace(resource, origin=Origin(found, sum(run.pods for run in executor.observe(found))))
+
+
+def _remembered(resource: Resource, executor: Executor, desired: Desired, made: Mapping[str, str]) -> Desired:
+    """Write down the uids of Secrets that were made before anything uses them; the objects come with the next call."""
+    known = dict(getattr(desired.status, "secret_uids", {}))
+    status = desired.status.model_copy(update={"secret_uids": {**known, **made}})
+    executor.write_status(resource, status)
+    executor.emit(resource, desired.events)
+    return replace(desired, status=status, requeue=_AT_ONCE)
 
 
 def _released(resource: Resource, executor: Executor, desired: Desired) -> Desired:

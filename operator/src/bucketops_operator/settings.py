@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bucketops_api.v1alpha1.pod_template import WorkerTemplate
-from bucketops_operator import allowed
+from bucketops_operator import access_limits, allowed
+from bucketops_operator.access_limits import Access
 from bucketops_operator.allowed import EVERYTHING, Allowed
 
 PREFIX = "BUCKETOPS_"
@@ -32,6 +33,8 @@ class Settings:
     log_format: str = "json"
     """json, or text for people."""
     image_pull_policy: str = "IfNotPresent"
+    access: Access = field(default_factory=lambda: access_limits.EVERYTHING)
+    """What S3Access may grant; a value that is no such JSON keeps the operator from starting."""
     own_namespace: str = "bucketops-system"
     """Never watched, as those of Kubernetes."""
     allowed: Allowed = EVERYTHING
@@ -63,6 +66,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         own_namespace=value("OWN_NAMESPACE", default.own_namespace),
         allowed=allowed.read(value("ALLOWED", "{}")),
         worker_template=WorkerTemplate.model_validate_json(value("WORKER_TEMPLATE", "{}")),
+        access=Access.model_validate_json(access) if (access := value("ACCESS", "")) else default.access,
     )
 
 

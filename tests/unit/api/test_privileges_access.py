@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from bucketops_api.names import PROBE_KEY
 from bucketops_api.privileges import access
 from bucketops_api.v1alpha1.access import AccessSpec
 
@@ -19,6 +21,8 @@ GRANTS = st.lists(
             "bucket": st.sampled_from(["bucket-a", "bucket-b"]),
             "prefix": st.sampled_from(["", "in/", "in/deep/", "out/"]),
             "access": st.sampled_from(KINDS),
+            "records": st.sampled_from([False, False, True]),
+            "also": st.lists(st.sampled_from(["s3:GetObjectTagging", "s3:GetBucketVersioning"]), max_size=3),
         }
     ),
     min_size=1,
@@ -42,8 +46,13 @@ def spec(*grants: dict[str, str], provider: str = "MinIO", **changes: Any) -> Ac
 
 
 def evaluated(document: dict[str, Any], call: str, bucket: str, key: str) -> bool:
-    """What the language of policies says, in the few words that we use of it."""
+    """What the language of policies says, in the few words that we use of it: a Deny wins."""
     arn = f"arn:aws:s3:::{bucket}" + ("" if call == "list" else f"/{key}")
+    if any(
+        s["Effect"] == "Deny" and any(fnmatchcase(arn, resource) for resource in s.get("Resource", ()))
+        for s in document["Statement"]
+    ):
+        return False
     for statement in document["Statement"]:
         fits = any(
             arn.startswith(resource.removesuffix("*")) if resource.endswith("*") else arn == resource
@@ -57,7 +66,9 @@ def evaluated(document: dict[str, Any], call: str, bucket: str, key: str) -> boo
 
 
 @given(
-    GRANTS, st.sampled_from(["bucket-a", "bucket-b", "bucket-c"]), st.sampled_from(["x", "in/x", "in/deep/x", "out/x"])
+    GRANTS,
+    st.sampled_from(["bucket-a", "bucket-b", "bucket-c"]),
+    st.sampled_from(["x", "in/x", "in/deep/x", "out/x", ".bucketops/x", "in/.bucketops/x", "in/x.bucketops/x"]),
 )
 def test_the_policy_allows_what_the_grants_allow_and_the_probe_expects(
     grants: list[dict[str, str]], bucket: str, key: str
@@ -72,14 +83,15 @@ def test_the_policy_allows_what_the_grants_allow_and_the_probe_expects(
 def test_no_action_is_a_wildcard_and_every_sid_is_its_own(grants: list[dict[str, str]], provider: str) -> None:
     wanted = spec(*grants, provider=provider)
     for statements in (access.document(wanted)["Statement"], list(access.admin_statements(wanted))):
-        assert all("*" not in action for statement in statements for action in statement["Action"])
+        allowed = [statement for statement in statements if statement["Effect"] == "Allow"]
+        assert all("*" not in action for statement in allowed for action in statement["Action"])
         sids = [statement["Sid"] for statement in statements]
         assert len(sids) == len(set(sids))
 
 
 @given(GRANTS)
 def test_bucket_actions_stand_on_buckets_and_object_actions_on_objects(grants: list[dict[str, str]]) -> None:
-    on_buckets = {"s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"}
+    on_buckets = {"s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads", "s3:GetBucketVersioning"}
     for statement in access.document(spec(*grants, provider="AWS"))["Statement"]:
         bucket = set(statement["Action"]) <= on_buckets
         assert all(("/" in resource) is not bucket for resource in statement["Resource"])
@@ -93,6 +105,73 @@ def test_each_granted_place_is_tried_and_one_beside_it_and_another_bucket(grants
         if grant["prefix"]:
             assert (grant["bucket"], access.NOT_GRANTED) in tried
     assert tried[None, ""] == frozenset()
+
+
+@given(GRANTS)
+def test_no_two_statements_say_the_same_and_none_says_a_thing_twice(grants: list[dict[str, str]]) -> None:
+    """MinIO drops what is said twice, and such a policy would be repaired for ever."""
+    said = [
+        (s["Effect"], tuple(s["Action"]), tuple(s.get("Resource", ())), str(s.get("Condition")))
+        for s in access.statements(spec(*grants))
+    ]
+    assert len(set(said)) == len(said)
+    for _, actions, resources, _ in said:
+        assert len(set(actions)) == len(actions)
+        assert len(set(resources)) == len(resources)
+
+
+def test_the_records_of_a_granted_bucket_are_denied_unless_a_grant_opens_them() -> None:
+    whole = {"bucket": "bucket-a", "access": "ReadWrite"}
+    closed, opened = spec(whole), spec(whole | {"records": True})  # type: ignore[dict-item]
+    for key in (".bucketops/x", "in/.bucketops/x"):
+        assert access.expected(closed, "bucket-a", key) == {"list"}
+        assert not evaluated(access.document(closed), "put", "bucket-a", key)
+        assert access.expected(opened, "bucket-a", key) == set(access.CALLS)
+        assert evaluated(access.document(opened), "put", "bucket-a", key)
+    assert evaluated(access.document(closed), "put", "bucket-a", PROBE_KEY), "the proof itself is no record"
+    assert (".bucketops/", {"list"}) in [(p.prefix, set(p.allowed)) for p in access.places(closed)], "it is proved"
+
+
+@pytest.mark.parametrize(
+    ("user", "other"),
+    [("john", "john@corp.com"), ("app", "app@x"), ("a@b", "a"), ("john", "john@"), ("app", "app@x@y")],
+)
+def test_a_claim_is_about_one_user_whole(user: str, other: str) -> None:
+    for name in ("j", "n" * 200):
+        assert access.claim(access.policy_name(other, "mail", name)) != access.claim(
+            access.policy_name(user, "mail", name)
+        )
+        assert (access.claim(access.policy_name(other, "mail", name)) or ("",))[0] == other
+    for foreign in ("readwrite", "bucketops-", "bucketops-@x", "other-a@b.c"):
+        assert access.claim(foreign) is None
+
+
+def test_owners_with_long_names_are_told_apart() -> None:
+    tags = {access.owner_tag("n" * 63, "r" * 250 + tail) for tail in "ab"}
+    assert len(tags) == 2
+    assert all(len(tag) <= 256 for tag in tags)
+
+
+def test_a_policy_that_the_provider_would_refuse_is_known_before() -> None:
+    grants = [{"bucket": f"bucket-{n}", "prefix": "p" * 500 + f"{n}/", "access": "ReadWrite"} for n in range(16)]
+    assert "MinIO takes 20480" in access.oversize(spec(*grants))
+    assert "AWS takes 2048" in access.oversize(spec(*grants[:4], provider="AWS"))
+    assert access.oversize(spec(*grants[:8])) == ""
+
+
+def test_the_admins_secret_is_not_the_users() -> None:
+    with pytest.raises(ValidationError, match="the admin's own Secret"):
+        spec(credentialsSecret={"name": "minio-admin"})
+
+
+def test_a_boundary_is_for_aws_and_the_admin_then_needs_one_right_more() -> None:
+    boundary = "arn:aws:iam::123456789012:policy/boundary"
+    with pytest.raises(ValidationError, match="MinIO knows none"):
+        spec(permissionsBoundary=boundary)
+    bounded = access.admin_statements(spec(provider="AWS", permissionsBoundary=boundary))
+    plain = access.admin_statements(spec(provider="AWS"))
+    more = {a for s in bounded for a in s["Action"]} - {a for s in plain for a in s["Action"]}
+    assert more == {"iam:PutUserPermissionsBoundary"}
 
 
 def test_a_listing_ends_at_its_prefix() -> None:

@@ -76,6 +76,8 @@ def test_the_pair_is_patched_into_the_one_secret(server: ApiServer, tmp_path: Pa
     [
         (403, UserError, "bucketops policy S3Access"),
         (404, UserError, "made anew"),
+        (409, UserError, "not the one that was made"),
+        (422, UserError, "not the one that was made"),
         (500, TransientError, "HTTP 500"),
     ],
 )
@@ -86,6 +88,13 @@ def test_a_secret_that_cannot_be_written_is_found_before_a_key_is_made(
     with pytest.raises(error, match=words):
         Delivery("team", "app-s3", tmp_path).require()
     assert server.seen[0][2] == {"data": {}}
+
+
+def test_the_secret_that_was_made_is_written_and_no_other_of_its_name(server: ApiServer, tmp_path: Path) -> None:
+    way = Delivery("team", "app-s3", tmp_path, "uid-of-ours")
+    way.require()
+    way.put(PAIR)
+    assert [body["metadata"] for _, _, body in server.seen] == [{"uid": "uid-of-ours"}] * 2
 
 
 def test_on_a_laptop_the_pair_is_left_in_files(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,14 +11,16 @@ import pytest
 
 from bucketops_api.contract import RunResult
 from bucketops_api.v1alpha1.common import Sample
+from bucketops_operator.access_limits import Access, AccessAllowance
 from bucketops_operator.desired import Desired
-from bucketops_operator.executor import ObservedRun, Resource
+from bucketops_operator.executor import ObservedRun, Resource, SecretChange
 from bucketops_operator.kinds.access import desired
 from bucketops_operator.settings import Settings
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SETTINGS = Settings(status_seconds=1)
-WELL = {"accessKey": "AK1", "secret": "Made", "other": "other", "answers": "200,404,200,204,204;403,403,403,403,403"}
+ANSWERS = "200,404,200,204,204;200,403,403,403,403;403,403,403,403,403"
+WELL = {"accessKey": "AK1", "secret": "Made", "other": "tried", "answers": ANSWERS}
 MAKE = "Make user-a-s3"
 
 
@@ -35,19 +38,23 @@ def spec(**changes: Any) -> dict[str, Any]:
 class Simulation:
     """One S3Access and what exists of it; the executor remembers staged keys until `restart`."""
 
-    def __init__(self, **changes: Any) -> None:
+    def __init__(self, existing: dict[str, str] | None = None, settings: Settings = SETTINGS, **changes: Any) -> None:
         self.resource = Resource("S3Access", "default", "user-a", "uid-1", 1, spec(**changes))
         self.now = START
         self.runs: dict[str, ObservedRun] = {}
         self.status: dict[str, Any] = {}
         self.events: list[str] = []
         self.secrets: list[str] = []
+        self.changes: list[SecretChange] = []
+        self.uids: dict[str, str] = dict(existing or {})
+        """Of the Secrets that there are."""
+        self.settings = settings
         self.step()
 
     def step(self, seconds: float = 0) -> Simulation:
         self.now += timedelta(seconds=seconds)
         current = replace(self.resource, status=self.status)
-        self.answer: Desired = desired(current, list(self.runs.values()), self.now, SETTINGS)
+        self.answer: Desired = desired(current, list(self.runs.values()), self.now, self.settings)
         self.runs = {name: run for name, run in self.runs.items() if name in self.answer.keep}
         for manifest in self.answer.objects:
             if manifest["kind"] == "Job":
@@ -55,9 +62,23 @@ class Simulation:
                 staged = phase == "rotate"
                 self.runs.setdefault(name, ObservedRun(name, phase, "Running", 1, active=1, pods=1, staged=staged))
         self.secrets += [f"{c.action} {c.name}" for c in self.answer.secrets]
+        self.changes += self.answer.secrets
         self.status = self.answer.status.model_dump(mode="json", by_alias=True, exclude_none=True)
         self.events += [event.reason for event in self.answer.events]
+        changes = [(change.name, self._make(change)) for change in self.answer.secrets]
+        if made := {name: uid for name, uid in changes if uid}:
+            self.status |= {"secretUids": self.status["secretUids"] | made}
+            return self.step()
         return self
+
+    def _make(self, change: SecretChange) -> str:
+        """As the API server does: a uid for what is made, and nothing is deleted under another one."""
+        if change.action in {"Drop", "Promote"} and change.uid and self.uids.get(change.name) == change.uid:
+            del self.uids[change.name]
+        if change.action == "Drop" or change.name in self.uids:
+            return ""
+        self.uids[change.name] = f"uid-{len(self.changes)}-{change.name}"
+        return self.uids[change.name]
 
     def end(self, facts: dict[str, str] | None = None, **result: Any) -> Simulation:
         """The run that works ends well."""
@@ -108,7 +129,7 @@ def test_ready_comes_with_the_proof() -> None:
     assert sim.condition("AccessVerified") == "True Verified"
     assert sim.status["phase"] == "Ready"
     assert sim.status["accessKeyId"] == "AK1"
-    assert [place["asExpected"] for place in sim.status["access"]] == [True, True]
+    assert [place["asExpected"] for place in sim.status["access"]] == [True, True, True]
     assert sim.answer.requeue == timedelta(minutes=10)
 
 
@@ -128,10 +149,12 @@ def test_a_run_whose_result_is_unknown_proves_nothing_and_is_done_again() -> Non
 def test_a_proof_that_fails_is_not_ready() -> None:
     wrong = Sample(key="other/", outcome="notAsGranted", message="get should be refused: 200")
     sim = Simulation().end(
-        {"answers": "200,404,200,204,204;403,200,403,403,403"}, counts={"wrong": 1}, samples=(wrong,)
+        {"answers": "200,404,200,204,204;200,403,403,403,403;403,200,403,403,403"},
+        counts={"wrong": 1},
+        samples=(wrong,),
     )
     assert sim.condition("Ready") == sim.condition("AccessVerified") == "False NotAsGranted"
-    assert [place["asExpected"] for place in sim.status["access"]] == [True, False]
+    assert [place["asExpected"] for place in sim.status["access"]] == [True, True, False]
     sim.step(601).end()
     assert sim.condition("Ready") == "True Granted"
 
@@ -164,7 +187,7 @@ def test_a_check_that_had_to_repair_says_so() -> None:
 def test_a_changed_grant_is_granted_at_once_and_its_changes_are_no_drift() -> None:
     sim = Simulation().end().change(grants=[{"bucket": "bucket-a", "access": "ReadOnly"}])
     assert sim.phases == ["grant", "grant"]
-    sim.end({"answers": "200,404,403,403,403;403,403,403,403,403"}, counts={"changed": 1})
+    sim.end({"answers": "200,404,403,403,403;200,403,403,403,403;403,403,403,403,403"}, counts={"changed": 1})
     assert sim.status.get("repairs", 0) == 0
 
 
@@ -264,8 +287,149 @@ def test_deletion_revokes_first_and_lets_go_then() -> None:
 
 
 def test_deletion_leaves_a_given_secret() -> None:
-    sim = Simulation(deletionPolicy="Delete").end().delete().end({"secret": "Given"})
+    sim = (
+        Simulation({"user-a-s3": "theirs"}, deletionPolicy="Delete")
+        .end({"secret": "Given"})
+        .delete()
+        .end({"secret": "Given"})
+    )
     assert "Drop user-a-s3" not in sim.secrets
+
+
+VICTIM = "payments-db"
+
+
+def touched(sim: Simulation) -> list[str]:
+    """What becomes of the Secret of another system: nothing but that it is not made where it stands already."""
+    return [change.action for change in sim.changes if change.name == VICTIM and change.action != "Make"]
+
+
+def test_a_secret_that_is_named_while_a_rotation_works_is_not_replaced() -> None:
+    """The run's own spec decides; an API server of today refuses such a change by itself."""
+    sim = Simulation({VICTIM: "theirs"}).end().change(rotate="1")
+    sim.change(credentialsSecret={"name": VICTIM}).end({"accessKey": "AK2"})
+    assert "Promote user-a-s3" in sim.secrets
+    assert (touched(sim), sim.uids[VICTIM]) == ([], "theirs")
+
+
+def test_a_secret_that_is_named_while_a_revocation_works_is_not_deleted() -> None:
+    sim = Simulation({VICTIM: "theirs"}, deletionPolicy="Delete").end().delete()
+    sim.change(credentialsSecret={"name": VICTIM}).end({"removed": "yes"})
+    assert sim.secrets[-1] == "Drop user-a-s3"
+    assert (touched(sim), sim.uids[VICTIM]) == ([], "theirs")
+
+
+def test_a_secret_that_was_not_made_for_this_resource_is_never_dropped_or_replaced_whatever_a_worker_says() -> None:
+    name = {"name": VICTIM}
+    sim = Simulation({VICTIM: "theirs"}, deletionPolicy="Delete", credentialsSecret=name).end().change(rotate="1")
+    assert sim.phases == ["grant"], "a rotation that cannot be put in place does not begin"
+    assert sim.condition("Degraded") == "True Refused"
+    assert sim.condition("Ready") == "True Granted"
+    assert sim.events.count("Refused") == 1
+    sim.delete().end({"removed": "yes"})
+    assert (sim.answer.held, sim.events[-1]) == (False, "Revoked")
+    assert "Secret payments-db stays" in sim.answer.events[-1].message
+    assert (touched(sim), sim.uids[VICTIM]) == ([], "theirs")
+
+
+def test_deleting_such_a_secret_lets_the_rotation_begin() -> None:
+    sim = Simulation({"user-a-s3": "of a former resource"}).end().change(rotate="1")
+    assert sim.condition("Degraded") == "True Refused"
+    del sim.uids["user-a-s3"]
+    sim.step(601).end().end()
+    assert sim.phases == ["grant", "check", "rotate", "check"]
+    assert sim.condition("Degraded") == "False Healthy"
+
+
+def test_every_secret_that_is_deleted_or_replaced_is_named_by_its_uid() -> None:
+    sim = Simulation(deletionPolicy="Delete").end().change(rotate="1").end().end().change(rotate="2").fail()
+    sim.delete().end({"removed": "yes"})
+    gone = [change for change in sim.changes if change.action in {"Drop", "Promote"}]
+    assert [f"{change.action} {change.name}" for change in gone] == [
+        "Promote user-a-s3", "Drop user-a-4-rotate-key", "Drop user-a-s3",
+    ]  # fmt: skip
+    assert all(change.uid for change in gone)
+    assert sim.uids.keys() <= {"user-a-2-rotate-key"}, "the executor takes what it has promoted away"
+
+
+def test_a_secret_says_for_whom_and_for_which_server_it_is() -> None:
+    sim = Simulation().end().change(rotate="1").end()
+    assert {change.mark for change in sim.changes} == {"S3Access default/user-a at http://minio:9000"}
+
+
+def test_the_workers_of_aws_write_the_secret_that_was_made_and_no_other() -> None:
+    sim = Simulation(provider="AWS", admin={})
+    run_file = next(m["data"]["run.json"] for m in sim.answer.objects if m["kind"] == "ConfigMap")
+    assert json.loads(run_file)["secretUid"] == sim.uids["user-a-s3"]
+
+
+LIMITS = Access(
+    allow=[
+        AccessAllowance(namespaces=["default"], buckets=["bucket-*", "own"], users=["user-*"]),
+        AccessAllowance(namespaces=["team-*"], buckets=["*"], users=["*"]),
+    ],
+    permissions_boundary="arn:aws:iam::123456789012:policy/boundary",
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"grants": [{"bucket": "payments", "access": "ReadOnly"}]}, "bucket payments is not allowed"),
+        ({"grants": [{"bucket": b, "access": "ReadOnly"} for b in ("own", "theirs")]}, "bucket theirs is not allowed"),
+        ({"user": "root-of-all"}, "user root-of-all is not allowed in namespace default"),
+    ],
+)
+def test_what_the_clusters_owner_does_not_allow_starts_no_job(changes: dict[str, Any], words: str) -> None:
+    sim = Simulation(settings=replace(SETTINGS, access=LIMITS), **changes)
+    assert (sim.condition("Stalled"), sim.ids, sim.secrets, sim.answer.requeue) == ("True Refused", [], [], None)
+    assert words in next(c["message"] for c in sim.status["conditions"] if c["type"] == "Stalled")
+    assert "access.allow" in next(c["message"] for c in sim.status["conditions"] if c["type"] == "Stalled")
+    sim.step()
+    assert sim.events == ["Refused"]
+    sim.settings = SETTINGS
+    assert sim.step().phases == ["grant"]
+
+
+def test_what_is_no_longer_allowed_is_not_checked_and_can_be_deleted() -> None:
+    sim = Simulation(deletionPolicy="Delete").end()
+    sim.settings = replace(SETTINGS, access=LIMITS)
+    sim.step(601)
+    assert sim.phases == ["grant", "check"]
+    sim.end().change(grants=[{"bucket": "payments", "access": "ReadOnly"}])
+    assert sim.phases == ["grant", "check"]
+    assert sim.delete().phases[-1] == "revoke"
+
+
+def test_the_boundary_of_the_clusters_owner_bounds_every_user_of_aws() -> None:
+    mine = "arn:aws:iam::123456789012:policy/mine"
+    sim = Simulation(settings=replace(SETTINGS, access=LIMITS), provider="AWS", admin={}, permissionsBoundary=mine)
+    run_file = next(m["data"]["run.json"] for m in sim.answer.objects if m["kind"] == "ConfigMap")
+    assert json.loads(run_file)["spec"]["permissionsBoundary"] == LIMITS.permissions_boundary
+
+
+def test_a_policy_that_is_too_large_is_said_before_any_job() -> None:
+    grants = [{"bucket": f"bucket-{n}", "prefix": "p" * 500 + f"{n}/", "access": "ReadWrite"} for n in range(16)]
+    sim = Simulation(grants=grants)
+    assert (sim.condition("Stalled"), sim.ids) == ("True PolicyTooLong", [])
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"answers": ""}, {"answers": "200"}, {"answers": ANSWERS + ";1"}, {"retiring": "x@notadate"},
+     {"accessKey": ""}, {"answers": "x,y,z,a,b"}],
+)  # fmt: skip
+def test_a_result_that_cannot_be_read_is_a_failed_run(facts: dict[str, str]) -> None:
+    sim = Simulation().end(facts)
+    assert sim.status["runs"][-1]["result"] == "Failed"
+    assert sim.events[-1] == "ResultUnknown"
+    assert sim.condition("Ready") == "False InProgress"
+    assert sim.step(30).end().condition("Ready") == "True Granted"
+
+
+def test_another_tenants_bucket_is_not_named() -> None:
+    assert Simulation().end().status["access"][-1]["bucket"] == ""
+    assert Simulation(probeBucket="own-empty").end().status["access"][-1]["bucket"] == "own-empty"
 
 
 def test_deletion_stops_what_is_under_way() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ _ON_OBJECTS = {
 _FURTHER_ON_BUCKET = frozenset({"s3:GetBucketVersioning", "s3:ListenBucketNotification"})
 NOT_GRANTED: Final = f"not-granted/{RECORDS_FOLDER}"
 """A prefix that nobody is granted by name."""
-_POLICY_NAME_MAX = 128
+_POLICY_NAME_MAX, _TAG_MAX = 128, 256
 _USER_ACTIONS = (
     "AddUserToGroup", "AttachUserOrGroupPolicy", "CreatePolicy", "CreateServiceAccount", "CreateUser", "DeletePolicy",
     "DeleteUser", "EnableUser", "GetPolicy", "GetUser", "ListServiceAccounts", "ListUserPolicies",
@@ -50,56 +51,95 @@ class Place:
     bucket: str | None
     prefix: str
     allowed: frozenset[Call]
+    hidden: bool = False
+    """Its name would tell one tenant of another one's bucket: it stands in the log of the Job alone."""
+
+    @property
+    def label(self) -> str:
+        """The place for people."""
+        return "a bucket without a grant" if self.hidden else f"{self.bucket}/{self.prefix}"
 
 
 def document(spec: AccessSpec) -> dict[str, Any]:
-    """The policy of the user: exactly the grants."""
+    """Return the policy of the user: exactly the grants."""
     return policy(*statements(spec))
 
 
-def statements(spec: AccessSpec) -> tuple[Statement, ...]:
-    """Bucket and object statements are apart: an object's action on a bucket's ARN grants nothing, and vice versa."""
-    granted = [statement for number, grant in enumerate(spec.grants, 1) for statement in _grant(spec, number, grant)]
-    return (*granted, *_records(spec), *_own_keys(spec))
+def oversize(spec: AccessSpec) -> str:
+    """Return what is wrong with the policy's size; empty where the provider takes it.
 
-
-def _grant(spec: AccessSpec, number: int, grant: Grant) -> Iterable[Statement]:
-    ref = spec.admin.bucket(grant.bucket)
-    if grant.access != "WriteOnly":
-        yield s3.listing(f"List{number}", ref, [grant.prefix])
-        yield s3.on_bucket(f"Inspect{number}", ref, _on_bucket(grant))
-    yield s3.on_keys(f"Objects{number}", ref, [grant.prefix], _ON_OBJECTS[grant.access])
-    on_bucket, on_objects = (
-        [action for action in grant.also if (action in _FURTHER_ON_BUCKET) is bucket] for bucket in (True, False)
+    AWS counts the characters of all inline policies of a user, without white space; MinIO the bytes of the request:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
+    text = json.dumps(document(spec))
+    size, most = (len("".join(text.split())), 2048) if spec.provider == "AWS" else (len(text.encode()), 20 << 10)
+    if size <= most:
+        return ""
+    unit = "characters" if spec.provider == "AWS" else "bytes"
+    return (
+        f"the policy has {size} {unit} and {spec.provider} takes {most} of a user: grant fewer, wider or shorter "
+        "prefixes, or make several users"
     )
-    if on_bucket:
+
+
+def statements(spec: AccessSpec) -> tuple[Statement, ...]:
+    """Return the statements of the policy, no two of which say the same: MinIO would drop one and never be as written.
+
+    Bucket and object statements are apart: an object's action on a bucket's ARN grants nothing, and vice versa.
+    """
+    buckets = list(dict.fromkeys(grant.bucket for grant in spec.grants))
+    granted = (
+        statement
+        for number, bucket in enumerate(buckets, 1)
+        for statement in _bucket(spec, number, [grant for grant in spec.grants if grant.bucket == bucket])
+    )
+    return (*granted, *_no_records(spec, buckets), *_own_keys(spec))
+
+
+def _bucket(spec: AccessSpec, number: int, grants: Sequence[Grant]) -> Iterable[Statement]:
+    """Of one bucket, the statements of all grants together."""
+    ref = spec.admin.bucket(grants[0].bucket)
+    if readers := [grant for grant in grants if grant.access != "WriteOnly"]:
+        yield s3.listing(f"List{number}", ref, _outermost(grant.prefix for grant in readers))
+        yield s3.on_bucket(f"Inspect{number}", ref, _on_bucket(grants))
+    for access, actions in _ON_OBJECTS.items():
+        if prefixes := _outermost(grant.prefix for grant in grants if grant.access == access):
+            yield s3.on_keys(f"{access}{number}", ref, prefixes, actions)
+    also = sorted({action for grant in grants for action in grant.also})
+    if on_bucket := [action for action in also if action in _FURTHER_ON_BUCKET]:
         yield s3.on_bucket(f"Further{number}", ref, on_bucket)
-    if on_objects:
-        yield s3.on_keys(f"FurtherObjects{number}", ref, [grant.prefix], on_objects)
+    for action in also:
+        if action not in _FURTHER_ON_BUCKET:
+            sid = f"{action.partition(':')[2]}{number}"
+            yield s3.on_keys(sid, ref, _outermost(grant.prefix for grant in grants if action in grant.also), [action])
 
 
-def _on_bucket(grant: Grant) -> tuple[str, ...]:
+def _outermost(prefixes: Iterable[str]) -> list[str]:
+    """Return the prefixes that lie below no other one."""
+    found: list[str] = []
+    for prefix in sorted(set(prefixes)):
+        if not found or not prefix.startswith(found[-1]):
+            found.append(prefix)
+    return found
+
+
+def _on_bucket(grants: Iterable[Grant]) -> tuple[str, ...]:
     """MinIO cannot narrow ListBucketMultipartUploads to a prefix, so only who has the whole bucket may."""
-    whole = grant.access == "ReadWrite" and not grant.prefix
+    whole = any(grant.access == "ReadWrite" and not grant.prefix for grant in grants)
     return ("s3:GetBucketLocation", *(("s3:ListBucketMultipartUploads",) if whole else ()))
 
 
-def _records(spec: AccessSpec) -> Iterable[Statement]:
-    """What lies below `.bucketops/` says what other resources have done: who may write pictures may not say it.
+def _no_records(spec: AccessSpec, buckets: Iterable[str]) -> tuple[Statement, ...]:
+    """Deny the records: whoever writes there can make other resources of bucketops believe what never happened."""
+    closed = [s3.bucket_arn(spec.admin.bucket(bucket)) for bucket in buckets if not has_records(spec, bucket)]
+    folders = [f"{arn}/{where}{RECORDS_FOLDER}*" for arn in closed for where in ("", "*/")]
+    return ({"Sid": "NoRecords", "Effect": "Deny", "Action": ["s3:*"], "Resource": folders},) if folders else ()
 
-    A grant of further actions is one for a worker, and one below `.bucketops/` means it. The object of the probe lies
-    right below that folder, all records lie deeper.
-    """
-    works = {grant.bucket for grant in spec.grants if grant.also or RECORDS_FOLDER in grant.prefix}
-    granted = [grant for grant in spec.grants if grant.bucket not in works]
-    buckets = dict.fromkeys(s3.bucket_arn(spec.admin.bucket(grant.bucket)) for grant in granted)
-    if buckets:
-        yield {
-            "Sid": "NoRecords",
-            "Effect": "Deny",
-            "Action": list(dict.fromkeys(action for grant in granted for action in _ON_OBJECTS[grant.access])),
-            "Resource": [f"{arn}/{below}{RECORDS_FOLDER}*/*" for arn in buckets for below in ("", "*/")],
-        }
+
+def has_records(spec: AccessSpec, bucket: str) -> bool:
+    """Return whether a grant opens the records of a bucket: it says so, or has a prefix below them."""
+    grants = (grant for grant in spec.grants if grant.bucket == bucket)
+    return any(grant.records or f"/{RECORDS_FOLDER}" in f"/{grant.prefix}" for grant in grants)
 
 
 def _own_keys(spec: AccessSpec) -> tuple[Statement, ...]:
@@ -111,30 +151,45 @@ def _own_keys(spec: AccessSpec) -> tuple[Statement, ...]:
 
 def policy_name(user: str, namespace: str, name: str) -> str:
     """Under this name the policy stands at the provider, and says whose the user is; at most 128 characters."""
-    whole = f"{policy_prefix(user)}{namespace}.{name}"
-    if len(whole) <= _POLICY_NAME_MAX:
-        return whole
-    return f"{whole[: _POLICY_NAME_MAX - 17]}-{hashlib.sha256(whole.encode()).hexdigest()[:16]}"
+    return shortened(f"{MANAGER}-{user}@{namespace}.{name}", _POLICY_NAME_MAX)
 
 
-def policy_prefix(user: str) -> str:
-    """What the names of all our policies for a user begin with; no Kubernetes name has an @."""
-    return f"{MANAGER}-{user}@"
+def claim(policy: str) -> tuple[str, str] | None:
+    """Return the user and the owner that a policy's name says; None for a policy that is no claim.
+
+    A user's name may have an @, a Kubernetes name has none: the last one is what parts them.
+    """
+    user, at, owner = policy.removeprefix(f"{MANAGER}-").rpartition("@")
+    return (user, owner) if policy.startswith(f"{MANAGER}-") and at and user else None
+
+
+def owner_tag(namespace: str, name: str) -> str:
+    """Return whose a user is, as a tag of AWS says it; at most 256 characters."""
+    return shortened(f"S3Access {namespace}/{name}", _TAG_MAX)
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most so many characters; a long one ends in its digest, so that no two become one."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most - 17]}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def expected(spec: AccessSpec, bucket: str, key: str) -> frozenset[Call]:
-    """Which calls the grants allow at a key, all of them together."""
+    """Return which calls the grants allow at a key, all of them together; records can be listed at most."""
     fitting = (grant for grant in spec.grants if grant.bucket == bucket and key.startswith(grant.prefix))
-    return frozenset(call for grant in fitting for call in _GRANTED[grant.access])
+    allowed = frozenset(call for grant in fitting for call in _GRANTED[grant.access])
+    record = f"/{RECORDS_FOLDER}" in f"/{key}"
+    return allowed & {"list"} if record and not has_records(spec, bucket) else allowed
 
 
 def places(spec: AccessSpec) -> tuple[Place, ...]:
-    """Each granted place, a prefix beside it where the grant has one, and a bucket without a grant."""
+    """Each granted place, a prefix beside it (of a whole bucket, its records), and a bucket without a grant."""
     found: dict[tuple[str, str], Place] = {}
     for grant in spec.grants:
-        for prefix in (grant.prefix, NOT_GRANTED) if grant.prefix else ("",):
+        for prefix in (grant.prefix, NOT_GRANTED if grant.prefix else RECORDS_FOLDER):
             found[grant.bucket, prefix] = Place(grant.bucket, prefix, expected(spec, grant.bucket, prefix))
-    return (*found.values(), Place(None, "", frozenset()))
+    return (*found.values(), Place(None, "", frozenset(), hidden=spec.probe_bucket is None))
 
 
 def admin_statements(spec: AccessSpec) -> tuple[Statement, ...]:
@@ -158,10 +213,11 @@ def _users(spec: AccessSpec) -> Statement:
     if spec.provider == "MinIO":
         return {"Sid": "Users", "Effect": "Allow", "Action": [f"admin:{action}" for action in _USER_ACTIONS]}
     partition = s3.bucket_arn(BucketRef(bucket="any", region=spec.admin.region)).split(":")[1]
+    bounds = ("PutUserPermissionsBoundary",) if spec.permissions_boundary else ()
     return {
         "Sid": "User",
         "Effect": "Allow",
-        "Action": [f"iam:{action}" for action in (*_IAM_ACTIONS, "RemoveUserFromGroup")],
+        "Action": [f"iam:{action}" for action in (*_IAM_ACTIONS, "RemoveUserFromGroup", *bounds)],
         "Resource": [f"arn:{partition}:iam::*:user/{spec.user}", f"arn:{partition}:iam::*:group/*"],
     }
 

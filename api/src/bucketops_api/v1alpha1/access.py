@@ -73,10 +73,27 @@ class Grant(Model):
     prefix: LiteralPrefix = Field("", description="Only keys below it; taken as it is written, so end it with '/'.")
     access: Access = Field(description="ReadWrite: list, get, put, delete. ReadOnly: list, get. WriteOnly: put.")
     also: Annotated[list[FurtherAction], Field(max_length=8)] = Field(
-        default_factory=list, description="Further actions, for programs that need them: an ExifPipeline does."
+        default_factory=list,
+        description="Further actions, for programs that need them: an ExifPipeline does. s3:ListenBucketNotification "
+        "and s3:GetBucketVersioning hold for the whole bucket, whatever the prefix: the user hears all of its keys.",
+    )
+    records: bool = Field(
+        default=False,
+        description="Also below .bucketops/, which is denied otherwise: for the identity of another bucketops resource "
+        "and nobody else, for whoever writes records there can forge them.",
     )
 
 
+BoundaryArn = Annotated[
+    str,
+    Field(min_length=20, max_length=2048),
+    matches(
+        r"^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[\x21-\x7e]+$",
+        "write the ARN of a managed policy, such as arn:aws:iam::123456789012:policy/boundary",
+    ),
+]
+_OWN_SECRET = "credentialsSecret is the admin's own Secret: name another one, in which the user's key is put"  # noqa: S105
+_BOUNDARY = "permissionsBoundary is for AWS: MinIO knows none; leave it out"
 _MINIO_ADMIN = "MinIO needs admin.endpoint and admin.credentials: name the server and who may create users"
 
 
@@ -92,6 +109,15 @@ class AccessSpec(Model):
             "self.user == oldSelf.user && self.provider == oldSelf.provider",
             "user and provider cannot change: apply another resource for the other user, and delete this one",
         ),
+        Rule(
+            "self.credentialsSecret.name == oldSelf.credentialsSecret.name",
+            "credentialsSecret cannot change: apply another resource with another user, and delete this one",
+        ),
+        Rule(
+            "!has(self.admin.credentials) || self.admin.credentials.secretRef.name != self.credentialsSecret.name",
+            _OWN_SECRET,
+        ),
+        Rule("self.provider == 'AWS' || !has(self.permissionsBoundary)", _BOUNDARY),
     )
     provider: Provider
     suspend: bool = Field(default=False, description="Touch nothing, repair nothing.")
@@ -105,8 +131,11 @@ class AccessSpec(Model):
         description="Take over a user of that name that exists already; otherwise such a user is never touched.",
     )
     credentials_secret: NameRef = Field(
-        description="Made if absent, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. MinIO: one that exists is used "
-        "as it is."
+        description="Made if absent, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. One that exists is used only if "
+        "it says so itself, in its key bucketops.dev.given-for: 'S3Access NAMESPACE/NAME at ENDPOINT'."
+    )
+    permissions_boundary: BoundaryArn | None = Field(
+        None, description="AWS: the managed policy that bounds the user. The chart's access.permissionsBoundary wins."
     )
     rotate: Annotated[str, Field(max_length=256)] = Field("", description="Any new string rotates the key.")
     key_overlap: Duration = Field("24h", description="How long a key stays valid after another has taken its place.")
@@ -122,9 +151,13 @@ class AccessSpec(Model):
     worker: Worker = Field(default_factory=lambda: Worker(parallelism=1, shards=1, concurrency=4))
 
     @model_validator(mode="after")
-    def _require_minio_admin(self) -> AccessSpec:
+    def _fields_fit(self) -> AccessSpec:
         if self.provider == "MinIO" and (self.admin.endpoint is None or self.admin.credentials is None):
             raise ValueError(_MINIO_ADMIN)
+        if self.admin.credentials and self.admin.credentials.secret_ref.name == self.credentials_secret.name:
+            raise ValueError(_OWN_SECRET)
+        if self.provider == "MinIO" and self.permissions_boundary is not None:
+            raise ValueError(_BOUNDARY)
         return self
 
 
@@ -135,7 +168,9 @@ _Answers = Annotated[dict[str, Annotated[str, Field(max_length=16)]], Field(max_
 class ProbedPlace(StatusModel):
     """Calls made as this user in one place: what was expected, and which HTTP status came."""
 
-    bucket: Annotated[str, Field(max_length=63)]
+    bucket: Annotated[str, Field(max_length=63)] = Field(
+        "", description="Empty: one without a grant, whose name is nobody's business here; the Job's log has it."
+    )
     prefix: Annotated[str, Field(max_length=512)] = ""
     expected: _Answers = Field(default_factory=dict, description="By call: Allowed or Refused.")
     seen: _Answers = Field(default_factory=dict, description="By call: the HTTP status.")
@@ -156,6 +191,14 @@ class AccessStatus(Status):
     access_key_id: Annotated[str, Field(max_length=128)] = ""
     retiring_keys: Annotated[list[RetiringKey], Field(max_length=16)] = Field(default_factory=list)
     secret: Literal["", "Made", "Given"] = Field("", description="Whether the credentials Secret was made or found.")
+    secret_name: Annotated[str, Field(max_length=253)] = Field(
+        "", description="The credentials Secret that the last run was given."
+    )
+    secret_uids: Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=4)] = Field(
+        default_factory=dict,
+        description="By name, the uids of the Secrets that were made for this resource. No other one is ever replaced "
+        "or deleted.",
+    )
     access: Annotated[list[ProbedPlace], Field(max_length=40)] = Field(
         default_factory=list, description="The calls that were made as this user, and their answers."
     )

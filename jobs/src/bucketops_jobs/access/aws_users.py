@@ -6,15 +6,16 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_managed-vs-inli
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from botocore import exceptions
 
 from bucketops_api.names import GROUP
-from bucketops_api.privileges.access import document, policy_name
+from bucketops_api.privileges.access import document, oversize, owner_tag, policy_name
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.access import AccessSpec
 from bucketops_jobs.access.delivery import Delivery
@@ -24,21 +25,26 @@ from bucketops_jobs.errors import NotFoundError, UserError
 from bucketops_jobs.s3.failures import translate
 
 T = TypeVar("T")
-POLICY_CHARACTERS = 2048
-"""Of all inline policies of a user, white space not counted:
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 _OWNER, _FOREIGN, _ROTATED, _RETIRES = (f"{GROUP}/{name}" for name in ("owner", "foreign-keys", "rotated", "retires-"))
-_TAG_VALUE = 256
 
 
 class AwsUsers:
-    """Users at IAM; `iam` is a boto3 client."""
+    """Users at IAM; `iam` is a boto3 client, `identities` are clients of STS: the admin, and who assumes its role."""
 
     patience = 90.0
 
-    def __init__(self, iam: Any, spec: AccessSpec, namespace: str, name: str, delivery: Delivery) -> None:  # noqa: ANN401
-        self._iam, self._spec, self._delivery = iam, spec, delivery
-        self._owner = f"S3Access {namespace}/{name}"[:_TAG_VALUE]
+    def __init__(
+        self,
+        iam: Any,  # noqa: ANN401 - boto3 has no types
+        spec: AccessSpec,
+        namespace: str,
+        name: str,
+        delivery: Delivery,
+        *,
+        identities: Sequence[Any],
+    ) -> None:
+        self._iam, self._spec, self._delivery, self._identities = iam, spec, delivery, identities
+        self._owner = owner_tag(namespace, name)
         self._policy = policy_name(spec.user, namespace, name)
         self.changed: list[str] = []
 
@@ -53,28 +59,29 @@ class AwsUsers:
                 raise UserError(Reason.ACCESS_DENIED, f"{translated}; {hint}") from None
             raise translated from error
 
-    def _tags(self) -> dict[str, str] | None:
+    def _found(self) -> dict[str, Any] | None:
         try:
             found: Any = self._call("look at user", self._iam.get_user)
         except NotFoundError:
             return None
-        return {tag["Key"]: tag["Value"] for tag in found["User"].get("Tags", [])}
+        return dict(found["User"])
+
+    def _tags(self) -> dict[str, str] | None:
+        found = self._found()
+        return None if found is None else {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
 
     def _tag(self, key: str, value: str) -> None:
         self._call("tag user", self._iam.tag_user, Tags=[{"Key": key, "Value": value}])
 
     def claim(self) -> None:
         """The owner's tag is made together with the user, in one call."""
-        size = len("".join(json.dumps(document(self._spec)).split()))
-        if size > POLICY_CHARACTERS:
-            raise UserError(
-                Reason.POLICY_TOO_LONG,
-                f"the policy has {size} characters and AWS takes {POLICY_CHARACTERS} of a user: grant fewer or wider "
-                "prefixes, or make several users",
-            )
+        if wrong := oversize(self._spec):
+            raise UserError(Reason.POLICY_TOO_LONG, wrong)
         tags = self._tags()
         if tags is None:
-            self._call("make user", self._iam.create_user, Tags=[{"Key": _OWNER, "Value": self._owner}])
+            boundary = self._spec.permissions_boundary
+            bounded = {"PermissionsBoundary": boundary} if boundary else {}
+            self._call("make user", self._iam.create_user, Tags=[{"Key": _OWNER, "Value": self._owner}], **bounded)
             self.changed.append(f"user {self._spec.user} was made")
         elif _OWNER not in tags:
             self._adopt()
@@ -92,12 +99,37 @@ class AwsUsers:
                 f"user {self._spec.user} exists and was not made by this resource: choose another user, or set "
                 "adopt: true to take it over",
             )
+        self._refuse_admin()
         self._tag(_FOREIGN, " ".join(key.id for key in self._listed()))
         self._tag(_OWNER, self._owner)
         self.changed.append(f"user {self._spec.user} was taken over")
 
+    def _refuse_admin(self) -> None:
+        """Refuse the admin itself, and the user that assumes its role. AWS compares names without their case."""
+        for sts in self._identities:
+            try:
+                arn = str(sts.get_caller_identity()["Arn"])
+            except (exceptions.ClientError, exceptions.BotoCoreError) as error:
+                raise translate(error, "look whether the user is the admin itself") from error
+            if ":user/" in arn and arn.rpartition("/")[2].lower() == self._spec.user.lower():
+                raise UserError(
+                    Reason.REFUSED,
+                    f"user {self._spec.user} is the admin itself, or the one who assumes its role, and would lose its "
+                    "rights: choose another user",
+                )
+
+    def _bound(self) -> None:
+        """A boundary that is not wanted here stays: somebody else has set it, and it only takes away."""
+        wanted = self._spec.permissions_boundary
+        found = (self._found() or {}).get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
+        if wanted and found != wanted:
+            put = self._iam.put_user_permissions_boundary
+            self._call("bound the rights of", put, PermissionsBoundary=wanted)
+            self.changed.append(f"the permissions boundary was {found or 'not there'}")
+
     def settle(self) -> None:
         """One policy and nothing beside it: no other inline or managed policy, and no group."""
+        self._bound()
         wanted = document(self._spec)
         if not same_document(self._inline_policy(), wanted):
             put = self._iam.put_user_policy
@@ -157,7 +189,7 @@ class AwsUsers:
 
     def rotate(self, pair: Pair | None) -> Pair:
         """A new key, once per value of `rotate`: a Job that is tried again finds it in the Secret."""
-        value = self._spec.rotate[:_TAG_VALUE].encode().hex()[:_TAG_VALUE]
+        value = hashlib.sha256(self._spec.rotate.encode()).hexdigest()
         if pair is not None and (self._tags() or {}).get(_ROTATED) == value:
             return pair
         made = self._made()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,11 @@ from bucketops_jobs.access.users import Users
 from bucketops_jobs.errors import UserError
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.s3.boto import control, session, session_as
-from bucketops_jobs.s3.identity import secret
+from bucketops_jobs.s3.identity import ca_file, secret
 from bucketops_jobs.tally import Tally
+
+_REGION = "us-east-1"
+"""Of IAM, which is one for all regions of a partition; STS is asked where nothing else is said."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +40,51 @@ class Context:
     pace: Pace
     tally: Tally
 
+    @property
+    def mark(self) -> str:
+        """What a Secret must say before its pair is used, and shown to this server."""
+        return names.secret_mark(self.run.kind, self.run.namespace, self.run.name, self.spec.admin.endpoint)
+
     def pair(self) -> Pair | None:
-        """The pair that stands in the credentials Secret; None where it has none."""
+        """Return the pair in the credentials Secret; None where it has none. UserError if it is not for us."""
         name = self.spec.credentials_secret.name
-        return _pair(Delivery(self.run.namespace, name, self.root).delivered() or secret(self.root, name))
+        delivered = Delivery(self.run.namespace, name, self.root).delivered()
+        found = secret(self.root, name)
+        self.require_ours(name, found)
+        return _pair(delivered or found)
 
     def staged(self) -> Pair | None:
-        """The pair that was made for a rotation."""
-        return _pair(secret(self.root, names.staged_secret(self.run.run)))
+        """Return the pair that was made for a rotation. UserError if its Secret is not for us."""
+        name = names.staged_secret(self.run.run)
+        found = secret(self.root, name)
+        self.require_ours(name, found)
+        return _pair(found)
 
-    def given(self) -> bool:
-        """Whether somebody else made the credentials Secret."""
-        return names.SECRET_OWNER_KEY not in secret(self.root, self.spec.credentials_secret.name)
+    def require_ours(self, name: str, found: Mapping[str, str]) -> None:
+        """Refuse a Secret that does not itself say that it is for this resource, on this server.
+
+        Whoever writes a resource names Secrets and the server, and may be allowed to read neither.
+        """
+        if self.mark in (found.get(names.SECRET_MADE_KEY), found.get(names.SECRET_GIVEN_KEY)):
+            return
+        if not found:
+            raise UserError(
+                Reason.CREDENTIALS_MISSING,
+                f"Secret {name} is empty or has just been deleted: delete it if it is there, and it is made anew",
+            )
+        raise UserError(
+            Reason.REFUSED,
+            f"Secret {name} does not say that it is for this resource and this server, so it is not used: add to it "
+            f"the key {names.SECRET_GIVEN_KEY} with the value {self.mark!r}; or delete it, and one is made anew; or "
+            "apply another resource that names another Secret",
+        )
+
+    def secret(self) -> str:
+        """Return `Made` where the operator made the credentials Secret, `Given` where somebody else did; or nothing."""
+        found = secret(self.root, self.spec.credentials_secret.name)
+        if found.get(names.SECRET_MADE_KEY) == self.mark:
+            return "Made"
+        return "Given" if found.get(names.SECRET_GIVEN_KEY) == self.mark else ""
 
     def as_user(self, pair: Pair) -> Any:  # noqa: ANN401 - boto3 has no types
         """An S3 client of the user, who assumes no role."""
@@ -73,9 +109,14 @@ def _minio(run: RunSpec, spec: AccessSpec, root: Path) -> Users:
 
 
 def _aws(run: RunSpec, spec: AccessSpec, root: Path) -> Users:
-    iam = session(spec.admin.bucket(spec.grants[0].bucket), root).client("iam", endpoint_url=spec.admin.endpoint)
-    delivery = Delivery(run.namespace, spec.credentials_secret.name, root)
-    return AwsUsers(iam, spec, run.namespace, run.name, delivery)
+    ref = spec.admin.bucket(spec.grants[0].bucket)
+    own = [ref.model_copy(update={"assume_role": None})] if ref.assume_role else []
+    where = {"endpoint_url": ref.endpoint, "region_name": ref.region or _REGION}
+    where |= {"verify": str(ca_file(ref.ca_bundle, root))} if ref.ca_bundle else {}
+    identities = [session(each, root).client("sts", **where) for each in (ref, *own)]
+    delivery = Delivery(run.namespace, spec.credentials_secret.name, root, run.secret_uid)
+    iam = session(ref, root).client("iam", **where)
+    return AwsUsers(iam, spec, run.namespace, run.name, delivery, identities=identities)
 
 
 _USERS: dict[str, Callable[[RunSpec, AccessSpec, Path], Users]] = {"MinIO": _minio, "AWS": _aws}

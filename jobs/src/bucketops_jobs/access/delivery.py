@@ -20,6 +20,7 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 SCHEME = "https"
 _SECONDS = 10
 _FORBIDDEN, _NOT_FOUND = 403, 404
+_ANOTHER = {409, 422}
 _MERGE = "application/merge-patch+json"
 
 
@@ -30,22 +31,27 @@ class Delivery:
     namespace: str
     secret: str
     root: Path
+    uid: str = ""
+    """Of the Secret that the operator made: no other one is written. Empty: the Secret was given."""
 
     def require(self) -> None:
         """See that the Secret can be written, before a key is made that is shown once; UserError where it cannot."""
         if _in_cluster():
-            _patch(self.namespace, self.secret, {})
+            self._patch({})
 
     def put(self, pair: Pair) -> None:
         """Put the pair into the Secret."""
         values = {names.ACCESS_KEY: pair.id, names.SECRET_KEY: pair.secret}
         if _in_cluster():
-            _patch(self.namespace, self.secret, values)
+            self._patch(values)
             return
         folder = self.root / names.DELIVERED_DIR / self.secret
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name, value in values.items():
             (folder / name).write_text(value)
+
+    def _patch(self, values: dict[str, str]) -> None:
+        _patch(self.namespace, self.secret, values, self.uid)
 
     def delivered(self) -> dict[str, str]:
         """What an earlier attempt of this Job has put there, on a laptop; a Secret's mount shows it in a cluster."""
@@ -57,13 +63,17 @@ def _in_cluster() -> bool:
     return (ACCOUNT / "token").is_file()
 
 
-def _patch(namespace: str, secret: str, values: dict[str, str]) -> None:
-    """One request needs no client library: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/."""
+def _patch(namespace: str, secret: str, values: dict[str, str], uid: str) -> None:
+    """One request needs no client library: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/.
+
+    A uid never changes: with that of another object the API server refuses the patch.
+    """
     data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+    body = {"data": data} | ({"metadata": {"uid": uid}} if uid else {})
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
     request = urllib.request.Request(  # noqa: S310 - the API server
         f"{SCHEME}://{f'[{host}]' if ':' in host else host}:{port}/api/v1/namespaces/{namespace}/secrets/{secret}",
-        data=json.dumps({"data": data}).encode(),
+        data=json.dumps(body).encode(),
         headers={"Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}", "Content-Type": _MERGE},
         method="PATCH",
     )
@@ -85,4 +95,10 @@ def _refusal(status: int, secret: str) -> Exception:
         )
     if status == _NOT_FOUND:
         return UserError(Reason.CREDENTIALS_MISSING, f"Secret {secret} has just been deleted: it is made anew")
+    if status in _ANOTHER:
+        return UserError(
+            Reason.REFUSED,
+            f"Secret {secret} is not the one that was made for this resource, so no key was put there: delete it, "
+            "and it is made anew",
+        )
     return TransientError(f"Secret {secret} was not written: HTTP {status}")

@@ -25,6 +25,9 @@ from bucketops_jobs.s3.http import ANSWER_SECONDS, CONNECT_SECONDS
 from bucketops_jobs.s3.identity import ca_file
 
 T = TypeVar("T")
+_STATUS = re.compile(r"Status: (\d+)")
+_LATER = {"408", "425", "429"}
+"""Refusals that mean: not now. Any other is the same the next time."""
 _CODE, _MESSAGE = re.compile(r'"Code":"(\w+)"'), re.compile(r'"Message":"([^"]*)"')
 _ABSENT = {"XMinioAdminNoSuchUser", "XMinioAdminNoSuchPolicy", "XMinioInvalidIAMCredentials", "XMinioAdminNoSuchGroup"}
 _NO_CHANGE = {"XMinioAdminPolicyChangeAlreadyApplied"}
@@ -47,6 +50,11 @@ class AdminClient(MinioAdmin):
             method="PUT", command=_COMMAND.SERVICE_ACCOUNT_ADD, body=encrypt(body, secret), preload_content=False
         )
         decrypt(answer, secret)
+
+    @property
+    def key_id(self) -> str:
+        """The access key that this client signs with."""
+        return str(self._provider.retrieve().access_key)
 
     def as_somebody(self, pair: Pair) -> AdminClient:
         """The same server, as the holder of a key."""
@@ -86,7 +94,8 @@ def call(what: str, function: Callable[[], T]) -> T | None:
         code = _found(_CODE, text)
         if code in _ABSENT | _NO_CHANGE:
             return None
-        raise _translated(code, f"{what}: {code or 'refused'} {_found(_MESSAGE, text)}".rstrip()) from None
+        told = f"{what}: {code or 'refused'} {_found(_MESSAGE, text)}".rstrip()
+        raise _translated(code, _found(_STATUS, text), told) from None
     except urllib3.exceptions.HTTPError as error:
         raise UserError(
             Reason.ENDPOINT_UNREACHABLE, f"{what}: nobody answers: {error}; mend admin.endpoint, or start the server"
@@ -99,7 +108,7 @@ def read(what: str, function: Callable[[], str]) -> Any:  # noqa: ANN401 - JSON
     return None if text is None else json.loads(text)
 
 
-def _translated(code: str, text: str) -> Exception:
+def _translated(code: str, status: str, text: str) -> Exception:
     if code in _CREDENTIALS:
         return UserError(Reason.ACCESS_DENIED, f"{text}: mend the Secret of admin.credentials")
     if code == "AccessDenied":
@@ -107,7 +116,7 @@ def _translated(code: str, text: str) -> Exception:
             Reason.ACCESS_DENIED,
             f"{text}: this admin may not do that; `bucketops policy S3Access -f FILE` prints the rights it needs",
         )
-    if code.startswith("XMinio"):
+    if code.startswith("XMinio") or (status.startswith("4") and status not in _LATER):
         return UserError(Reason.REFUSED, text)
     return TransientError(text)
 

@@ -13,7 +13,7 @@ from typing import Any
 from minio.error import MinioAdminException
 
 from bucketops_api.names import MANAGER
-from bucketops_api.privileges.access import document, policy_name, policy_prefix
+from bucketops_api.privileges.access import claim, document, oversize, policy_name
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.access import AccessSpec
 from bucketops_jobs.access.keys import Key, Pair, description, password, retirement
@@ -38,6 +38,9 @@ class MinioUsers:
 
     def claim(self) -> None:
         """The claim comes first and the look at others after it: of two that begin at once, one sees the other."""
+        if wrong := oversize(self._spec):
+            raise UserError(Reason.POLICY_TOO_LONG, wrong)
+        self._refuse_admin()
         mine, there = self._claims(), self._info() is not None
         self._refuse_others(mine)
         if there and self._policy not in mine and not self._spec.adopt:
@@ -54,15 +57,25 @@ class MinioUsers:
             call(f"make user {self._user}", lambda: self._admin.user_add(self._user, password()))
             self.changed.append(f"user {self._user} was made")
 
+    def _refuse_admin(self) -> None:
+        """Refuse the admin itself: its rights would go. The server names an access key's user, its parent."""
+        admin = (read("look at the admin", self._admin.account_info) or {}).get("AccountName", "")
+        if self._user in {admin, self._admin.key_id}:
+            raise UserError(
+                Reason.REFUSED,
+                f"user {self._user} is the admin of admin.credentials, or the one that its key belongs to, and would "
+                "lose its rights: choose another user",
+            )
+
     def _claims(self) -> set[str]:
         policies = read("list the policies", self._admin.policy_list) or {}
-        return {name for name in policies if name.startswith(policy_prefix(self._user))}
+        return {name for name in policies if (claim(name) or ("",))[0] == self._user}
 
     def _refuse_others(self, claims: Iterable[str]) -> None:
         for other in sorted(set(claims) - {self._policy}):
             raise UserError(
                 Reason.CLAIMED,
-                f"user {self._user} belongs to another S3Access, {other.removeprefix(policy_prefix(self._user))}: "
+                f"user {self._user} belongs to another S3Access, {other.rpartition('@')[2]}: "
                 f"choose another user; if that resource is gone for good, remove the policy {other} from the server",
             )
 
@@ -166,6 +179,7 @@ class MinioUsers:
         claims = self._claims()
         if self._policy not in claims:
             return False
+        self._refuse_admin()
         if self._info() is not None:
             for key in self.keys():
                 self.remove_key(key)
@@ -176,16 +190,22 @@ class MinioUsers:
 
 
 def same_document(one: object, other: object) -> bool:
-    """Whether two policies say the same; the order of actions and resources says nothing."""
-    return _sorted(one) == _sorted(other)
+    """Return whether two policies say the same: order, repetition and the names of statements say nothing."""
+    return _canonical(one) == _canonical(other)
 
 
-def _sorted(node: object) -> object:
+def _canonical(node: object) -> object:
+    """Lists are sets in a policy, and one text is a list of one."""
     if isinstance(node, dict):
-        return {key: _sorted(value) for key, value in node.items()}
+        return {key: _canonical(_listed(key, value)) for key, value in node.items() if key != "Sid"}
     if isinstance(node, list | tuple):
-        return sorted((_sorted(child) for child in node), key=lambda child: json.dumps(child, sort_keys=True))
+        texts = {json.dumps(_canonical(child), sort_keys=True) for child in node}
+        return sorted(texts)
     return node
+
+
+def _listed(key: str, value: object) -> object:
+    return [value] if isinstance(value, str) and key not in {"Effect", "Version"} else value
 
 
 def _texts(value: object) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,17 +18,20 @@ from bucketops_jobs.access.context import Context
 from bucketops_jobs.access.keys import Pair
 from bucketops_jobs.access.probe import Answers, as_expected, probe
 
+log = logging.getLogger(__name__)
+
 WRONG = "wrong"
 REPAIRED = "repaired"
 
 
 def grant(context: Context) -> RunResult:
     """Buckets, user, policy and key as the spec has them, then the proof. A check is the same, with nothing to do."""
+    standing = context.pair()
     made = buckets.ensure(context.s3, context.spec)
     users = context.users
     users.claim()
     users.settle()
-    pair = users.ensure_key(context.pair())
+    pair = users.ensure_key(standing)
     _tend(context, pair)
     _prove(context, pair)
     return _told(context, [*(f"bucket {name} was made" for name in made), *users.changed])
@@ -36,14 +40,13 @@ def grant(context: Context) -> RunResult:
 def rotate(context: Context) -> RunResult:
     """A new key that works, beside the one in use. In a Secret that was given, the new pair stands already."""
     users, standing = context.users, context.pair()
+    imported = context.spec.provider == "MinIO"
+    given = imported and context.secret() == "Given"
+    fresh = context.staged() if imported and not given else standing
     users.claim()
     for key in _due(context, standing.id if standing else "").remove:  # AWS has room for two
         users.remove_key(key)
-    imported = context.spec.provider == "MinIO"
-    if context.given() and imported:
-        pair = users.ensure_key(standing)
-    else:
-        pair = users.rotate(context.staged() if imported else standing)
+    pair = users.ensure_key(standing) if given else users.rotate(fresh)
     _prove(context, pair)
     return _told(context, users.changed)
 
@@ -51,7 +54,7 @@ def rotate(context: Context) -> RunResult:
 def revoke(context: Context) -> RunResult:
     """The user goes, with its keys and its policy; its buckets and objects stay."""
     context.tally.facts["removed"] = "yes" if context.users.remove() else "no"
-    context.tally.facts["secret"] = _secret(context)
+    context.tally.facts["secret"] = context.secret()
     return context.tally.result()
 
 
@@ -91,13 +94,14 @@ def _prove(context: Context, pair: Pair) -> None:
     for place, sentence in zip(tried, wrong, strict=True):
         if sentence:
             context.tally.add(WRONG)
-            context.tally.sample(f"{place.bucket}/{place.prefix}", "notAsGranted", sentence, first=True)
+            context.tally.sample(place.label, "notAsGranted", sentence, first=True)
+            log.warning("not as granted", extra={"bucket": place.bucket, "prefix": place.prefix, "why": sentence})
     context.tally.facts |= {
         "accessKey": pair.id,
         "answers": ";".join(",".join(str(answers[call]) for call in CALLS) for answers in seen),
-        "other": other,
+        "other": "tried" if other else "",
         "policy": digest(document(context.spec)),
-        "secret": _secret(context),
+        "secret": context.secret(),
     }
 
 
@@ -117,10 +121,6 @@ def _told(context: Context, changed: Sequence[str]) -> RunResult:
         context.tally.sample(context.spec.user, REPAIRED, sentence)
     context.tally.add(counts.CHANGED, len(changed))
     return context.tally.result()
-
-
-def _secret(context: Context) -> str:
-    return "Given" if context.given() else "Made"
 
 
 def digest(policy: object) -> str:

@@ -8,14 +8,14 @@ from typing import Any
 
 from botocore import exceptions
 
-from bucketops_api.names import RECORDS_FOLDER
+from bucketops_api.names import PROBE_KEY
 from bucketops_api.privileges.access import CALLS, Place
 from bucketops_api.v1alpha1.access import Call
 from bucketops_jobs.errors import StoppedError
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.s3.failures import translate
 
-KEY = f"{RECORDS_FOLDER}access-probe"
+KEY = PROBE_KEY
 """Below every place; it stays where its user may not delete."""
 _BODY = b"bucketops tries what this user may do\n"
 _REFUSED = {"AccessDenied", "AllAccessDisabled", "Forbidden", "403"}
@@ -63,7 +63,7 @@ def _attempt(s3: Any, places: Sequence[Place]) -> list[Answers] | None:  # noqa:
 
 def _status(name: str, call: Callable[[Any, str, str], int], s3: Any, place: Place) -> int:  # noqa: ANN401 - boto3
     """The HTTP status of a call; _UNKNOWN: the server does not know the key (yet)."""
-    what = f"{name} as this user in {place.bucket}/{place.prefix}"
+    what = f"{name} as this user in {place.label}"
     try:
         return call(s3, place.bucket or "", place.prefix)
     except exceptions.ClientError as error:

@@ -18,6 +18,8 @@ from bucketops_jobs.errors import TransientError
 from bucketops_jobs.s3.store import Object, Page
 
 _KEY = itemgetter(0)
+_OURS = names.RECORDS_FOLDER.removesuffix("/")
+"""Part of the keys of all records, and of few others."""
 
 
 class Pages(Protocol):
@@ -84,15 +86,17 @@ def check(store: Pages, prefix: str, objects: list[Object], after: str) -> None:
 
 
 def without_records(objects: list[Object]) -> list[Object]:
-    """Without keys under a `.bucketops/` folder."""
-    if names.RECORDS_FOLDER in "\n".join(map(_KEY, objects)):
+    """Return objects that are no records."""
+    if _OURS in "\n".join(map(_KEY, objects)):
         return [entry for entry in objects if not is_record(entry.key)]
     return objects
 
 
 def is_record(key: str) -> bool:
-    """Whether a key lies under a `.bucketops/` folder: ours, in no listing, count, rule or audit."""
-    return key.startswith(names.RECORDS_FOLDER) or f"/{names.RECORDS_FOLDER}" in key
+    """Whether a key lies under a `.bucketops/` folder or is S3Access's probe: in no listing, count, rule or audit."""
+    if key.startswith(names.RECORDS_FOLDER) or f"/{names.RECORDS_FOLDER}" in key:
+        return True
+    return key.rpartition("/")[2] == names.PROBE_KEY
 
 
 def _next(store: Pages, prefix: str, page: Page, after: str = "") -> Page:

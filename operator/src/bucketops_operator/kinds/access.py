@@ -7,22 +7,24 @@ is the whole memory, but for a staged key pair, which the executor remembers: lo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
 from bucketops_api.names import staged_secret
+from bucketops_api.privileges.access import oversize
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.access import AccessSpec, AccessStatus
 from bucketops_api.v1alpha1.common import Run
 from bucketops_api.v1alpha1.scalars import parse_duration
-from bucketops_operator import conditions
+from bucketops_operator import access_limits, conditions
 from bucketops_operator.conditions import Verdict
 from bucketops_operator.desired import Desired
-from bucketops_operator.executor import ObservedRun, Resource, SecretChange
+from bucketops_operator.executor import ObservedRun, Resource
 from bucketops_operator.kinds import access_results as results
 from bucketops_operator.kinds import runs
-from bucketops_operator.kinds.access_case import Case, objects, started
+from bucketops_operator.kinds.access_case import MADE, Case, objects, started
 from bucketops_operator.settings import Settings
 
 PHASES = {
@@ -31,8 +33,6 @@ PHASES = {
     "rotate": ("Rotating", Reason.ROTATING),
     "revoke": ("Revoking", Reason.REVOKING),
 }
-MADE = "Made"
-"""What the worker says of a credentials Secret that was made here."""
 JOBS_KEPT = 3
 """Ended Jobs that stay for their logs; a check comes every few minutes."""
 _SOON = timedelta(seconds=1)
@@ -47,12 +47,30 @@ def desired(resource: Resource, history: Sequence[ObservedRun], now: datetime, s
     except ValidationError as error:
         status.conditions = conditions.merge(status.conditions, conditions.invalid(error), resource.generation, now)
         return Desired(status, keep=frozenset(run.run for run in history), held=resource.held)
+    spec = access_limits.bounded(spec, settings.access)
     case = _observed(Case(resource, spec, status, history, now, settings))
     if resource.deleting:
         return _answer(_ending(case))
     if case.run is None and not spec.suspend:
+        refused = _refused(case)
+        if refused is not None:
+            return replace(_answer(refused), requeue=None)
         case = _next(case)
     return _answer(_suspended(case) if spec.suspend else case)
+
+
+def _refused(case: Case) -> Case | None:
+    """Say what keeps a Job from being started; None where nothing does."""
+    found = {
+        Reason.REFUSED: access_limits.refusal(case.resource.namespace, case.spec, case.settings.access),
+        Reason.POLICY_TOO_LONG: oversize(case.spec),
+    }
+    for reason, message in found.items():
+        if message:
+            stalled = case.judged(conditions.stalled(reason, message))
+            told = stalled.status.conditions == case.status.conditions
+            return stalled if told else stalled.told(reason, message, warning=True)
+    return None
 
 
 def _observed(case: Case) -> Case:
@@ -63,16 +81,26 @@ def _observed(case: Case) -> Case:
     if not runs.ended(seen):
         return _waits(case, seen)
     if seen.state == "Failed":
-        return _failed(case, run, seen)
-    if seen.lost:
-        case = case.ended("Failed")
-        message, verdicts = runs.unknown(seen, case.status.runs, PHASES[run.phase][1])
-        if verdicts[conditions.STALLED].status == "False":  # a user that was ready still is
-            verdicts = {conditions.RECONCILING: verdicts[conditions.RECONCILING]}
-        return case.judged(verdicts).told(Reason.RESULT_UNKNOWN, message, warning=True)
+        return _failed(case.without_staged(run), run, seen)
+    if lost := _lost(case, run, seen):
+        return lost
     if run.phase == "revoke":
         return case.ended("Succeeded").with_status(secret=seen.result.facts.get("secret", ""))
     return _rotated(case, run, seen) if run.phase == "rotate" else _granted(case, run, seen)
+
+
+def _lost(case: Case, run: Run, seen: ObservedRun) -> Case | None:
+    """A run whose result is unknown has failed, and is tried again; None where the result can be read."""
+    wrong = results.unreadable(case.spec, seen.result) if run.phase != "revoke" and not seen.lost else ""
+    if wrong:
+        seen = replace(seen, lost=1, unknown=wrong)
+    if not seen.lost:
+        return None
+    case = case.without_staged(run).ended("Failed")
+    message, verdicts = runs.unknown(seen, case.status.runs, PHASES[run.phase][1])
+    if verdicts[conditions.STALLED].status == "False":  # a user that was ready still is
+        verdicts = {conditions.RECONCILING: verdicts[conditions.RECONCILING]}
+    return case.judged(verdicts).told(Reason.RESULT_UNKNOWN, message, warning=True)
 
 
 def _waits(case: Case, seen: ObservedRun) -> Case:
@@ -129,10 +157,8 @@ def _rotated(case: Case, run: Run, seen: ObservedRun) -> Case:
     case = case.ended("Succeeded")
     if case.spec.provider == "MinIO" and facts.get("secret") == MADE:
         if not seen.staged:
-            return case.changing(SecretChange("Drop", staged))
-        case = case.changing(SecretChange("Promote", case.spec.credentials_secret.name, staged))
-    elif case.spec.provider == "MinIO":
-        case = case.changing(SecretChange("Drop", staged))
+            return case.without_staged(run)
+        case = case.changing(case.change("Promote", case.secret_name, staged))
     message = f"key {facts.get('accessKey', '')} is in use; the former one works for another {case.spec.key_overlap}"
     return case.with_status(rotated=case.spec.rotate, access_key_id=facts.get("accessKey", "")).told(
         Reason.ROTATED, message
@@ -147,11 +173,32 @@ def _next(case: Case) -> Case:
         return _begin(case.with_status(spec_digest=case.digest, last_trigger=spec.trigger), "grant")
     if last.result == "Failed":
         return _begin(case, last.phase) if case.now >= runs.retry_at(status.runs) else case
-    if status.access_key_id and status.rotated != spec.rotate:
+    wanted = bool(status.access_key_id) and status.rotated != spec.rotate
+    if wanted and _replaceable(case):
         return _begin(case, "rotate")
+    case = _degraded(case, waits=wanted)
     due = _due(case)
     resumed = conditions.is_true(status.conditions, conditions.SUSPENDED)
     return _begin(case, "check") if due is None or case.now >= due or resumed or last.phase == "rotate" else case
+
+
+def _replaceable(case: Case) -> bool:
+    """Whether the operator may put a new key into the credentials Secret, where that is for it to do."""
+    made = case.spec.provider == "MinIO" and case.status.secret == MADE
+    return not made or case.secret_name in case.status.secret_uids
+
+
+def _degraded(case: Case, *, waits: bool) -> Case:
+    """Say that a rotation waits for somebody to delete the Secret, which is a rotation as well; checks go on."""
+    known = conditions.is_true(case.status.conditions, conditions.DEGRADED)
+    if not waits:
+        return case.judged({conditions.DEGRADED: Verdict("False", Reason.HEALTHY)}) if known else case
+    message = (
+        f"Secret {case.secret_name} was not made by this very resource, so it is not replaced: delete it to rotate; a "
+        f"new one with a new key is made, and the former key works for another {case.spec.key_overlap}"
+    )
+    named = case.judged({conditions.DEGRADED: Verdict("True", Reason.REFUSED, message)})
+    return named if known else named.told(Reason.REFUSED, message, warning=True)
 
 
 def _begin(case: Case, phase: str) -> Case:
@@ -183,7 +230,7 @@ def _ending(case: Case) -> Case:
     if run is not None and run.phase == "revoke":
         return case
     if run is not None:
-        case = case.ended("Failed")
+        case = case.without_staged(run).ended("Failed")
     last = case.status.runs[-1] if case.status.runs else None
     waits = last is not None and last.phase == "revoke" and case.now < runs.retry_at(case.status.runs)
     return case if waits else _begin(case, "revoke")
@@ -215,9 +262,11 @@ def _answer(case: Case) -> Desired:
 def _gone(case: Case) -> Desired:
     """The last answer about a resource. A Secret that somebody else made stays."""
     revoked, status = _revoked(case), case.status
-    secret = SecretChange("Drop", case.spec.credentials_secret.name)
-    drops = (secret,) if revoked and status.secret == MADE else ()
+    known = case.secret_name in status.secret_uids
+    drops = (*case.secrets, case.change("Drop", case.secret_name)) if revoked and known else case.secrets
     what = f"user {case.spec.user} with its keys and its policy is gone" if revoked else f"user {case.spec.user} stays"
+    if revoked and status.secret == MADE and not known:
+        what += f"; Secret {case.secret_name} stays, for it is not known to be ours: delete it if nobody needs it"
     told = case.told(Reason.REVOKED if revoked else Reason.RETAINED, what)
     return Desired(status=status, events=told.events, secrets=drops)
 
@@ -226,6 +275,8 @@ def _requeue(case: Case, run: Run | None) -> timedelta | None:
     if run is not None:
         return timedelta(seconds=case.settings.status_seconds)
     if case.spec.suspend and not case.resource.deleting:
+        return None
+    if not case.status.runs:
         return None
     last = case.status.runs[-1]
     due = runs.retry_at(case.status.runs) if last.result == "Failed" else _due(case)

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 from bucketops_api.contract import RunSpec, resolved
-from bucketops_api.names import staged_secret
+from bucketops_api.names import secret_mark, staged_secret
 from bucketops_api.v1alpha1.access import AccessSpec, AccessStatus
-from bucketops_api.v1alpha1.common import Run
+from bucketops_api.v1alpha1.common import NameRef, Run
 from bucketops_operator import conditions
 from bucketops_operator.executor import Event, Manifest, ObservedRun, Resource, SecretChange
 from bucketops_operator.kinds import runs
 from bucketops_operator.objects import run_objects
 from bucketops_operator.settings import Settings
 
+ChangeAction = Literal["Make", "MakeEmpty", "Stage", "Promote", "Drop"]
+MADE = "Made"
+"""What the worker says of a credentials Secret that was made here."""
 LIVE = ("suspend", "trigger", "worker", "interval", "rotate", "keyOverlap", "deletionPolicy")
 """Fields that a new run does not begin for."""
 
@@ -61,6 +65,25 @@ class Case:
         """The same with changes of Secrets."""
         return replace(self, secrets=(*self.secrets, *changes))
 
+    @property
+    def secret_name(self) -> str:
+        """The credentials Secret of the run that is or was the last: what the spec says by now is for the next one."""
+        return self.status.secret_name or self.spec.credentials_secret.name
+
+    def change(self, action: ChangeAction, name: str, staged: str = "") -> SecretChange:
+        """A change of a Secret, with the uid that is known of it, and the mark of one that is made."""
+        endpoint = self.spec.admin.endpoint
+        mark = secret_mark(self.resource.kind, self.resource.namespace, self.resource.name, endpoint)
+        return SecretChange(action, name, staged, self.status.secret_uids.get(name, ""), mark)
+
+    def without_staged(self, run: Run) -> Case:
+        """The same after a rotation: the Secret that it had made for the new key goes, and its uid is forgotten."""
+        name = staged_secret(run.id)
+        if run.phase != "rotate" or name not in self.status.secret_uids:
+            return self
+        uids = {known: uid for known, uid in self.status.secret_uids.items() if known != name}
+        return self.changing(self.change("Drop", name)).with_status(secret_uids=uids)
+
     def ended(self, result: str, **changes: object) -> Case:
         """The same with its current run over."""
         last = self.status.runs[-1].model_copy(update={"result": result, "completed_at": self.now} | changes)
@@ -68,25 +91,29 @@ class Case:
 
 
 def started(case: Case, phase: str) -> Case:
-    """A new run, with the Secret that it needs."""
+    """A new run, with the Secret that it needs. A revocation is about the Secret of the runs before it."""
     begun = runs.start(case.resource, case.status.runs, phase, case.now, case.settings)
-    return case.with_status(runs=begun).changing(*_secrets(case.spec, begun[-1]))
+    name = case.secret_name if phase == "revoke" else case.spec.credentials_secret.name
+    uids = {known: uid for known, uid in case.status.secret_uids.items() if known == name}
+    case = case.with_status(runs=begun, secret_name=name, secret_uids=uids)
+    return case.changing(*_secrets(case, begun[-1]))
 
 
-def _secrets(spec: AccessSpec, run: Run) -> Sequence[SecretChange]:
+def _secrets(case: Case, run: Run) -> Sequence[SecretChange]:
     """MinIO takes the pair that we make; AWS makes its own, which the Job puts into an empty Secret."""
     if run.phase == "revoke":
         return ()
-    made = SecretChange("Make" if spec.provider == "MinIO" else "MakeEmpty", spec.credentials_secret.name)
-    if run.phase == "rotate" and spec.provider == "MinIO":
-        return (made, SecretChange("Stage", staged_secret(run.id)))
+    ours = case.spec.provider == "MinIO"
+    made = case.change("Make" if ours else "MakeEmpty", case.secret_name)
+    if run.phase == "rotate" and ours and case.status.secret == MADE:
+        return (made, case.change("Stage", staged_secret(run.id)))
     return (made,)
 
 
 def objects(case: Case, run: Run) -> Sequence[Manifest]:
     """The run's ConfigMaps and Job, as they should be now."""
-    name = case.spec.credentials_secret.name
-    staged = (staged_secret(run.id),) if run.phase == "rotate" and case.spec.provider == "MinIO" else ()
+    name = case.secret_name
+    staged = tuple(known for known in (staged_secret(run.id),) if known in case.status.secret_uids)
     spec = RunSpec(
         kind=case.resource.kind,
         phase=run.phase,
@@ -94,7 +121,8 @@ def objects(case: Case, run: Run) -> Sequence[Manifest]:
         name=case.resource.name,
         run=run.id,
         secrets=(name, *staged),
-        spec=resolved(case.spec),
+        secret_uid=case.status.secret_uids.get(name, ""),
+        spec=resolved(case.spec.model_copy(update={"credentials_secret": NameRef(name=name)})),
     )
     return run_objects(
         case.resource,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from bucketops_api import counts
 from bucketops_api.contract import RunResult
@@ -32,6 +32,19 @@ def found(spec: AccessSpec, result: RunResult, now: datetime) -> dict[str, objec
     }
 
 
+def unreadable(spec: AccessSpec, result: RunResult) -> str:
+    """Return what is wrong with a worker's result, which is then that of a failed run; empty where it can be read."""
+    try:
+        found(spec, result, datetime.now(UTC))
+        retiring(result.facts)
+    except ValueError as error:
+        return type(error).__name__
+    wanted = len([place for place in places(spec) if place.bucket or result.facts.get("other")])
+    if len(result.facts.get("answers", "").split(";")) != wanted:
+        return "not every place has answers"
+    return "" if result.facts.get("accessKey") else "no access key"
+
+
 def retiring(facts: Mapping[str, str]) -> list[RetiringKey]:
     """Former keys, and until when they work."""
     pairs = (part.rpartition("@") for part in facts.get("retiring", "").split(",") if part)
@@ -40,20 +53,18 @@ def retiring(facts: Mapping[str, str]) -> list[RetiringKey]:
 
 def _access(spec: AccessSpec, facts: Mapping[str, str]) -> list[ProbedPlace]:
     """The worker answers in the order of `places`, with statuses in the order of `CALLS`."""
-    other = facts.get("other", "")
-    tried = [place for place in places(spec) if place.bucket or other]
+    tried = [place for place in places(spec) if place.bucket or facts.get("other")]
     answers = [part.split(",") for part in facts.get("answers", "").split(";")]
-    return [_probed(place, other, seen) for place, seen in zip(tried, answers, strict=False)]
+    return [_probed(spec, place, seen) for place, seen in zip(tried, answers, strict=False)]
 
 
-def _probed(place: Place, other: str, answers: list[str]) -> ProbedPlace:
+def _probed(spec: AccessSpec, place: Place, answers: list[str]) -> ProbedPlace:
     expected = {call: "Allowed" if call in place.allowed else "Refused" for call in CALLS}
     seen = {call: "unproven" if status == _UNPROVEN else status for call, status in zip(CALLS, answers, strict=True)}
     proven = {call: status for call, status in seen.items() if status != "unproven"}
     well = all((expected[call] == "Refused") == (status == _REFUSED) for call, status in proven.items())
-    return ProbedPlace(
-        bucket=place.bucket or other, prefix=place.prefix, expected=expected, seen=seen, as_expected=well
-    )
+    bucket = place.bucket or spec.probe_bucket or ""
+    return ProbedPlace(bucket=bucket, prefix=place.prefix, expected=expected, seen=seen, as_expected=well)
 
 
 def verdicts(spec: AccessSpec, result: RunResult) -> conditions.Verdicts:
