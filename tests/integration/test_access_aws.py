@@ -137,10 +137,14 @@ def test_the_admin_with_the_documented_rights_makes_a_user_that_may_what_is_gran
 
 
 def test_a_server_that_refuses_nothing_is_found_by_the_proof(aws: Aws) -> None:
-    """The stand-in enforces nothing here: every call is let through."""
-    status = aws.drive(aws.spec(grants=[{"bucket": "bucket-a", "access": "ReadOnly"}])).finish()
+    """The stand-in enforces nothing here: every call is let through, also in a bucket of another tenant."""
+    s3_client(aws.endpoint, ROOT[names.ACCESS_KEY], ROOT[names.SECRET_KEY]).create_bucket(Bucket="of-another-tenant")
+    driver = aws.drive(aws.spec(grants=[{"bucket": "bucket-a", "access": "ReadOnly"}]))
+    status = driver.finish()
     assert reason(status, "AccessVerified") == reason(status, "Ready") == "NotAsGranted"
     assert "bucket-a/: put should be refused: 200; delete should be refused: 204" in message(status, "Ready")
+    assert "a bucket without a grant: list should be refused: 200" in message(status, "Ready")
+    assert "of-another-tenant" not in json.dumps(driver.seen)
 
 
 def widened(aws: Aws) -> None:
