@@ -256,6 +256,7 @@ def test_everything_of_a_namespace_says_which(everything: list[Manifest]) -> Non
         "namespaces={kube-system}",
         "allowed.serviceAccounts={a'b}",
         "allowed.all=true",
+        "disabledKinds={S3Mirgation}",
         "worker.template.resources.limit.memory=1Gi",
         "worker.template.securityContext.privileged=true",
     ],
@@ -285,6 +286,20 @@ def test_each_kind_has_an_admission_policy_that_denies(default: list[Manifest], 
         assert {policy["spec"]["failurePolicy"] for policy in policies} == {"Fail"}
         assert {binding["spec"]["policyName"] for binding in bindings} == names_
         assert all(binding["spec"]["validationActions"] == ["Deny"] for binding in bindings)
+
+
+def test_a_kind_that_is_switched_off_has_no_rights_and_is_refused() -> None:
+    manifests = render("--set", "disabledKinds={S3Access}")
+    (role,) = of_kind(manifests, "ClusterRole")
+    granted = {resource for rule in role["rules"] for resource in rule["resources"]}
+    assert not {"secrets", "s3accesses", "s3accesses/status"} & granted
+    assert {"s3migrations", "exifpipelines/status", "statefulsets", "services"} <= granted
+    assert [kind.name for kind in from_environment(environment(manifests)[1]).kinds()] == [
+        name for name in KINDS if name != "S3Access"
+    ]
+    policies = {p["metadata"]["name"]: p["spec"] for p in of_kind(manifests, "ValidatingAdmissionPolicy")}
+    assert policies["bucketops-s3accesses"]["validations"][0]["expression"] == "false"
+    assert policies["bucketops-s3migrations"]["validations"][0]["expression"] != "false"
 
 
 def test_a_policy_of_some_namespaces_says_nothing_in_others(everything: list[Manifest]) -> None:

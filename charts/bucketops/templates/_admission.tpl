@@ -87,6 +87,10 @@ spec:
     - name: notProxies
       expression: {{ printf "variables.proxies.map(names, names.filter(name, !%s.exists(p, name.matches(p)))).filter(names, names.size() > 0)" (include "bucketops.endpointPatterns" $allowed.endpoints) | quote }}
   validations:
+    {{- if has .kind .root.Values.disabledKinds }}
+    - expression: "false"
+      message: {{ .kind }} is switched off in this cluster (chart value disabledKinds)
+    {{- end }}
     - expression: {{ printf "!(request.namespace in %s)" (toJson (list "kube-system" "kube-public" "kube-node-lease" .root.Release.Namespace)) | quote }}
       message: bucketops never works in the namespaces of Kubernetes or in its own; use another one
     - expression: variables.notAccounts.size() == 0

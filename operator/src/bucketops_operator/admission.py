@@ -46,12 +46,17 @@ def refused(resource: Resource, history: Sequence[ObservedRun], now: datetime, a
         status,
         keep=frozenset(run.run for run in history),
         events=events,
-        discard=(
-            ObjectName("CronJob", names.schedule_name(resource.name)),
-            ObjectName("StatefulSet", names.listener_name(resource.name)),
-        ),
+        discard=_endless(resource),
         held=resource.held,
     )
+
+
+def _endless(resource: Resource) -> Sequence[ObjectName]:
+    """What works on for ever. The operator may have no right on StatefulSets, if no kind that has them is in use."""
+    schedule = ObjectName("CronJob", names.schedule_name(resource.name))
+    if "events" not in KINDS[resource.kind].spec.model_fields:
+        return [schedule]
+    return [schedule, ObjectName("StatefulSet", names.listener_name(resource.name))]
 
 
 def objections(resource: Resource, allowed: Allowed) -> Iterable[str]:

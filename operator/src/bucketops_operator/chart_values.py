@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from bucketops_api.v1alpha1 import KINDS
 from bucketops_api.v1alpha1.pod_template import WorkerTemplate
 from bucketops_operator.access_limits import Access
 from bucketops_operator.settings import SYSTEM_NAMESPACES
@@ -135,6 +136,9 @@ Entry = Annotated[str, Field(pattern=r"^[A-Za-z0-9*._/-]+$", max_length=317)]
 EndpointEntry = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9*._:\[\]-]+$", max_length=317)]
 
 
+KindName = Annotated[str, Field(json_schema_extra={"enum": sorted(KINDS)})]
+
+
 class AllowedNames(Section):
     """What resources may ask for."""
 
@@ -171,6 +175,7 @@ class Values(Section):
     namespaces: Annotated[
         list[Namespace], Field(description="Empty: all namespaces but Kubernetes' own and the operator's.")
     ]
+    disabled_kinds: Annotated[list[KindName], Field(description="Kinds that nobody needs here.")]
     allowed: AllowedNames
     worker: WorkerDefaults
     admission_policy: AdmissionPolicy

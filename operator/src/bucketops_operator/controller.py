@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bucketops_api import names
-from bucketops_api.v1alpha1 import API_VERSION, KINDS
+from bucketops_api.v1alpha1 import API_VERSION
 from bucketops_operator.cluster import Cluster
 from bucketops_operator.errors import Consequence
 from bucketops_operator.executor import Event, Resource
@@ -26,7 +26,6 @@ from bucketops_operator.workqueue import Key, Outcome, WorkQueue
 
 CHILDREN = (("batch/v1", "jobs"), ("batch/v1", "cronjobs"), ("v1", "pods"))
 """Watched by their managed-by label."""
-WATCHED = (*((API_VERSION, kind.plural) for kind in KINDS.values()), *CHILDREN)
 
 _LOOK_SECONDS = 60.0
 _LOG = logging.getLogger(__name__)
@@ -97,7 +96,8 @@ class Controller:
 
     def _versions(self) -> dict[str, int]:
         found: dict[str, int] = {}
-        for api_version, plural in WATCHED:
+        watched = (*((API_VERSION, kind.plural) for kind in self._settings.kinds()), *CHILDREN)
+        for api_version, plural in watched:
             found |= self._cluster.versions(api_version, plural, self._settings.namespaces)
         return found
 
@@ -110,7 +110,8 @@ class Controller:
             self._queue.mark(key)
 
     def _resources(self) -> list[Resource]:
-        listed = (found for kind in KINDS for found in self._cluster.resources(kind, self._settings.namespaces))
+        kinds, namespaces = self._settings.kinds(), self._settings.namespaces
+        listed = (found for kind in kinds for found in self._cluster.resources(kind.name, namespaces))
         return [found for found in listed if self._settings.watches(found.namespace)]
 
     def _reconcile(self, key: Key) -> Outcome:

@@ -13,7 +13,7 @@ from typing import Any
 import kopf
 
 from bucketops_api import names
-from bucketops_api.v1alpha1 import GROUP, KINDS, VERSION
+from bucketops_api.v1alpha1 import GROUP, VERSION
 from bucketops_operator.controller import CHILDREN, Controller
 from bucketops_operator.settings import Settings
 
@@ -45,7 +45,7 @@ def register(controller: Controller, settings: Settings) -> None:
         return "ok"
 
     watched_namespaces = settings.namespaces
-    for kind in KINDS.values():
+    for kind in settings.kinds():
         kopf.on.event(GROUP, VERSION, kind.plural, id=kind.name)(_on_resource(controller, kind.name))
     for api_version, plural in CHILDREN:
         kopf.on.event(*api_version.rpartition("/")[::2], plural, id=plural)(_on_child(controller))

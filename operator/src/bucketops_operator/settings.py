@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bucketops_api.v1alpha1 import KINDS, Kind
 from bucketops_api.v1alpha1.pod_template import WorkerTemplate
 from bucketops_operator import access_limits, allowed
 from bucketops_operator.access_limits import Access
@@ -42,6 +43,13 @@ class Settings:
     worker_template: WorkerTemplate = field(default_factory=WorkerTemplate)
     """What every worker pod has unless its resource says something else."""
 
+    disabled_kinds: tuple[str, ...] = ()
+    """Kinds that nobody needs here: not watched."""
+
+    def kinds(self) -> list[Kind]:
+        """Return the kinds that are worked on."""
+        return [kind for kind in KINDS.values() if kind.name not in self.disabled_kinds]
+
     def watches(self, namespace: str) -> bool:
         """Return whether resources of this namespace are worked on."""
         return namespace not in {*SYSTEM_NAMESPACES, self.own_namespace}
@@ -64,6 +72,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         log_format=value("LOG_FORMAT", default.log_format),
         image_pull_policy=value("IMAGE_PULL_POLICY", default.image_pull_policy),
         own_namespace=value("OWN_NAMESPACE", default.own_namespace),
+        disabled_kinds=tuple(filter(None, value("DISABLED_KINDS", "").split(","))),
         allowed=allowed.read(value("ALLOWED", "{}")),
         worker_template=WorkerTemplate.model_validate_json(value("WORKER_TEMPLATE", "{}")),
         access=Access.model_validate_json(access) if (access := value("ACCESS", "")) else default.access,

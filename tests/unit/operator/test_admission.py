@@ -119,9 +119,12 @@ def test_resources_in_namespaces_of_kubernetes_and_the_operator_are_never_looked
 
 
 def test_what_works_for_ever_goes_when_the_lists_become_shorter() -> None:
-    desired = refused(resource(laid_over(SPECS["S3Retention"], {"bucket": {"endpoint": "http://x"}})), (), NOW, DEFAULT)
-    assert desired is not None
-    assert {kind for kind, _ in desired.discard} == {"CronJob", "StatefulSet"}
+    retention = resource(laid_over(SPECS["S3Retention"], {"bucket": {"endpoint": "http://x"}}))
+    pipeline = resource(laid_over(SPECS["ExifPipeline"], {"source": {"endpoint": "http://x"}}), "ExifPipeline")
+    for asked, kinds in ((retention, ["CronJob"]), (pipeline, ["CronJob", "StatefulSet"])):
+        desired = refused(asked, (), NOW, DEFAULT)
+        assert desired is not None
+        assert [kind for kind, _ in desired.discard] == kinds
 
 
 def test_a_resource_that_is_being_deleted_is_let_go_with_a_warning() -> None:
@@ -211,6 +214,11 @@ def test_the_namespaces_of_kubernetes_and_the_operators_own_cannot_be_named() ->
         from_environment({"BUCKETOPS_NAMESPACES": "team-a,kube-system"})
     with pytest.raises(ValueError, match="ops is never watched"):
         from_environment({"BUCKETOPS_NAMESPACES": "ops", "BUCKETOPS_OWN_NAMESPACE": "ops"})
+
+
+def test_a_kind_that_is_switched_off_is_not_worked_on() -> None:
+    kinds = from_environment({"BUCKETOPS_DISABLED_KINDS": "S3Access,ExifPipeline"}).kinds()
+    assert {kind.name for kind in kinds} == set(KINDS) - {"S3Access", "ExifPipeline"}
 
 
 @pytest.mark.parametrize("hostile", [h for h in HOSTILE if h.pruned], ids=lambda hostile: hostile.name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bucketops_api.v1alpha1 import GROUP, KINDS, S3ACCESS
+from bucketops_api.v1alpha1 import EXIFPIPELINE, GROUP, KINDS, S3ACCESS
 
 PolicyRule = dict[str, Any]
 
@@ -26,7 +26,8 @@ def rules(*, cluster: bool = True) -> tuple[PolicyRule, ...]:
         _rule([GROUP], [S3ACCESS.plural], ("patch",)),
         _rule(["batch"], ["cronjobs", "jobs"], (*READ, "create", "patch", "delete")),
         _rule(["apps"], ["statefulsets"], ("get", "create", "patch", "delete")),
-        _rule([""], ["configmaps", "services"], ("get", "create", "patch", "delete")),
+        _rule([""], ["configmaps"], ("get", "create", "patch", "delete")),
+        _rule([""], ["services"], ("get", "create", "patch", "delete")),
         _rule([""], ["secrets"], ("create", "delete")),
         _rule([""], ["pods"], ("list", "watch")),
         # Why no pod was created (a quota, pod security) stands in Events alone.
@@ -34,6 +35,19 @@ def rules(*, cluster: bool = True) -> tuple[PolicyRule, ...]:
         _rule(["events.k8s.io"], ["events"], ("create",)),
     )
     return own + (scanning_rules() if cluster else ())
+
+
+def needed_by(resource: str) -> tuple[str, ...]:
+    """Return the kinds for whose sake the operator has a right on a resource; empty: all of them."""
+    named = tuple(kind.name for kind in KINDS.values() if kind.plural == resource.partition("/")[0])
+    return named or _NEEDED_BY.get(resource, ())
+
+
+_NEEDED_BY = {
+    "secrets": (S3ACCESS.name,),
+    "statefulsets": (EXIFPIPELINE.name,),
+    "services": (EXIFPIPELINE.name,),
+}
 
 
 def scanning_rules() -> tuple[PolicyRule, ...]:

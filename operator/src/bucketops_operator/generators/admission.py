@@ -20,12 +20,17 @@ _PAGE = """\
 {policies}
 {{{{- end }}}}
 """
-_POLICY = """{{{{ include "bucketops.admission" (dict "root" . "plural" "{plural}" "endpoints" `{endpoints}`) }}}}"""
+_POLICY = (
+    '{{{{ include "bucketops.admission" '
+    '(dict "root" . "kind" "{kind}" "plural" "{plural}" "endpoints" `{endpoints}`) }}}}'
+)
 
 
 def template() -> str:
     """Return the template of all kinds' policies."""
-    policies = (_POLICY.format(plural=kind.plural, endpoints=endpoints(kind)) for kind in KINDS.values())
+    policies = (
+        _POLICY.format(kind=kind.name, plural=kind.plural, endpoints=endpoints(kind)) for kind in KINDS.values()
+    )
     return _PAGE.format(
         notice=NOTICE,
         command=json.dumps(WORKER_COMMAND),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from bucketops_api.privileges import operator
@@ -101,4 +102,21 @@ def template() -> str:
 
 
 def _rules(rules: Iterable[operator.PolicyRule]) -> str:
-    return to_yaml(list(rules), indent=2, flow_leaves=True)
+    """The rules as YAML; those of a kind alone go with the kind, if the values switch it off."""
+    return "".join(map(_rule, itertools.chain.from_iterable(map(_per_kind, rules))))
+
+
+def _per_kind(rule: operator.PolicyRule) -> Iterable[operator.PolicyRule]:
+    """One rule for each set of kinds that need it."""
+    for kinds, resources in itertools.groupby(rule["resources"], operator.needed_by):
+        yield rule | {"resources": list(resources), "kinds": kinds}
+
+
+def _rule(rule: operator.PolicyRule) -> str:
+    kinds: tuple[str, ...] = rule["kinds"]
+    text = to_yaml([{key: value for key, value in rule.items() if key != "kinds"}], indent=2, flow_leaves=True)
+    if not kinds:
+        return text
+    off = " ".join(f'(has "{kind}" $.Values.disabledKinds)' for kind in kinds)
+    every = f"(and {off})" if len(kinds) > 1 else off
+    return f"  {{{{- if not {every} }}}}\n{text}  {{{{- end }}}}\n"
