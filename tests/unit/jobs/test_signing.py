@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import ItemError
-from bucketops_jobs.s3 import wire
+from bucketops_jobs.s3 import signing, wire
 from bucketops_jobs.s3.signing import Credentials, sign
 from bucketops_jobs.s3.store import ANYTHING, Copy, Object
 
@@ -62,3 +62,24 @@ def test_a_header_cannot_smuggle_in_another(value: str) -> None:
     request = CALLS.put("key", b"", {"x-amz-meta-a": value}, ANYTHING)
     with pytest.raises(ItemError, match="control character"):
         wire.serialized(request, sign(request, HOST, Credentials("a", "s"), "us-east-1", 0))
+
+
+@pytest.mark.parametrize(
+    ("value", "spaces", "blanks", "trimmed"),
+    [
+        ("  a  b ", "a b", "a b", "a b"),
+        ("a\u00a0b", "a\u00a0b", "a b", "a\u00a0b"),
+        ("\u3000a\u3000\u3000b", "\u3000a\u3000\u3000b", "a b", "a\u3000\u3000b"),
+        ("a\tb", "a\tb", "a b", "a\tb"),
+        ("", "", "", ""),
+    ],
+)
+def test_servers_fold_blanks_each_in_its_way(value: str, spaces: str, blanks: str, trimmed: str) -> None:
+    assert [fold(value) for fold in signing.FOLDS] == [spaces, blanks, trimmed]
+    assert signing.ambiguous([("x-amz-meta-a", value)]) is (len({spaces, blanks, trimmed}) > 1)
+
+
+@given(st.text(), st.integers(0, 2))
+def test_what_is_signed_is_what_is_left_when_it_is_signed_again(value: str, number: int) -> None:
+    fold = signing.FOLDS[number]
+    assert fold(fold(value)) == fold(value)

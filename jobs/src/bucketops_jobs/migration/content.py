@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
 from bucketops_jobs.errors import DeniedError, PreconditionFailedError
+from bucketops_jobs.migration import odd_headers
 from bucketops_jobs.s3.client import S3Store
 from bucketops_jobs.s3.store import TAGGING, Expect, Object, Store
 
@@ -101,11 +102,12 @@ def carry(
     headers, not_kept = kept(content.headers, lost)
     with content.body as body, _held(body, content.size) as (held, md5):
         try:
-            etag = store.put(key, held, headers | dict(extra or {}), expect)
+            etag = odd_headers.write(lambda sent: store.put(key, held, {**sent, **(extra or {})}, expect), headers)
         except DeniedError as error:
             raise denied(error, headers) from error
         except PreconditionFailedError:
             etag = _our_own(store, key, md5, source.size)
+    not_kept += odd_headers.lacking(store, key, headers)
     return Copied(etag, proof=md5 if md5 == source.etag else "", not_kept=not_kept)
 
 

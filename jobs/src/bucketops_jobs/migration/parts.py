@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from bucketops_jobs.errors import DeniedError, ItemError, NotFoundError, NotSupportedError
+from bucketops_jobs.migration import odd_headers
 from bucketops_jobs.migration.content import BLOCK, Copied, denied, kept
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.s3.multipart import LARGEST_PART, Upload, original_part_size, part_size, spans, whole_etag
@@ -60,7 +61,8 @@ class _Part:
 def copy(job: Job) -> Copied:
     """Copy one. An attempt that is cut off is gone on with by the next; one that is refused leaves nothing."""
     each = _part_size(job)
-    upload, not_kept = _upload(job, each)
+    headers, not_kept = kept(job.context.source.properties(job.source.key, job.source.etag), job.lost)
+    upload = _upload(job, each, headers)
     try:
         etags, proof = _fill(job, upload, spans(job.source.size, each))
         etag = upload.complete(etags, job.expect)
@@ -69,6 +71,7 @@ def copy(job: Job) -> Copied:
         job.context.records.store.remove([_record(job.context, job.key)])
         raise
     job.context.records.store.remove([_record(job.context, job.key)])
+    not_kept += odd_headers.lacking(job.context.destination, job.key, headers)
     return Copied(etag, proof=proof, not_kept=not_kept)
 
 
@@ -87,24 +90,25 @@ def _part_size(job: Job) -> int:
     return original_part_size(job.source, first, most) or part_size(job.source.size, usual)
 
 
-def _upload(job: Job, each: int) -> tuple[Upload, tuple[str, ...]]:
-    """The one that an earlier attempt began of the same content, or a new one; and what it cannot keep."""
+def _upload(job: Job, each: int, headers: Mapping[str, str]) -> Upload:
+    """The one that an earlier attempt began of the same content, or a new one."""
     context, name = job.context, _record(job.context, job.key)
-    headers, not_kept = kept(context.source.properties(job.source.key, job.source.etag), job.lost)
     meant = {"key": job.key, "etag": job.source.etag, "size": job.source.size, "part": each}
     known = _known(context, name)
     if known is not None:
         earlier = Upload(context.destination, job.key, known.pop("upload"))
         if known == meant and _is_there(earlier):
-            return earlier, not_kept
+            return earlier
         earlier.abort()
     try:
-        upload = Upload.begin(context.destination, job.key, headers | dict(job.extra or {}))
+        upload = odd_headers.write(
+            lambda sent: Upload.begin(context.destination, job.key, {**sent, **(job.extra or {})}), headers
+        )
     except DeniedError as error:
         raise denied(error, headers) from error
     record = json.dumps(meant | {"upload": upload.id}).encode()
     context.records.store.put(name, record, {"content-type": "application/json"})
-    return upload, not_kept
+    return upload
 
 
 def _fill(job: Job, upload: Upload, wanted: Mapping[int, Span]) -> tuple[dict[int, str], str]:

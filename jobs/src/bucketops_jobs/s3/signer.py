@@ -22,8 +22,8 @@ class Proof:
 
     who: Credentials
     region: str
-    folds_all: bool
-    """Whether all of Unicode's blanks were folded, or spaces alone."""
+    fold: int
+    """Which of signing.FOLDS."""
 
 
 class Signer:
@@ -38,7 +38,8 @@ class Signer:
     ) -> None:
         self.where, self.region, self.identity = where, region, identity
         self._elsewhere = elsewhere
-        self._folds_all = False
+        self._fold = 0
+        """What the server was last seen to do."""
         self.believed: Credentials | None = None
         """Whose last request was answered well."""
 
@@ -58,15 +59,14 @@ class Signer:
         """
         proof = self._proof()
         if before is not None and (before.who, before.region) == (proof.who, proof.region):
-            proof = Proof(proof.who, proof.region, not before.folds_all)
+            proof = Proof(proof.who, proof.region, _next(before.fold))
         return wire.serialized(request, self._headers(request, self.where.host, proof), through), proof
 
     def _proof(self) -> Proof:
-        return Proof(self.identity(), self.region, self._folds_all)
+        return Proof(self.identity(), self.region, self._fold)
 
     def _headers(self, request: Request, host: str, proof: Proof) -> Headers:
-        fold = signing.folded_blanks if proof.folds_all else signing.folded_spaces
-        return signing.sign(request, host, proof.who, proof.region, time.time(), fold=fold)
+        return signing.sign(request, host, proof.who, proof.region, time.time(), fold=signing.FOLDS[proof.fold])
 
     def replaced(self, proof: Proof) -> bool:
         """Whether somebody else calls here by now."""
@@ -75,8 +75,8 @@ class Signer:
     def accepted(self, request: Request, proof: Proof) -> None:
         """The server has taken a request."""
         self.believed = proof.who
-        if proof.folds_all is not self._folds_all and signing.ambiguous(request.headers):
-            self._folds_all = proof.folds_all
+        if proof.fold != self._fold and signing.ambiguous(request.headers):
+            self._fold = proof.fold
 
     def another_way(self, request: Request, proof: Proof, answer: Response) -> bool:
         """Whether a refused request may succeed if it is signed anew: for another region, or over other blanks."""
@@ -86,5 +86,9 @@ class Signer:
         if named and named != self.region and self._elsewhere is not None:
             self.where, self.region = self._elsewhere(named), named
             return True
-        first = proof.folds_all is self._folds_all
-        return first and wire.error_of(answer.body)[0] == REFUSED_SIGNATURE and signing.ambiguous(request.headers)
+        left = _next(proof.fold) != self._fold
+        return left and wire.error_of(answer.body)[0] == REFUSED_SIGNATURE and signing.ambiguous(request.headers)
+
+
+def _next(fold: int) -> int:
+    return (fold + 1) % len(signing.FOLDS)

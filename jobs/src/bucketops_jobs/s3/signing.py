@@ -35,8 +35,9 @@ Identity = Callable[[], Credentials]
 Fold = Callable[[str], str]
 """What is signed of a header's value."""
 _SPACES = re.compile(" {2,}")
-_BLANKS = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+_BLANK = "[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"
 """Go's unicode.IsSpace."""
+_BLANKS, _ENDS = re.compile(_BLANK), re.compile(f"^{_BLANK}|{_BLANK}$")
 
 
 def folded_spaces(value: str) -> str:
@@ -50,9 +51,17 @@ def folded_blanks(value: str) -> str:
     return _BLANKS.sub(" ", value).strip(" ")
 
 
+def trimmed_blanks(value: str) -> str:
+    """As versitygw and AWS's SDK for Go do: spaces in a row are one, and at the ends all of Unicode's blanks go."""
+    return _ENDS.sub("", _SPACES.sub(" ", value))
+
+
+FOLDS: tuple[Fold, ...] = (folded_spaces, folded_blanks, trimmed_blanks)
+
+
 def ambiguous(headers: Headers) -> bool:
     """Whether servers disagree on what is signed of these headers."""
-    return any(folded_spaces(value) != folded_blanks(value) for _, value in headers)
+    return any(len({fold(value) for fold in FOLDS}) > 1 for _, value in headers)
 
 
 def sign(

@@ -349,9 +349,9 @@ def http_date(text: str) -> datetime:
 
 
 def content_headers(answer: Response) -> dict[str, str]:
-    """What must travel with an object's bytes."""
+    """What must travel with an object's bytes; metadata may be empty, other headers mean nothing then."""
     lower = ((name.lower(), value) for name, value in answer.headers)
-    return {name: value for name, value in lower if value and _travels(name)}
+    return {name: value for name, value in lower if _travels(name) and (value or name.startswith(METADATA))}
 
 
 def _travels(name: str) -> bool:
