@@ -28,7 +28,7 @@ Format = Annotated[
     str,
     Field(max_length=1024),
     matches(
-        r"^[^{}]*\{key(:relative)?(:url)?\}[^{}]*$",
+        r"^[^{}\x00]*\{key(:relative)?(:url)?\}[^{}\x00]*$",
         "write the key once, as {key}, {key:url}, {key:relative} or {key:relative:url}, such as https://legacy-url/{key}",
     ),
 ]

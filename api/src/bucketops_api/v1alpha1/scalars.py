@@ -162,7 +162,11 @@ TimeZone = Annotated[
         is_time_zone,
     ),
 ]
-Identifier = Annotated[str, Field(min_length=1, max_length=63)]
+Identifier = Annotated[
+    str,
+    Field(min_length=1, max_length=63),
+    matches(r"^[^\x00]+$", "write a name as PostgreSQL has it, which holds no NUL"),
+]
 Glob = Annotated[str, Field(min_length=1, max_length=1024)]
 FreeForm = Annotated[dict[str, Any], Schema((("type", "object"), ("x-kubernetes-preserve-unknown-fields", True)))]
 Count = Annotated[int, Field(ge=0, le=2**53)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import ItemError, UserError
@@ -31,6 +32,8 @@ class Fit:
 
     references: set[int] = field(default_factory=set)
     """Those that at least one row fits."""
+    legacy: set[int] = field(default_factory=set)
+    """Those by which at least one row names the legacy place."""
     objects: bool = False
     """Whether there is anything to move."""
 
@@ -41,14 +44,21 @@ class Fit:
         for row in item.rows:
             if known or not tables[row.reference].form(legacy=row.legacy).format.relative:
                 self.references.add(row.reference)
+                if row.legacy or row.stays:
+                    self.legacy.add(row.reference)
 
 
 def require(context: Context, rows: Rows, fit: Fit) -> None:
-    """UserError where rows of a reference are there and none of them is written as its format says."""
+    """UserError where rows of a reference are there and none of them is written as its format says.
+
+    Where some have the new form already, the others count only if they name legacy objects that are there.
+    """
     if not fit.objects or context.goes_back:
         return
     for table in rows.tables:
-        examples = [] if table.index in fit.references else _examples(rows, table)
+        examples = [] if table.index in fit.legacy else _examples(rows, table)
+        if table.index in fit.references:
+            examples = [value for value in examples if _format_of(context, value)]
         if examples:
             fitting = next(filter(None, (_format_of(context, example) for example in examples)), "")
             advice = f"format: {fitting!r} would fit" if fitting else "write in format how the key stands in the column"
@@ -63,22 +73,30 @@ def warnings(context: Context, rows: Rows) -> Iterator[str]:
     """Columns of the spec that hold legacy paths in other forms too: nobody would rewrite those rows."""
     prefix = context.spec.source.prefix
     columns = {table.column: table for table in rows.tables}
-    for column, table in columns.items() if prefix and not context.goes_back else ():
-        beside = [one for one in rows.tables if one.column == column]
-        forms = [form for one in beside for form in (one.old, one.new)]
-        ranges = outside([values for form in forms for values in value_ranges(form, Range())])
-        values = {"prefix": prefix} | limits(ranges)
-        found = rows.query(f"sample {table.name}", table.statement("others", ranges), values)
+    for table in columns.values() if prefix and not context.goes_back else ():
+        found = _others(rows, table, prefix)
         if found:
-            formats = ", ".join(repr(one.reference.format) for one in beside)
+            formats = ", ".join(repr(one.reference.format) for one in rows.tables if one.column == table.column)
             yield (
-                f"{table.name} holds paths such as {_shown([value for (value,) in found])}, which do not fit "
+                f"{table.name} holds paths such as {_shown(found)}, which do not fit "
                 f"{formats}: they are not rewritten, and an object that only they name is moved, and deleted where "
                 "cleanup.policy is Delete: add a reference with their format"
             )
 
 
 def _examples(rows: Rows, table: Table) -> list[str]:
+    """A few values that are in no form of the column: such that hold the legacy prefix, if there are any."""
+    return _others(rows, table, table.old.prefix) or _others(rows, table, "") or _any(rows, table)
+
+
+def _others(rows: Rows, table: Table, part: str) -> list[str]:
+    forms = [form for one in rows.tables if one.column == table.column for form in (one.old, one.new)]
+    ranges = outside([values for form in forms for values in value_ranges(form, Range())])
+    values = {"part": part} | limits(ranges)
+    return [value for (value,) in rows.query(f"sample {table.name}", table.statement("others", ranges), values)]
+
+
+def _any(rows: Rows, table: Table) -> list[str]:
     return [value for (value,) in rows.query(f"sample {table.name}", table.statement("examples"), {})]
 
 
@@ -101,11 +119,14 @@ def _format_of(context: Context, value: str) -> str:
     shown = masked(value)
     if shown != value or not set("{}").isdisjoint(value):
         return ""
-    before, found, key = value.partition(prefix)
-    if found and prefix and _exists(context, prefix + key):
-        return f"{before}{{key}}"
+    before, found, key = value.partition(prefix) if prefix else ("", "", "")
     slash = "/" if value.startswith("/") else ""
-    return f"{slash}{{key:relative}}" if _exists(context, prefix + value.removeprefix("/")) else ""
+    ways = [(before, key, "key")] if found else []
+    for start, written, placeholder in (*ways, (slash, value.removeprefix("/"), "key:relative")):
+        for read, encoded in ((written, ""), (unquote(written), ":url")):
+            if _exists(context, prefix + read):
+                return f"{start}{{{placeholder}{encoded}}}"
+    return ""
 
 
 def _exists(context: Context, key: str) -> bool:

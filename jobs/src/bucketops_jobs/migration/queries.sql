@@ -87,9 +87,9 @@ SELECT {keys}, t.{column}::text FROM {table} t JOIN wanted ON {same_as_wanted}
 -- examples: what a few rows look like
 SELECT left(t.{column}::text, 1000) FROM {table} t WHERE t.{column}::text <> '' LIMIT 3
 
--- others: of the first so many rows outside the ranges, a few that hold the prefix in some form
+-- others: of the first so many rows outside the ranges, a few that hold a part, in capitals or not
 SELECT v.path FROM (SELECT left(t.{column}::text, 1000) AS path FROM {table} t WHERE {within} LIMIT 10000) AS v
-WHERE strpos(lower(v.path), lower(%(prefix)s)) > 0 LIMIT 3
+WHERE v.path <> '' AND strpos(lower(v.path), lower(%(part)s)) > 0 LIMIT 3
 
 -- mark: a transaction of our own, younger than all that have written anything by now, and of which server; no replica
 -- has any. (The upper end of a snapshot is no mark: it follows the last transaction that has ended.)

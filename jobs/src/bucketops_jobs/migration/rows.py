@@ -85,7 +85,7 @@ class Rows(Session):
 
         A row that names both places at once is none of these: its object is at the other place.
         """
-        wanted = sorted(key for key in keys if "\0" not in key)  # which no row can hold
+        wanted = sorted(key for key in keys if "\0" not in key)  # which no row holds
         tables = [table for table in self.tables if wanted and not table.stays]
         named: set[str] = set()
         for table in tables:

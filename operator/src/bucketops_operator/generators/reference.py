@@ -86,7 +86,8 @@ def _type(field: Schema) -> str:
         return f"map of {_type(field['additionalProperties'])}"
     if field.get("format") == "date-time":
         return "time"
-    return "any object" if field.get("type") == "object" else str(field.get("type", "string"))
+    untyped = "string or list of string" if "x-kubernetes-preserve-unknown-fields" in field else "string"
+    return "any object" if field.get("type") == "object" else str(field.get("type", untyped))
 
 
 def _default(field: Schema) -> str:
