@@ -298,6 +298,37 @@ def test_the_last_look_before_a_deletion_searches_an_index_of_a_million_rows(
     assert searched > 0
 
 
+def test_an_index_that_has_the_paths_behind_another_column_is_none(
+    lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_check, "SCAN_ROWS", 1000)
+    lab.world.sql(
+        """CREATE TABLE t (id int PRIMARY KEY, tenant int, path text); CREATE INDEX ON t (tenant, path COLLATE "C");
+        INSERT INTO t SELECT n, n, 'image/' || n FROM generate_series(1, 5000) n; ANALYZE t"""
+    )
+    with rows_of(lab, tmp_path, {"table": "t", "column": "path"}) as rows:
+        with pytest.raises(UserError, match=r'CREATE INDEX CONCURRENTLY ON public.t .path COLLATE "C".'):
+            index_check.require(rows, rows.tables[0])
+        lab.world.sql('CREATE INDEX ON t (path COLLATE "C", tenant)')
+        index_check.require(rows, rows.tables[0])
+
+
+@pytest.mark.parametrize("type_", ["text", "varchar(99)", "citext", "shown"])
+def test_the_index_that_the_message_names_serves(
+    lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, type_: str
+) -> None:
+    monkeypatch.setattr(index_check, "SCAN_ROWS", 1000)
+    lab.world.sql("CREATE EXTENSION citext; CREATE DOMAIN shown AS text CHECK (value <> 'x')")
+    lab.world.sql(f"CREATE TABLE t (id int PRIMARY KEY, path {type_})")
+    lab.world.sql("INSERT INTO t SELECT n, 'image/' || n FROM generate_series(1, 5000) n; ANALYZE t")
+    with rows_of(lab, tmp_path, {"table": "t", "column": "path"}) as rows:
+        with pytest.raises(UserError) as caught:
+            index_check.require(rows, rows.tables[0])
+        with cursor_of(lab.world.dsn) as cursor:
+            cursor.execute(str(caught.value).partition("run: ")[2])
+        index_check.require(rows, rows.tables[0])
+
+
 def explained(rows: Rows, table: Table) -> list[str]:
     """Tables that the last look reads as a whole."""
     if table.old.format.quoted:
@@ -306,7 +337,7 @@ def explained(rows: Rows, table: Table) -> list[str]:
     else:
         statement, values = table.statement("naming"), {"values": [table.old.write(key) for key in KEYS]}
     ((plan,),) = rows.query("explain", sql.SQL("EXPLAIN (VERBOSE, FORMAT JSON) ") + statement, values)
-    return list(index_check.unserved(plan[0]["Plan"]))
+    return list(index_check.unserved(plan[0]["Plan"], index_check.leading(rows, table)))
 
 
 def scans(lab: Any) -> tuple[int, int]:

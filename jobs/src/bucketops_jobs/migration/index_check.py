@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from bucketops_api.privileges.sql import typed
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import UserError
+from bucketops_jobs.migration.database import queries
 from bucketops_jobs.migration.rows import Rows
 from bucketops_jobs.migration.tables import Table, limits
 from bucketops_jobs.migration.value_ranges import value_ranges
 from bucketops_jobs.shards import Range
 
+_TEXTS = ("text", "character varying")
+"""Types whose index on the column itself serves comparisons as text."""
 _NAMED = 3
 """Partitions in a message."""
 SCAN_ROWS = 500_000
@@ -26,9 +29,11 @@ def require(rows: Rows, table: Table) -> None:
         return
     ranges = value_ranges(table.old, Range(after="a", until="b"))
     ((plan,),) = rows.query(f"explain {table.name}", table.statement("explain", ranges), limits(ranges))
-    without = sorted(unserved(plan[0]["Plan"]))
+    without = sorted(unserved(plan[0]["Plan"], leading(rows, table)))
     if without:
-        columns = f'({typed(table.reference.column)} COLLATE "C")'
+        column = typed(table.reference.column)
+        plain = table.column_type.startswith(_TEXTS)
+        columns = f'({column} COLLATE "C")' if plain else f'(({column}::text) COLLATE "C")'
         commands = [f"CREATE INDEX CONCURRENTLY ON {part} {columns}" for part in without[:_NAMED]]
         if without != [table.typed]:
             commands.append(f"CREATE INDEX ON {table.typed} {columns}")
@@ -39,15 +44,23 @@ def require(rows: Rows, table: Table) -> None:
         )
 
 
-def unserved(plan: Mapping[str, Any]) -> Iterator[str]:
-    """Return the tables that a plan reads as a whole: by a scan, or by an index that it does not search."""
+def leading(rows: Rows, table: Table) -> set[str]:
+    """Return the indexes that have the paths first: one that has them behind another column is read as a whole."""
+    values = {"table": table.regclass, "column": table.reference.column}
+    return {name for (name,) in rows.query(f"look at the indexes of {table.name}", queries()["leading"], values)}
+
+
+def unserved(plan: Mapping[str, Any], indexes: Collection[str]) -> Iterator[str]:
+    """Return the tables that a plan reads as a whole: by a scan, or without a search in one of these indexes."""
     if "Relation Name" in plan:
-        if not _searches(plan):
+        if not _searches(plan, indexes):
             yield typed(str(plan["Schema"]), str(plan["Relation Name"]))
         return
     for part in plan.get("Plans", ()):
-        yield from unserved(part)
+        yield from unserved(part, indexes)
 
 
-def _searches(plan: Mapping[str, Any]) -> bool:
-    return "Index Cond" in plan or any(map(_searches, plan.get("Plans", ())))
+def _searches(plan: Mapping[str, Any], indexes: Collection[str]) -> bool:
+    if "Index Cond" in plan and plan["Index Name"] in indexes:
+        return True
+    return any(_searches(part, indexes) for part in plan.get("Plans", ()))

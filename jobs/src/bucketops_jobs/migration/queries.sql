@@ -107,6 +107,12 @@ FROM pg_stat_replication
 SELECT set_config('enable_seqscan', 'off', true);
 EXPLAIN (VERBOSE, FORMAT JSON) SELECT {keys}, t.{column} FROM {table} t WHERE {within}
 
+-- leading: indexes of a table and its partitions that begin with a column, or with an expression
+SELECT c.relname::text FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]
+WHERE x.indrelid IN (SELECT relid FROM pg_partition_tree(to_regclass(%(table)s)) UNION SELECT to_regclass(%(table)s))
+  AND (x.indkey[0] = 0 OR a.attname = %(column)s)
+
 -- estimate: the plan of a scan of all rows, whose number PostgreSQL guesses from the size of the files
 EXPLAIN (FORMAT JSON) SELECT FROM {table}
 

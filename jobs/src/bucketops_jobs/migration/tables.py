@@ -28,6 +28,8 @@ class Table:
     reference: api.Reference
     key_types: tuple[str, ...]
     """Of the columns of the key, as they are written in SQL."""
+    column_type: str
+    """Beneath its domains."""
     width: int | None
     old: Form
     new: Form
@@ -119,6 +121,7 @@ def describe(session: Session, index: int, ref: api.Reference, source_prefix: st
         index,
         ref,
         key_types=tuple(found[name][0] for name in ref.keys),
+        column_type=found[ref.column][0],
         width=found[ref.column][1],
         old=Form(old, source_prefix),
         new=Form(new, destination_prefix),
