@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bucketops_jobs.migration.database import queries
 from bucketops_jobs.migration.paths import Form, Format
-from bucketops_jobs.migration.value_ranges import Values, value_ranges
+from bucketops_jobs.migration.value_ranges import Values, outside, value_ranges
 from bucketops_jobs.shards import Range
 
 KEY = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.text("ab%é\ufffd\U0010ffff", max_size=6)
@@ -81,6 +81,12 @@ def test_a_range_finds_hardly_more_of_what_is_written_as_usual(format_: str) -> 
         assert len(found) <= 1000 + 1
         assert not held("/avatar/new-picture-1.png", ranges)
         assert len(ranges) <= 150
+
+
+@given(value=KEY, ranges=st.lists(st.tuples(KEY, KEY)))
+def test_a_value_is_in_one_of_some_ranges_or_outside_them(value: str, ranges: list[Values]) -> None:
+    ranges = [(low, high) for low, high in ranges if low < high]
+    assert held(value, ranges) is not held(value, outside(ranges))
 
 
 def test_other_spellings_of_a_prefix_lie_within_the_range() -> None:

@@ -126,16 +126,17 @@ def _read(stream: Stream, table: Table, within: Range, *, legacy: bool) -> Itera
 
     A value that could be read both ways names the legacy place.
     """
-    form = table.form(legacy=legacy)
+    form, other = table.form(legacy=legacy), None if legacy or table.stays else table.old
     ranges = value_ranges(form, within)
     for *pk, value in stream(table.statement("load", ranges), limits(ranges)):
         key = form.read(value)
         if key is None or key not in within:
             continue
-        if legacy or table.stays or table.old.read(value) is None:
+        if other is None or other.read(value) is None:
             yield key, table.pk(pk), value
 
 
 def _rows(table: Table, spool: Spool, *, legacy: bool) -> Iterator[tuple[str, Row]]:
+    stays = table.stays
     for key, pk, value in spool:
-        yield key, Row(table.index, pk, value, legacy, stays=table.stays)
+        yield key, Row(table.index, pk, value, legacy, stays=stays)
