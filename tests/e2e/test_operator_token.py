@@ -69,7 +69,9 @@ CONTAINER_CHANGES: list[tuple[str, str, dict[str, Any]]] = [
 @pytest.mark.parametrize(("words", "change"), [c[1:] for c in CHANGES], ids=[c[0] for c in CHANGES])
 def test_a_stolen_token_makes_no_other_pods(cluster: Cluster, words: str, change: dict[str, Any]) -> None:
     manifest = job(cluster)
-    manifest["spec"]["template"]["spec"] |= copy.deepcopy(change)
+    pod = manifest["spec"]["template"]["spec"]
+    volumes = [*pod["volumes"], *change.get("volumes", ())]
+    pod |= copy.deepcopy(change) | {"volumes": volumes}
     with pytest.raises(RuntimeError, match=words):
         create(cluster, manifest)
 
