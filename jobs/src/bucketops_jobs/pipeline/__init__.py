@@ -6,6 +6,7 @@
     inbox.py      what was heard and is not done yet; pure but for its lock
     latency.py    how long the pictures of the last minutes took
     cleaner.py    one picture: look, strip, write on condition, look again
+    object_views.py  source and destination as they are listed
     notes.py      what could not be made clean, and why
     pairs.py      the listings, merged
     sweep.py      what events missed

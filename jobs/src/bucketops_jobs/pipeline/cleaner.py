@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import BinaryIO, cast
 
@@ -21,10 +22,12 @@ from bucketops_jobs.exif.strip import strip
 from bucketops_jobs.exif.verdict import Choice, Options, Refusal, Verdict
 from bucketops_jobs.pipeline import marks
 from bucketops_jobs.pipeline.context import Context
-from bucketops_jobs.pipeline.decide import Act, Decision, Marked, Seen, decide
+from bucketops_jobs.pipeline.decide import Act, Decision, Seen, decide
 from bucketops_jobs.pipeline.marks import Mark
+from bucketops_jobs.pipeline.object_views import Views
 from bucketops_jobs.s3 import failures
 from bucketops_jobs.s3.store import Content, Object
+from bucketops_jobs.s3.within import seen as identity
 
 LOOKS = 10
 """How often a picture that changes all the time is looked at before it is put back."""
@@ -57,6 +60,8 @@ class Cleaner:
 
     def __init__(self, context: Context) -> None:
         self._context, self._rules = context, context.rules
+        self.views = Views(context)
+        self._bare = False
         spec = context.spec
         self._limit = parse_quantity(spec.limits.max_object_bytes)
         self._options = Options(
@@ -68,9 +73,7 @@ class Cleaner:
 
     def look(self, key: str) -> Seen:
         """The three places as they are now; refusals only where they matter."""
-        source = self._context.source.head(self._context.source_key(key))
-        found = self._context.destination.describe(self._context.destination_key(key))
-        there = Marked(found.object, marks.read(found.headers)) if found else None
+        source, there = self.views.source(key), self.views.destination(key)
         seen = Seen(source, there)
         if decide(seen, self._rules).act is not Act.CLEAN:
             return seen
@@ -87,19 +90,37 @@ class Cleaner:
             if decision.act is not Act.CLEAN:
                 return _SETTLED[decision.act]
             try:
-                outcome = self._clean(key, seen, decision)
-            except (NotFoundError, PreconditionFailedError):
-                outcome = None
+                outcome = self._clean(key, seen, replace(decision, expect=replace(decision.expect, bare=self._bare)))
+            except (NotFoundError, PreconditionFailedError) as error:
+                seen = self._looked_again(key, seen, decision, error)
+                continue
             if outcome is not None:
                 return outcome
             seen = None
         raise TransientError(f"{key!r} changes faster than it can be made clean")
+
+    def _looked_again(self, key: str, was: Seen, decision: Decision, error: ItemError) -> Seen:
+        """What is there now. If nothing has changed, the server refuses what it shows itself.
+
+        Some servers (Ceph RGW) take an ETag without its quotes alone, so that is tried before ItemError is raised.
+        """
+        now = self.look(key)
+        if _what(now) != _what(was):
+            return now
+        if decision.expect.etag and not self._bare and isinstance(error, PreconditionFailedError):
+            self._bare = True
+            return now
+        self._bare = False
+        raise ItemError(f"{error}: yet nothing has changed, so the server refuses what it shows itself") from error
 
     def _clean(self, key: str, seen: Seen, decision: Decision) -> Outcome | None:
         """None: something has changed on the way."""
         source = seen.source
         if source is None:
             return Outcome.GONE
+        if not source.etag:
+            raise ItemError(f"{source.key!r}: the server shows no ETag, so its versions cannot be told apart")
+        self.views.require_name(key)
         if source.size > self._limit:
             message = f"it has {source.size} bytes, limits.maxObjectBytes are {self._limit}"
             return self._refuse(key, source, Refusal.TOO_LARGE, message)
@@ -111,8 +132,11 @@ class Cleaner:
             verdict = _stripped(content, sink, self._options, source)
             if verdict.refusal is not None:
                 return self._refuse(key, source, verdict.refusal, verdict.message)
-            headers = self._headers(content.headers, source)
+            mark = Mark(source.etag, self._rules.strip, self._context.pipeline, str(verdict.clean_bytes))
+            headers = shown(marks.without(content.headers)) | mark.headers()
             self._context.destination.put(self._context.destination_key(key), sink, headers, decision.expect)
+            if not self.views.require_kept(key, sink, mark):
+                return None
         self._count(verdict)
         if seen.note:
             self._context.notes.remove(key)
@@ -132,13 +156,8 @@ class Cleaner:
 
     def _unchanged(self, source: Object) -> bool:
         """Whoever wrote meanwhile may have been told of by an event that came before we had written."""
-        now = self._context.source.head(source.key)
+        now = self.views.source(source.key.removeprefix(self._context.spec.source.prefix))
         return now is not None and now.etag == source.etag
-
-    def _headers(self, given: Mapping[str, str], source: Object) -> Mapping[str, str]:
-        """What the uploader said of the picture, but for its type, and our mark."""
-        mark = Mark(source.etag, self._rules.strip, self._context.pipeline)
-        return shown(marks.without(given)) | mark.headers()
 
     def _count(self, verdict: Verdict) -> None:
         tally = self._context.tally
@@ -146,6 +165,12 @@ class Cleaner:
         tally.add("bytesWritten", verdict.clean_bytes)
         for loss in verdict.report.losses:
             tally.add(f"loss/{loss}")
+
+
+def _what(seen: Seen) -> tuple[object, object]:
+    """What tells one state of source and destination from another; a listing and HEAD agree on it."""
+    there = seen.destination.object if seen.destination else None
+    return identity(seen.source), identity(there)
 
 
 def shown(given: Mapping[str, str]) -> dict[str, str]:

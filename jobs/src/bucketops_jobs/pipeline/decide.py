@@ -68,14 +68,20 @@ def decide(seen: Seen, rules: Rules) -> Decision:
     source, there = seen.source, seen.destination
     if source is None:
         return Decision(Act.GONE)
-    if there and there.mark and (there.mark.source_etag, there.mark.rules) == (source.etag, rules.strip):
+    if there and there.mark and _is_result(there.mark, there.object, source, rules):
         return Decision(Act.NOTHING)
     if there and there.mark is None and not rules.overwrite:
         return Decision(Act.CONFLICT)
     refused = seen.note.mark if seen.note else None
-    if refused and (refused.source_etag, refused.rules) == (source.etag, rules.refusal):
+    if source.etag and refused and (refused.source_etag, refused.rules) == (source.etag, rules.refusal):
         return Decision(Act.REFUSED)
     return Decision(Act.CLEAN, Expect(etag=there.object.etag) if there else ABSENT)
+
+
+def _is_result(mark: Mark, found: Object, source: Object, rules: Rules) -> bool:
+    """Two empty ETags say nothing; nor does the mark of an object that is not as long as what was written."""
+    made = (mark.source_etag, mark.rules) == (source.etag, rules.strip)
+    return made and bool(source.etag) and mark.fits(found.size)
 
 
 def removable(seen: Seen, pipeline: str) -> bool:

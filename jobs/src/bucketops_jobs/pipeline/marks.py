@@ -14,6 +14,7 @@ STRIPPER = 1
 _SOURCE_ETAG = f"{METADATA}bucketops-source-etag"
 _RULES = f"{METADATA}bucketops-strip"
 _PIPELINE = f"{METADATA}bucketops-pipeline"
+_BYTES = f"{METADATA}bucketops-bytes"
 
 
 @dataclass(frozen=True)
@@ -24,22 +25,29 @@ class Mark:
     rules: str
     pipeline: str
     """`<namespace>/<name>` of the resource."""
+    bytes: str = ""
+    """How many were written; empty on what an older version wrote, and on refusals."""
+
+    def fits(self, size: int) -> bool:
+        """Whether the object is as long as what was written: a server may have kept less."""
+        return self.bytes in {"", str(size)}
 
     def headers(self) -> dict[str, str]:
         """As a PUT has them."""
-        return {_SOURCE_ETAG: self.source_etag, _RULES: self.rules, _PIPELINE: self.pipeline}
+        size = {_BYTES: self.bytes} if self.bytes else {}
+        return {_SOURCE_ETAG: self.source_etag, _RULES: self.rules, _PIPELINE: self.pipeline, **size}
 
 
 def read(headers: Mapping[str, str]) -> Mark | None:
     """The mark of an object; None on one that no pipeline made."""
     if _SOURCE_ETAG not in headers or _RULES not in headers:
         return None
-    return Mark(headers[_SOURCE_ETAG], headers[_RULES], headers.get(_PIPELINE, ""))
+    return Mark(headers[_SOURCE_ETAG], headers[_RULES], headers.get(_PIPELINE, ""), headers.get(_BYTES, ""))
 
 
 def without(headers: Mapping[str, str]) -> dict[str, str]:
     """The user's own headers: a picture may have been taken from a destination and uploaded again."""
-    return {name: value for name, value in headers.items() if name not in {_SOURCE_ETAG, _RULES, _PIPELINE}}
+    return {name: value for name, value in headers.items() if name not in {_SOURCE_ETAG, _RULES, _PIPELINE, _BYTES}}
 
 
 def strip_rules(spec: PipelineSpec) -> str:

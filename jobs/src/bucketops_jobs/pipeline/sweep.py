@@ -113,7 +113,7 @@ class _Sweep:
     def _orphan(self, pair: Pair) -> None:
         if pair.destination is not None:
             self._removal.add(pair.key)
-        if pair.note is not None and self._context.source.head(self._context.source_key(pair.key)) is None:
+        if pair.note is not None and self._cleaner.views.source(pair.key) is None:
             self._context.notes.remove(pair.key)
 
     def _settle(self, pair: Pair) -> tuple[Outcome, bool]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
+from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
+from bucketops_jobs.errors import TransientError, UserError
 from bucketops_jobs.s3.client import S3Store
 from bucketops_jobs.s3.deletions import DELETE_BATCH
 from bucketops_jobs.s3.listing import is_record
@@ -100,7 +102,7 @@ class Versions:
         for page in self._pages(self._prefix + _slashed(path), {}):
             for row in page.get("Versions", []):
                 if not is_record(row["Key"]):
-                    yield _version(row, live=row["IsLatest"])
+                    yield _version(row, live=row.get("IsLatest", True))
             for row in page.get("DeleteMarkers", []):
                 if not is_record(row["Key"]):
                     yield _version(row, live=False)
@@ -121,7 +123,10 @@ class Versions:
             yield page
             if not page.get("IsTruncated"):
                 return
-            where = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page.get("NextVersionIdMarker", "")}
+            after = {"KeyMarker": page.get("NextKeyMarker", ""), "VersionIdMarker": page.get("NextVersionIdMarker", "")}
+            if not after["KeyMarker"] or after == where:
+                raise TransientError(f"the listing of the versions below {prefix!r} does not go on")
+            where = after
 
 
 def payer(ref: BucketRef) -> Mapping[str, str]:
@@ -132,6 +137,11 @@ def payer(ref: BucketRef) -> Mapping[str, str]:
 def _version(row: Mapping[str, Any], *, live: bool) -> Version:
     """A delete marker has neither an ETag nor a size."""
     etag, size = row.get("ETag", "").strip('"'), row.get("Size", 0)
+    if not row.get("VersionId"):
+        raise UserError(
+            Reason.INVALID_SPEC,
+            f"{row['Key']!r} is listed without a version, so the server has none: choose versions: Current",
+        )
     return Version(row["Key"], etag, size, row["LastModified"], row["VersionId"], live)
 
 
