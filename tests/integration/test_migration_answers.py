@@ -62,6 +62,25 @@ def test_a_copy_that_loses_its_bytes_before_the_deletion_keeps_its_original(mini
     assert source.keys("image/") == {"two"}
 
 
+def test_a_listing_that_is_behind_costs_a_sweep_and_nothing_else(minio: str, tmp_path: Path) -> None:
+    """After the copy it does not show the object for a while: that is no loss, and nothing is written twice."""
+    hidden, until = faulty.Shown("avatar/two", faulty.nothing), list[bool]()
+    writes: list[str] = []
+
+    def rule(request: Request) -> Answer | None:
+        if request.method == "PUT" and request.key == "avatar/two":
+            writes.append(request.key)
+        return None
+
+    with Proxy(minio, rule, body=lambda request, body: body if until else hidden(request, body)) as proxy:
+        source, destination = between(minio, "minio", proxy.url)
+        with migrating(tmp_path, source, destination) as driver:
+            driver.before("sweep", lambda: until.append(True))
+            status = driver.finish(120)
+    assert condition(status, "Complete"), status
+    assert (source.keys("image/"), destination.keys("avatar/"), len(writes)) == (set(), KEYS, 1)
+
+
 def test_a_server_that_takes_no_right_if_match_replaces_nothing_and_the_run_ends(minio: str, tmp_path: Path) -> None:
     with Proxy(minio, faulty.Rgw(bare=False)) as proxy:
         source, destination = between(minio, "minio", proxy.url)

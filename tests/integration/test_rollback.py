@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from support import faulty
 from support.avatars import LEGACY, MODERN, Reader, name, picture
 from support.driver import Driver, condition, ended, message
 from support.ending import expect_nothing_wrong
+from support.proxy import Proxy
 
 
 def roll_back(lab: Any, migration: Driver, spec: dict[str, Any] | None = None) -> Driver:
@@ -41,6 +43,20 @@ def test_everything_that_was_moved_comes_back_and_nothing_else(lab: Any) -> None
     assert status["audit"]["after"] == {
         "legacyObjects": 40, "legacyRows": 41, "danglingRows": 0, "productionObjects": 11,
     }  # fmt: skip
+
+
+def test_what_does_not_come_back_as_it_was_stays_where_it_is(lab: Any) -> None:
+    """The listing shows another size of what was copied back: its row and its object stay at the production place."""
+    lab.world.seed(legacy=range(1, 6))
+    shown, begun = faulty.Shown(LEGACY + name(3), faulty.another_size), list[bool]()
+    with Proxy(lab.endpoint, body=lambda request, body: shown(request, body) if begun else body) as proxy:
+        migration = moved(lab, endpoint=proxy.url)
+        begun.append(True)
+        status = roll_back(lab, migration).finish(120)
+    assert condition(status, "Failed"), status
+    assert (status["outcomes"]["moved"], status["outcomes"]["failed"]) == (4, 1)
+    assert set(lab.world.keys(lab.world.destination)) == {MODERN + name(3)}
+    assert MODERN + name(3) in lab.world.paths()
 
 
 def test_readers_see_every_picture_all_the_while(lab: Any) -> None:

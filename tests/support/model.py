@@ -57,6 +57,8 @@ class Model:
     journal: dict[str, Entry] = field(default_factory=dict)
     deleted_by_app: set[str] = field(default_factory=set)
     """Production objects that the application deleted and nobody wrote since."""
+    rewritten: set[tuple[int, str]] = field(default_factory=set)
+    """Rows that the worker rewrote, with their keys."""
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     # the application
@@ -123,8 +125,8 @@ class Model:
 
     # what the worker does
 
-    def copy(self, work: Work) -> Answer:
-        """A conditional copy, as a server that keeps its word makes it."""
+    def copy(self, work: Work, *, lies: bool = False) -> Answer:
+        """A conditional copy; a server that `lies` answers as if it had kept what it was given, and keeps less."""
         key, expect, seen = work.item.key, work.decision.copy, work.item.source
         if expect is None or seen is None:
             return None
@@ -137,7 +139,7 @@ class Model:
             return PreconditionFailedError("destination")
         self._require_ours(work.item, there)
         number = next(self._numbers)
-        self.destination[key] = Blob(now.content, "us", number)
+        self.destination[key] = Blob(-number if lies else now.content, "us", number)
         self.deleted_by_app.discard(key)
         return str(now.content)
 
@@ -166,6 +168,7 @@ class Model:
                 verdicts[row.id] = "the constraint says no"
             elif now == (True, key) and row.pk not in held:
                 self.rows[pk] = (False, key)
+                self.rewritten.add((pk, key))
                 verdicts[row.id] = RowOutcome.REWRITTEN
             elif now == (True, key):
                 verdicts[row.id] = None
@@ -204,6 +207,9 @@ class Model:
 
     def check(self) -> None:
         for pk, (legacy, key) in self.rows.items():
+            if not legacy and (pk, key) in self.rewritten:
+                blob = self.destination.get(key)
+                assert blob is None or blob.content > 0, f"row {pk} was rewritten to {key}, whose copy is damaged"
             if not legacy:
                 gone_by_app = key in self.deleted_by_app
                 assert key in self.destination or gone_by_app, f"row {pk} names {key}, which does not exist"

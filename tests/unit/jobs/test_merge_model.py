@@ -110,10 +110,10 @@ class Migration(RuleBasedStateMachine):
             self.flights[key] = Flight(key, self.model.seen_rows(key))
 
     @precondition(lambda self: self.flights)
-    @rule(data=st.data(), held=st.sets(st.sampled_from(("1", "2", "3"))), lost=st.booleans())
-    def worker_goes_on(self, data: st.DataObject, held: set[str], *, lost: bool) -> None:
+    @rule(data=st.data(), held=st.sets(st.sampled_from(("1", "2", "3"))), lost=st.booleans(), lies=st.booleans())
+    def worker_goes_on(self, data: st.DataObject, held: set[str], *, lost: bool, lies: bool) -> None:
         flight = self.flights[data.draw(st.sampled_from(sorted(self.flights)))]
-        if not _advance(self.model, flight, frozenset(held), lost=lost):
+        if not _advance(self.model, flight, frozenset(held), lost=lost, lies=lies):
             del self.flights[flight.key]
 
     @rule()
@@ -140,8 +140,13 @@ class Migration(RuleBasedStateMachine):
             _require_an_end(self.model)
 
 
-def _advance(model: Model, flight: Flight, held: frozenset[str] = frozenset(), *, lost: bool = False) -> bool:
-    """One step of the protocol; whether there is another. `lost`: the copy was made and its answer never came."""
+def _advance(
+    model: Model, flight: Flight, held: frozenset[str] = frozenset(), *, lost: bool = False, lies: bool = False
+) -> bool:
+    """One step of the protocol; whether there is another. `lost`: the copy was made and its answer never came.
+
+    `lies`: the server answers as if it had kept the copy whole.
+    """
     if flight.work is None:
         item = model.item(flight.key, flight.rows)
         decision = model.decide(item)
@@ -150,7 +155,7 @@ def _advance(model: Model, flight: Flight, held: frozenset[str] = frozenset(), *
         flight.work = Work(item, decision, 0)
         model.intend(flight.work)
     elif not flight.copied:
-        flight.answer, flight.copied = model.copy(flight.work), True
+        flight.answer, flight.copied = model.copy(flight.work, lies=lies), True
         if lost and isinstance(flight.answer, str):
             flight.answer = model.copy(flight.work)  # the retry meets the first try's object
     elif flight.settled is None:

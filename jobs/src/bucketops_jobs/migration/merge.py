@@ -264,22 +264,25 @@ def _not_as_journalled(item: Item, source: Object, destination: Object, policy: 
         return _finished(item, entry)  # the application's newer picture, or one that the user keeps
     if entry is not None and not entry.committed and destination.etag == entry.before:
         return _copy(Expect(etag=destination.etag))  # the intent's copy was never made
+    if entry is not None and _is_unknown(entry) and source.etag == entry.source_etag:
+        return _failed(item, entry.message)  # nothing of it is called ours, the user's, or the application's
     if entry is not None and _seen_by_all(item, entry) and source.etag == entry.source_etag:
         # our copy was there and never recorded; what the application wrote over it since is not ours
         return replace(_finished(item, entry), keeps=True)
     if same(source, destination):
         return Decision(Outcome.ALREADY, rewrite=RowOutcome.REWRITTEN, journal=True, compared=True)
-    if entry is not None and not entry.committed and source.etag == entry.source_etag:
-        return _doubtful(item, destination, entry, policy)
-    return _conflict(item, destination, policy)
+    ours = entry is not None and not entry.committed and source.etag == entry.source_etag
+    return _conflict(item, destination, _without_keeping(policy) if ours else policy)
 
 
-def _doubtful(item: Item, destination: Object, entry: Entry, policy: Policy) -> Decision:
-    """We wrote there, and what is there is not that: damage, or somebody's own. Nothing of it is called the user's."""
-    if entry.outcome is Outcome.FAILED and entry.after == UNKNOWN:
-        return _failed(item, entry.message)
-    keeps = policy.on_conflict == "KeepDestination"
-    return _conflict(item, destination, replace(policy, on_conflict="Fail") if keeps else policy)
+def _is_unknown(entry: Entry) -> bool:
+    """Whether we wrote there, and what was listed afterwards was not that: damage, or somebody's own."""
+    return entry.outcome is Outcome.FAILED and not entry.committed and entry.after == UNKNOWN
+
+
+def _without_keeping(policy: Policy) -> Policy:
+    """A worker died after it wrote there: what is there may be a damaged copy, and is not called the user's."""
+    return replace(policy, on_conflict="Fail") if policy.on_conflict == "KeepDestination" else policy
 
 
 def _copy(expect: Expect) -> Decision:
