@@ -305,3 +305,19 @@ def test_dates_of_another_server(files: Deployments, retain: Retainer, age: str)
     assert files.folders() == left
     assert "index.html" in files.keys("index")
     assert result.counts["foldersSeen"] == 7
+
+
+def test_objects_that_are_listed_without_a_version_are_not_deleted_by_one(
+    deployments: Deployments, retain: Retainer
+) -> None:
+    """Without its id a deletion would take whatever stands there by then; the run says what to choose instead."""
+    five(deployments)
+
+    def body(request: Request, data: bytes) -> bytes:
+        return re.sub(rb"<VersionId>.*?</VersionId>", b"", data) if "versions" in request.path else data
+
+    with Proxy(deployments.endpoint, body=body) as proxy:
+        code, result = retain.attempt(place={"endpoint": proxy.url}, versions="All")
+    assert code == names.EXIT_USER, result
+    assert "choose versions: Current" in result.message
+    assert len(deployments.folders()) == 5
