@@ -7,12 +7,20 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from bucketops_jobs.errors import NotSupportedError, PreconditionFailedError, UserError, WorkerError
+from bucketops_api.reasons import Reason
+from bucketops_jobs.errors import (
+    DeniedError,
+    NotSupportedError,
+    PreconditionFailedError,
+    TransientError,
+    UserError,
+    WorkerError,
+)
 from bucketops_jobs.s3 import conditions
 from bucketops_jobs.s3.capabilities import Capabilities, probe, probe_source
 from bucketops_jobs.s3.conditions import Honoured
 from bucketops_jobs.s3.fake import FakeServer, FakeStore
-from bucketops_jobs.s3.keyforms import SAMPLES
+from bucketops_jobs.s3.keyforms import EMPTY_SEGMENT, SAMPLES
 from bucketops_jobs.s3.store import ABSENT, ANYTHING, Expect, Object
 
 
@@ -80,6 +88,26 @@ def test_names_that_a_server_changes_are_found_and_nothing_stays() -> None:
     assert set(probe(store, ".bucketops/").renamed) == {*SAMPLES}
     assert list(store.keys("")) == []
     assert probe(Odd(), ".bucketops/").renamed == ()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UserError(Reason.ACCESS_DENIED, "SignatureDoesNotMatch: a proxy has folded the path"),
+        DeniedError("403: a firewall"),
+        TransientError("500"),
+    ],
+)
+def test_names_that_are_refused_in_any_way_stop_no_run(error: WorkerError, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, put = Odd(), FakeStore.put
+
+    def refuse(self: FakeStore, key: str, *args: Any) -> str:
+        if "//" in key:
+            raise error
+        return put(self, key, *args)
+
+    monkeypatch.setattr(FakeStore, "put", refuse)
+    assert probe(store, ".bucketops/").renamed == (EMPTY_SEGMENT,)
 
 
 @pytest.mark.parametrize("look", [probe, probe_source])

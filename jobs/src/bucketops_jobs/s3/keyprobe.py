@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from bucketops_jobs.errors import DeniedError, ItemError
+from bucketops_api.reasons import Reason
+from bucketops_jobs.errors import ItemError, TransientError, UserError
 from bucketops_jobs.s3 import scratch
 from bucketops_jobs.s3.keyforms import SAMPLES
 from bucketops_jobs.s3.store import Object, Store
@@ -35,11 +36,17 @@ def folds_case(store: Store, folder: str) -> bool:
 
 
 def _put(store: Store, key: str, body: bytes) -> None:
+    """Write one. Plain keys have been written by then, so whatever is refused here is refused of this form.
+
+    A proxy that folds paths breaks the signature, a firewall forbids dots, a server fails: none is the user's mistake.
+    """
     try:
         store.put(key, body, {})
-    except DeniedError:
-        raise
-    except ItemError as error:
+    except UserError as error:
+        if error.reason is not Reason.ACCESS_DENIED:
+            raise
+        log.info("a key of this form is not signed as it arrives: %s", error)
+    except (ItemError, TransientError) as error:
         log.info("a key of this form is not to be had: %s", error)
 
 
