@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from bucketops_api.reasons import Reason
-from bucketops_jobs.errors import ItemError, TransientError, UserError
+from bucketops_jobs.errors import ItemError, TransientError, UserError, WorkerError
 from bucketops_jobs.s3 import scratch
 from bucketops_jobs.s3.keyforms import SAMPLES
 from bucketops_jobs.s3.store import Object, Store
@@ -20,11 +20,13 @@ def changed(store: Store, folder: str) -> tuple[str, ...]:
     `folder` is nobody else's, has none of these forms, and ends in '/'; nothing stays behind.
     """
     sizes = {folder + sample: len(_body(sample)) for sample in SAMPLES.values()}
-    with scratch.removed(store, lambda: (entry.key for entry in _shown(store, folder))):
+    try:
         for sample in SAMPLES.values():
             _put(store, folder + sample, _body(sample))
         found = {entry.key: entry.size for entry in _shown(store, folder)}
         return tuple(form for form, key in SAMPLES.items() if found.get(folder + key) != sizes[folder + key])
+    finally:
+        _clear(store, folder)
 
 
 def folds_case(store: Store, folder: str) -> bool:
@@ -48,6 +50,18 @@ def _put(store: Store, key: str, body: bytes) -> None:
         log.info("a key of this form is not signed as it arrives: %s", error)
     except (ItemError, TransientError) as error:
         log.info("a key of this form is not to be had: %s", error)
+
+
+def _clear(store: Store, folder: str) -> None:
+    """Remove what is listed. MinIO keeps `folder/` where Object Lock is on, since it has no versions to mark."""
+    try:
+        for entry in _shown(store, folder):
+            try:
+                store.remove([entry.key])
+            except ItemError as error:
+                log.warning("a scratch object is left behind", extra={"why": str(error)})
+    except WorkerError as error:
+        log.warning("scratch objects are left behind", extra={"why": str(error)})
 
 
 def _body(sample: str) -> bytes:
