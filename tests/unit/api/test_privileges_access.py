@@ -132,6 +132,22 @@ def test_the_records_of_a_granted_bucket_are_denied_unless_a_grant_opens_them() 
     assert (".bucketops/", {"list"}) in [(p.prefix, set(p.allowed)) for p in access.places(closed)], "it is proved"
 
 
+def test_records_that_are_opened_in_one_bucket_are_denied_in_the_others() -> None:
+    one = {"bucket": "bucket-a", "access": "ReadWrite", "records": True}
+    document = access.document(spec(one, {"bucket": "bucket-b", "access": "ReadWrite"}))  # type: ignore[arg-type]
+    for key in (".bucketops/x", "in/.bucketops/x"):
+        assert [evaluated(document, "put", bucket, key) for bucket in ("bucket-a", "bucket-b")] == [True, False]
+    below = {"bucket": "bucket-a", "access": "ReadOnly", "prefix": ".bucketops/s3retention/"}
+    assert evaluated(access.document(spec(below)), "get", "bucket-a", ".bucketops/s3retention/x"), (
+        "who names it means it"
+    )
+
+
+def test_four_grants_with_prefixes_fit_what_aws_takes() -> None:
+    grants = [{"bucket": f"bucket-{n:03}", "prefix": f"team-{n}/", "access": "ReadWrite"} for n in range(4)]
+    assert access.oversize(spec(*grants, provider="AWS")) == ""
+
+
 @pytest.mark.parametrize(
     ("user", "other"),
     [("john", "john@corp.com"), ("app", "app@x"), ("a@b", "a"), ("john", "john@"), ("app", "app@x@y")],
