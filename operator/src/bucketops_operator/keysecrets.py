@@ -121,7 +121,7 @@ class KeySecrets:
             self._api.delete(path("v1", "secrets", owner.namespace, name), uid=uid)
         except ApiError as error:
             if error.status != _CONFLICT:
-                raise
+                raise refusal(error, f"Secret {name}") from error
             _LOG.warning("a secret stays: it is another one of that name", extra={"secret": name})
             return False
         return True
