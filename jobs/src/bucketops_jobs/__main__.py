@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
 from pydantic import ValidationError
 
-from bucketops_api import logs, names
+from bucketops_api import listening, logs, names
 from bucketops_api.contract import RunResult, RunSpec, run_digest
 from bucketops_api.reasons import Reason
 from bucketops_jobs import heap
@@ -205,7 +205,7 @@ def _serve(tally: Tally) -> None:
     registry.register(tally)
     ProcessCollector(registry=registry)
     port, address = os.environ.get(names.ENV_METRICS_PORT, names.METRICS_PORT), os.environ.get(names.ENV_LISTEN)
-    start_http_server(int(port), address or "0.0.0.0", registry=registry)
+    listening.serve(make_wsgi_app(registry), int(port), address or "")
 
 
 if __name__ == "__main__":

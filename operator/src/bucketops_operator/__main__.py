@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 
 import kopf
-from prometheus_client import start_http_server
+from prometheus_client import make_wsgi_app
 
-from bucketops_api import logs
-from bucketops_operator import handlers, rest
+from bucketops_api import listening, logs
+from bucketops_operator import handlers, probe, rest
 from bucketops_operator.cluster import Cluster
 from bucketops_operator.controller import Controller
 from bucketops_operator.objects import VERSION
@@ -23,13 +23,13 @@ def main() -> None:
     logs.setup(settings.log_format)
     _LOG.info("operator starts", extra={"version": VERSION, "namespaces": settings.namespaces or "all"})
     controller = Controller(settings, Cluster(rest.connect()))
-    start_http_server(settings.metrics_port, registry=controller.metrics.registry)
+    listening.serve(make_wsgi_app(controller.metrics.registry), settings.metrics_port)
+    listening.serve(probe.app(controller), settings.probe_port)
     handlers.register(controller, settings)
     kopf.run(
         standalone=True,
         clusterwide=not settings.namespaces,
         namespaces=settings.namespaces,
-        liveness_endpoint=f"http://0.0.0.0:{settings.probe_port}/healthz",
     )
 
 

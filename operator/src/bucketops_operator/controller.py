@@ -38,6 +38,8 @@ class Controller:
 
     def __init__(self, settings: Settings, cluster: Cluster) -> None:
         self._settings, self._cluster = settings, cluster
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """Kopf's, once it turns."""
         self._owners: dict[str, Key] = {}
         self._shapes: dict[str, object] = {}
         self._health = Health(time.monotonic())

@@ -29,6 +29,7 @@ def register(controller: Controller, settings: Settings) -> None:
     @kopf.on.startup()
     async def start(settings: kopf.OperatorSettings, **_: object) -> None:
         configure(settings, scanning=not watched_namespaces)
+        controller.loop = asyncio.get_running_loop()
         tasks.add(asyncio.create_task(controller.run(), name="look"))
 
     @kopf.on.cleanup()
@@ -36,13 +37,6 @@ def register(controller: Controller, settings: Settings) -> None:
         for task in tasks:
             task.cancel()
         await controller.stop()
-
-    @kopf.on.probe(id="alive")
-    async def alive(**_: object) -> str:
-        """Kopf answers 500 to a PermanentError alone; any other exception it tries again while the probe hangs."""
-        if problems := controller.problems():
-            raise kopf.PermanentError("; ".join(problems))
-        return "ok"
 
     watched_namespaces = settings.namespaces
     for kind in settings.kinds():

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_api.v1alpha1.migration import Format
 from bucketops_api.v1alpha1.scalars import (
     BucketName,
@@ -86,3 +87,51 @@ def test_what_is_accepted_and_what_is_refused(type_: Any, good: list[Any], bad: 
     for value in bad:
         with pytest.raises(ValidationError):
             TypeAdapter(type_).validate_python(value)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://127.0.0.1:9000",
+        "http://127.0.0.1:9000/",
+        "https://minio.storage.svc:9000",
+        "https://s3_internal",
+        "http://[::1]:9000",
+        "https://[fd00::1]",
+        "http://h:65535",
+    ],
+)
+def test_an_endpoint_is_a_scheme_a_host_and_perhaps_a_port(endpoint: str) -> None:
+    assert BucketRef.model_validate({"bucket": "bucket", "endpoint": endpoint}).endpoint == endpoint
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://user:pw@host",
+        "http://user@host",
+        "http://host/path",
+        "http://host:9000/s3/",
+        "http://host?x=1",
+        "http://host#frag",
+        "http://host/?x=1",
+        "http://host:0",
+        "http://host:65536",
+        "http://host:",
+        "http://",
+        "http://:9000",
+        "http://::1",
+        "http://[::1",
+        "ftp://host",
+        "HTTP://host",
+        "host:9000",
+        " http://host",
+        "http://host\n",
+        "http://ho st",
+        "http://host\\path",
+        "http://höst",
+    ],
+)
+def test_an_endpoint_is_nothing_else(endpoint: str) -> None:
+    with pytest.raises(ValidationError, match="write scheme, host and perhaps a port"):
+        BucketRef.model_validate({"bucket": "bucket", "endpoint": endpoint})

@@ -16,6 +16,7 @@ _DURATION_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604
 _QUANTITY_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _QUANTITY_UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _LONGEST = timedelta(days=36_525)
+_PORT = "(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
 DURATION_PATTERN = r"^([0-9]+(ms|s|m|h|d|w))+$"
 QUANTITY_PATTERN = r"^[0-9]+(k|M|G|T|Ki|Mi|Gi|Ti)?$"
 
@@ -143,7 +144,12 @@ BucketName = Annotated[
     matches(r"^[a-z0-9][a-z0-9.-]*[a-z0-9]$", "a bucket's name is 3 to 63 of a-z, 0-9, '.' and '-', such as legacy-s3"),
 ]
 Endpoint = Annotated[
-    str, Field(max_length=2048), matches(r"^https?://[^/ ]+/?$", "write an endpoint such as https://minio.example:9000")
+    str,
+    Field(max_length=2048),
+    matches(
+        rf"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:{_PORT})?/?$",
+        "write scheme, host and perhaps a port, such as https://minio.example:9000: no user, path, query or fragment",
+    ),
 ]
 Schedule = Annotated[
     str,
