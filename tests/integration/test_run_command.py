@@ -99,7 +99,7 @@ def test_what_the_user_must_change_ends_with_64_and_says_what(lab: Any, tmp_path
     (tmp_path / "migration.yaml").write_text(yaml.safe_dump_all([manifest | {"spec": spec}, *rest]))
     done = run([*command, "--in-process"])
     assert done.returncode == 64
-    assert 'table "public"."pictures" with columns id and path does not exist' in done.stderr
+    assert "table public.pictures with columns id and path does not exist" in done.stderr
 
 
 WRONG = [

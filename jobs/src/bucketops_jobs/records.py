@@ -15,7 +15,7 @@ from bucketops_api import names
 from bucketops_api.contract import Artifact
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
-from bucketops_jobs.errors import ItemError, UserError
+from bucketops_jobs.errors import ItemError, NotFoundError, UserError
 from bucketops_jobs.s3.listing import pages
 from bucketops_jobs.s3.store import Store
 
@@ -25,6 +25,8 @@ _LINE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 LARGEST_FILE, LONGEST_LINE = 128 << 20, 32 << 20
 """Bytes of a file of lines as it is stored, and of one line of it."""
+LARGEST_NOTE = 16 << 20
+"""Bytes of a record that one object holds: the bounds of 10,000 shards are the largest."""
 DAMAGED = (ArithmeticError, EOFError, LookupError, OSError, RecursionError, TypeError, ValueError, zlib.error)
 """What reading records ends with where somebody else has written them."""
 
@@ -54,6 +56,15 @@ class Records:
                 Reason.CONTRACT_MISMATCH, f"{artifact.key} was changed after it was written; set a new trigger"
             )
         return json.loads(data)
+
+    def note(self, name: str) -> dict[str, Any]:
+        """The content of a small record by its name; empty where there is none, or none that can be ours."""
+        try:
+            with self.store.get(self.folder + name).body as body:
+                found = json.loads(body.read(LARGEST_NOTE + 1))
+        except (NotFoundError, ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def write_lines(self, name: str, lines: Iterable[Any]) -> None:
         """Write JSON lines, gzipped."""

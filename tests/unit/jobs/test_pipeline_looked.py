@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bucketops_jobs.pipeline import plan, sweep
 from bucketops_jobs.pipeline.looked import Looked
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -50,3 +54,35 @@ def test_no_more_are_kept_than_fit_and_a_damaged_end_is_no_error() -> None:
     assert len(looked.encode()) == 16
     rest = Looked.decode("rules", looked.encode()[:-3])
     assert [rest.knows(str(number), "1", "2") for number in range(3)] == [True, False, False]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(JSON, JSON, JSON)
+def test_whatever_somebody_writes_among_the_records_is_a_record_or_none(
+    one: object, two: object, three: object
+) -> None:
+    now = datetime.now(UTC)
+    known = sweep.swept({"began": one, "verified": two, "rules": three}, now)
+    assert known is None or max(known.began, known.verified) <= now + sweep.MARGIN
+    made = plan.parsed({"bounds": one, "total": two})
+    assert made is None or (list(made.bounds) == sorted(made.bounds, key=str.encode) and 0 <= made.total <= plan.MOST)
+
+
+@pytest.mark.parametrize("began", ["9999-01-01T00:00:00+00:00", "2026-01-01T00:00:00", "soon", None, 3])
+def test_a_sweep_that_is_still_to_come_is_none(began: object) -> None:
+    """With such a date nothing would be looked into any more."""
+    assert sweep.swept({"began": began, "verified": began, "rules": "r"}, datetime(2026, 1, 2, tzinfo=UTC)) is None
+
+
+@pytest.mark.parametrize(
+    "found", [{}, {"bounds": ["b", "a"], "total": 1}, {"bounds": [], "total": 10**30}, {"bounds": [1], "total": 1}]
+)
+def test_shards_that_nobody_would_cut_are_no_plan(found: dict[str, object]) -> None:
+    assert plan.parsed(found) is None
+    assert plan.parsed({"bounds": ["a", "b"], "total": 7}) == plan.Plan(("a", "b"), 7)

@@ -53,3 +53,12 @@ def test_each_resource_and_each_place_has_a_folder_of_its_own() -> None:
     assert len(folders) == 16
     assert all(found.endswith("/") and ".bucketops/s3migration/" in found for found in folders)
     assert folder(ref, "S3Migration", "a", "x", "here").startswith("ops/.bucketops/")
+
+
+@pytest.mark.parametrize("body", [b"", b"junk", b"[1]", b"7", b"[" * 100_000, b'{"a": ' + b"1" * 5000 + b"}", b"\xff"])
+def test_a_note_that_somebody_else_wrote_is_none(records: Records, body: bytes) -> None:
+    records.store.put(f"{records.folder}note.json", body, {})
+    assert records.note("note.json") == {}
+    assert records.note("none.json") == {}
+    records.write_json("note.json", {"a": 1})
+    assert records.note("note.json") == {"a": 1}

@@ -22,8 +22,6 @@ from bucketops_jobs.s3.multipart import LARGEST_PART, Upload, original_part_size
 from bucketops_jobs.s3.store import Expect, Object
 
 UPLOADS = "uploads/"
-_LARGEST_RECORD = 16 << 10
-"""Bytes."""
 AT_ONCE = 4
 """Parts of one object that are under way at once."""
 COPIED_PART = 128 << 20
@@ -183,14 +181,12 @@ def _known(context: Context, name: str) -> dict[str, Any] | None:
 
     Others may write there: a record opens no way to uploads outside of the destination.
     """
-    try:
-        with context.records.store.get(name).body as body:
-            found = json.loads(body.read(_LARGEST_RECORD))
-        key, upload = found["key"], found["upload"]
-    except (NotFoundError, ValueError, LookupError, TypeError, RecursionError):
+    found = context.records.note(name.removeprefix(context.records.folder))
+    key, upload = found.get("key"), found.get("upload")
+    if not isinstance(key, str) or not isinstance(upload, str):
         return None
-    ours = isinstance(key, str) and isinstance(upload, str) and key.startswith(context.spec.destination.prefix)
-    return dict(found) if ours and name == _record(context, key) else None
+    ours = key.startswith(context.spec.destination.prefix) and name == _record(context, key)
+    return dict(found) if ours else None
 
 
 def _record(context: Context, key: str) -> str:

@@ -89,7 +89,7 @@ def write(context: Context, memory: Memory) -> None:
 def _read(context: Context, name: str) -> Looked:
     try:
         with context.destination.get(context.records.folder + name).body as body:
-            return Looked.decode(context.rules.all, body.read())
+            return Looked.decode(context.rules.all, body.read(MOST * _SIZE))
     except NotFoundError:
         return Looked(context.rules.all)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from bucketops_jobs.errors import NotFoundError, PreconditionFailedError, StoppedError, TransientError
+from bucketops_jobs.errors import PreconditionFailedError, StoppedError, TransientError
 from bucketops_jobs.pipeline.context import Context
 from bucketops_jobs.s3 import ranges
 from bucketops_jobs.s3.store import ABSENT
@@ -14,6 +16,8 @@ from bucketops_jobs.shards import Range, Sampler
 from bucketops_jobs.shards import ranges as cut
 
 WAIT_SECONDS = 600
+MOST = 2**53
+"""Pictures, of which a status can tell."""
 _LOOK_SECONDS = 0.5
 _FOLDER = "plans/"
 
@@ -62,9 +66,14 @@ def _written(context: Context, name: str) -> Plan:
 
 
 def _read(context: Context, name: str) -> Plan | None:
-    try:
-        with context.destination.get(context.records.folder + name).body as body:
-            found = json.loads(body.read())
-    except NotFoundError:
+    return parsed(context.records.note(name))
+
+
+def parsed(found: Mapping[str, Any]) -> Plan | None:
+    """The plan that a record holds; None where it holds none: others may write there."""
+    bounds, total = found.get("bounds"), found.get("total")
+    if not isinstance(bounds, list) or not all(isinstance(bound, str) for bound in bounds):
         return None
-    return Plan(tuple(found["bounds"]), found["total"])
+    if bounds != sorted(bounds, key=str.encode) or type(total) is not int or not 0 <= total <= MOST:
+        return None
+    return Plan(tuple(bounds), total)

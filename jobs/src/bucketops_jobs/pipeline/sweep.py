@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from bucketops_api import counts, names
 from bucketops_api.contract import RunResult
 from bucketops_api.v1alpha1.scalars import parse_duration
-from bucketops_jobs.errors import NotFoundError, StoppedError
+from bucketops_jobs.errors import StoppedError
 from bucketops_jobs.pipeline import checks, looked, plan
 from bucketops_jobs.pipeline.cleaner import Cleaner, Outcome
 from bucketops_jobs.pipeline.context import Context
@@ -185,11 +185,16 @@ def _since(context: Context, known: Swept | None, now: datetime) -> datetime | N
 
 
 def _last(context: Context) -> Swept | None:
+    return swept(context.records.note(_SWEPT), datetime.now(UTC))
+
+
+def swept(found: Mapping[str, Any], now: datetime) -> Swept | None:
+    """The sweep that a record tells of; None where it tells of none, or of one that is still to come."""
     try:
-        with context.destination.get(context.records.folder + _SWEPT).body as body:
-            found = json.loads(body.read())
-        return Swept(datetime.fromisoformat(found["began"]), datetime.fromisoformat(found["verified"]), found["rules"])
-    except (NotFoundError, KeyError, ValueError):
+        began, verified = (datetime.fromisoformat(found[name]) for name in ("began", "verified"))
+        known = Swept(began, verified, str(found["rules"]))
+        return known if max(began, verified) <= now + MARGIN else None
+    except (LookupError, TypeError, ValueError):
         return None
 
 
