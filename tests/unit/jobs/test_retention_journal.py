@@ -97,6 +97,13 @@ def test_whatever_stands_in_a_record_is_no_error(content: object) -> None:
         assert journal(records).read(made, PATHS) == {}
 
 
+def test_a_plan_leaves_the_records_of_another_identity(records: Records, engine: Engine) -> None:
+    journal(records).begin(folder("d1"))
+    other = Journal(records, "Current", Seal("another key", f"deployments {FOLDER}"), cleans=False)
+    assert other.read(engine, PATHS) == {}
+    assert journal(records).read(engine, PATHS).keys() == {"d1"}
+
+
 def moved(records: Records, source: str, target: str) -> None:
     with records.store.get(source).body as body:
         records.store.put(target, body.read(), {})

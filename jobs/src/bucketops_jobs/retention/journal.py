@@ -74,10 +74,12 @@ class Seal:
 class Journal:
     """The folders whose deletion has begun. Objects and versions are counted apart, so each has its own."""
 
-    def __init__(self, records: Records, versions: str, seal: Seal) -> None:
+    def __init__(self, records: Records, versions: str, seal: Seal, *, cleans: bool = True) -> None:
+        """`cleans`: whether records that are not ours go; a plan's identity may be another one, and leaves them."""
         self._records, self._below, self._seal = records, f"deleting/{versions.lower()}/", seal
+        self._cleans = cleans
         self.forged: list[str] = []
-        """Keys of records that nobody who may delete has written: they change nothing, and are removed."""
+        """Keys of records that this identity has not written: they change nothing."""
 
     def read(self, engine: Engine, paths: Collection[str]) -> Mapping[str, Begun]:
         """What earlier runs have begun and not ended, by path, of these folders and of some that are gone.
@@ -88,7 +90,7 @@ class Journal:
             return {}
         wanted = {self._records.folder + self._name(path) for path in paths}
         found = engine.every(self._read, list(self._relevant(wanted)))
-        self._records.store.remove(self.forged)
+        self._records.store.remove(self.forged if self._cleans else ())
         return {begun.path: begun for begun in found if begun}
 
     def begin(self, folder: Folder) -> None:
@@ -163,7 +165,7 @@ def words(forged: Iterable[str]) -> str:
     if not found:
         return ""
     return (
-        f"{len(found)} records of folders that a run is said to have begun were not written by this identity: they "
-        f"changed nothing and were removed (the first: {found[0]}). See who may write below .bucketops/, unless the "
-        "identity's key was changed since"
+        f"{len(found)} records of folders that a run is said to have begun were not written by this identity and "
+        f"change nothing (the first: {found[0]}): see who may write below .bucketops/, unless the identity or its key is "
+        "another one since"
     )

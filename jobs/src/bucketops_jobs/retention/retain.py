@@ -36,7 +36,7 @@ class Planned:
 
 def run(context: Context) -> RunResult:
     """Plan, then delete or not; the message is for people."""
-    journal = Journal(context.records, context.spec.versions, context.seal)
+    journal = Journal(context.records, context.spec.versions, context.seal, cleans=context.spec.mode == "Apply")
     planned = _plan(context, journal)
     if context.spec.mode == "Apply":
         _require_guards(context, planned)
