@@ -166,6 +166,6 @@ def words(forged: Iterable[str]) -> str:
         return ""
     return (
         f"{len(found)} records of folders that a run is said to have begun were not written by this identity and "
-        f"change nothing (the first: {found[0]}): see who may write below .bucketops/, unless the identity or its key is "
-        "another one since"
+        f"change nothing (the first: {found[0]}): see who may write below .bucketops/, unless the identity or its key "
+        "is another one since"
     )
