@@ -185,17 +185,17 @@ def _since(context: Context, known: Swept | None, now: datetime) -> datetime | N
 
 
 def _last(context: Context) -> Swept | None:
-    return swept(context.records.note(_SWEPT), datetime.now(UTC))
+    return swept(context.records.note(_SWEPT))
 
 
-def swept(found: Mapping[str, Any], now: datetime) -> Swept | None:
-    """The sweep that a record tells of; None where it tells of none, or of one that is still to come."""
+def swept(found: Mapping[str, Any]) -> Swept | None:
+    """The sweep that a record tells of; None where it tells of none: others may write there."""
     try:
         began, verified = (datetime.fromisoformat(found[name]) for name in ("began", "verified"))
-        known = Swept(began, verified, str(found["rules"]))
-        return known if max(began, verified) <= now + MARGIN else None
+        rules = str(found["rules"])
     except (LookupError, TypeError, ValueError):
         return None
+    return None if began.tzinfo is None or verified.tzinfo is None else Swept(began, verified, rules)
 
 
 def _remember(context: Context, swept: Swept) -> None:
