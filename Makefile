@@ -54,9 +54,10 @@ faults: up $(READY) ## kills in the middle of the work, of processes and in the 
 	@$(FAULTS_IN_CLUSTER)
 	@$(FAULTS_HERE)
 
-fuzz: $(READY) ## the migration's protocol, hostile stores and the stripper, 20 times as many random examples (FUZZ=20)
+fuzz: $(READY) ## random DDL, the migration's protocol, hostile stores, the stripper: 20 times as many examples (FUZZ=20)
+	@$(CLUSTER) packages
 	@FUZZ=$${FUZZ:-20} $(PYTEST) tests/unit/jobs/test_*_model.py tests/unit/jobs/test_migration_counts.py tests/unit/jobs/test_exif_fuzz.py \
-	  tests/integration/test_hostile_servers.py
+	  tests/integration/test_hostile_servers.py tests/integration/test_migration_ddl.py
 
 soak: $(READY) ## an hour of random faults, with an application at work (ARGS="--minutes 5 --seed 1")
 	@$(CLUSTER) packages

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, settings
 
 from support.examples import SAME_EACH_TIME
 
-pytest_plugins = ["support.lab", "support.retention", "support.access", "support.pipeline"]
+pytest_plugins = ["support.lab", "support.database", "support.retention", "support.access", "support.pipeline"]
 settings.register_profile(
     "bucketops",
     deadline=None,  # no test fails because its machine has other work

@@ -21,7 +21,7 @@ from bucketops_api.v1alpha1.common import Model, Sample
 
 RESULT_BYTES = 4096
 SAMPLES = 20
-FAULTS = frozenset({"dangling", "unfinished", "undeleted"})
+FAULTS = frozenset({"dangling", "unfinished", "undeleted", "leftover"})
 """Outcomes that an audit names; their samples stand before all others, for they decide how a run has ended."""
 ASIDE = frozenset({"notKept"})
 """Outcomes of samples that make room for all others: what they tell of has ended well."""

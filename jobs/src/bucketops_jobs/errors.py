@@ -79,3 +79,7 @@ class DatabaseUnreachableError(DatabaseError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, transient=True)
+
+
+class DatabaseReadOnlyError(DatabaseUnreachableError):
+    """Whoever answers takes no writes: a primary that has just been demoted, or a role that may only read."""

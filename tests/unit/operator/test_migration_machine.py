@@ -460,3 +460,13 @@ def test_what_was_left_open_once_does_not_stand_beside_the_next_end() -> None:
     sim = ended_with({"orphans": 2}).change(trigger="again")
     sim.until("audit").end({"objects/already": 10})
     assert (sim.condition("Degraded"), exit_code(sim.status)) == ("False Healthy", 0)
+
+
+@pytest.mark.parametrize(("failed", "reason"), [({}, "AuditFailed"), ({"rows/failed": 1}, "PartiallyFailed")])
+def test_a_legacy_row_that_is_left_is_never_complete(failed: dict[str, int], reason: str) -> None:
+    """It is the audit's own finding where nothing else says why; rows of what failed are known."""
+    left = Sample(key="a", outcome="leftover", message="row 1 still names the legacy object")
+    sim = Simulation(cleanup={"policy": "Retain"}).until("audit")
+    sim.end(COUNTS["audit"] | {"audit/leftover": 1} | failed, samples=(left,))
+    assert sim.condition("Complete") == f"False {reason}"
+    assert [sample["outcome"] for sample in sim.status["samples"]] == ([] if failed else ["leftover"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from bucketops_jobs.migration import claim, parts, plans
+from bucketops_jobs.migration import claim, leftover, parts, plans
 from bucketops_jobs.migration.census import count, dangling
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.copy import count_given_up, count_settled, decided
@@ -38,6 +38,7 @@ def run(context: Context) -> None:
     for suspect in suspects:
         _look_again(context, suspect)
     if context.shard == 0:
+        leftover.count(context)
         parts.abort_all(context)
         claim.release(context)
 

@@ -11,7 +11,7 @@ from botocore import exceptions
 from bucketops_api.privileges.sql import typed
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import DeniedError, ItemError, NotSupportedError, UserError
-from bucketops_jobs.migration import fit, index_check, key_checks, pooler, rights
+from bucketops_jobs.migration import columns, fit, index_check, key_checks, pooler, rights, visibility
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.database import queries as sql
 from bucketops_jobs.migration.rows import Rows
@@ -124,6 +124,7 @@ def still_allowed(context: Context) -> None:
     rights.require(context)
     if context.rows is not None:
         for table in context.rows.tables:
+            visibility.require(context.rows, table)
             _privileges(context.rows, table)
 
 
@@ -138,7 +139,9 @@ def _statistics(rows: Rows) -> None:
 
 
 def _table(rows: Rows, table: Table) -> None:
+    visibility.require(rows, table)
     _privileges(rows, table)
+    columns.require(rows, table)
     key_checks.require(rows, table)
     _self_match(rows.tables, table)
     _width(rows, table)
@@ -204,6 +207,8 @@ def warnings(context: Context, newest: datetime | None) -> Iterator[str]:
     yield from _lifecycle(context.source)
     yield from _lifecycle(context.destination)
     if context.rows is not None:
+        for table in context.rows.tables:
+            yield from columns.warnings(context.rows, table)
         yield from fit.warnings(context, context.rows)
         yield from _lookalikes(context, context.rows)
 

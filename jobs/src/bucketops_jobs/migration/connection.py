@@ -14,7 +14,7 @@ from psycopg2 import errorcodes, errors, extensions
 
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.migration import Database
-from bucketops_jobs.errors import DatabaseError, DatabaseUnreachableError, UserError
+from bucketops_jobs.errors import DatabaseError, DatabaseReadOnlyError, DatabaseUnreachableError, UserError
 from bucketops_jobs.migration import database_secret, refusal
 from bucketops_jobs.migration.transaction import REPLICA
 from bucketops_jobs.s3.identity import ca_file, secret
@@ -33,13 +33,16 @@ _TRANSIENT = {
     errorcodes.ADMIN_SHUTDOWN,
     errorcodes.CRASH_SHUTDOWN,
     errorcodes.CANNOT_CONNECT_NOW,
-    errorcodes.READ_ONLY_SQL_TRANSACTION,
 }
 _CONNECTION = "08"
 """The class of what became of a connection, which poolers give to all that they say themselves."""
 _PRIMARY = "primary"
 """What a replica says is late, and after a failover the old address may be one:
 https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-TARGET-SESSION-ATTRS"""
+
+
+_RAISED = "exec_stmt_raise"
+"""Where PL/pgSQL says what a trigger has to say: that is about a row, whatever its code, and no right is missing."""
 
 
 def parameters(database: Database, root: Path) -> dict[str, Any]:
@@ -85,7 +88,11 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except errors.InsufficientPrivilege as error:
+        if error.diag.source_function == _RAISED:
+            raise DatabaseError(f"{what}: {_text(error)}") from error
         raise UserError(Reason.ACCESS_DENIED, f"{what}: {_text(error)}: {_remedy(_text(error))}") from error
+    except errors.ReadOnlySqlTransaction as error:
+        raise DatabaseReadOnlyError(f"{what}: {_text(error)}") from error
     except psycopg2.Error as error:
         if REPLICA in str(error):
             raise DatabaseUnreachableError(f"{what}: a replica answered: name the primary in the Secret") from error
@@ -99,6 +106,8 @@ def _remedy(text: str) -> str:
     schema = re.search(r"permission denied for schema (\S+)", text)
     if schema:
         return f"GRANT USAGE ON SCHEMA {schema[1]} to this role"
+    if "row-level security" in text:
+        return "this role must see every row: ALTER ROLE … BYPASSRLS, or GRANT it the role that owns the table"
     return "`bucketops policy S3Migration -f FILE --part database` prints the GRANTs"
 
 

@@ -28,6 +28,9 @@ T = TypeVar("T")
 Stream = Callable[[sql.Composable, dict[str, Any]], Iterator[tuple[Any, ...]]]
 """The rows that a statement answers, as they come: more than fit in memory."""
 
+Ask = Callable[..., list[Any]]
+"""Runs a statement with its values, and returns the rows that it answers."""
+
 FETCH = 10_000  # rows per round trip
 _CURSOR = "bucketops_rows"
 FENCE_LOOK = 0.1  # seconds
@@ -67,6 +70,27 @@ class Session:
 
         return self.retried(what, run)
 
+    def transaction(self, what: str, run: Callable[[Ask], T]) -> T:
+        """The answer of `run`, whose statements are one transaction: committed, or undone where it raises."""
+
+        def once() -> T:
+            with self._lock, self._open().cursor() as cursor:
+
+                def ask(statement: sql.Composable | str, values: dict[str, Any] | None = None) -> list[Any]:
+                    cursor.execute(statement, values)
+                    return cursor.fetchall() if cursor.description else []
+
+                try:
+                    cursor.execute(transaction.begin(self._settings))
+                    answer = run(ask)
+                    cursor.execute("COMMIT")
+                except BaseException:
+                    self._roll_back(cursor)
+                    raise
+                return answer
+
+        return self.retried(what, once)
+
     def retried(self, what: str, run: Callable[[], T]) -> T:
         """The answer of `run`, called again on a new connection when the server went away."""
         with ExitStack() as waiting:
@@ -99,8 +123,10 @@ class Session:
                 self._connection = None
 
     @contextmanager
-    def snapshot(self) -> Iterator[Stream]:
+    def snapshot(self, *, patient: bool = False) -> Iterator[Stream]:
         """Read several statements from one snapshot, in a short transaction; nobody else asks meanwhile.
+
+        `patient`: a statement may take as long as it takes, where no index serves it.
 
         BEGIN and ROLLBACK are sent as statements: psycopg2 would set the session's defaults, which stay.
         """
@@ -108,7 +134,8 @@ class Session:
             connection = self._open()
             with connection.cursor() as cursor:
                 try:
-                    cursor.execute(transaction.snapshot(self._settings))
+                    patience = {"statement_timeout": "0"} if patient else {}
+                    cursor.execute(transaction.snapshot(self._settings | patience))
                     yield partial(_streamed, cursor)
                 finally:
                     self._roll_back(cursor)

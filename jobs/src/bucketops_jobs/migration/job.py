@@ -8,8 +8,8 @@ from pathlib import Path
 from bucketops_api.contract import RunResult, RunSpec
 from bucketops_api.reasons import Reason
 from bucketops_jobs.engine import Engine
-from bucketops_jobs.errors import DatabaseError, DatabaseUnreachableError, DeniedError, UserError
-from bucketops_jobs.migration import checks, context, phases
+from bucketops_jobs.errors import DatabaseError, DatabaseReadOnlyError, DatabaseUnreachableError, DeniedError, UserError
+from bucketops_jobs.migration import checks, context, phases, visibility
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.tally import Tally
 
@@ -34,9 +34,16 @@ def work(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tally) -> 
 
 
 def _phase(made: Context) -> RunResult:
-    """What is refused in mid-run is looked into: a right that was taken away has a name."""
+    """What is refused in mid-run is looked into: a right that was taken away has a name, and a role that may only read.
+
+    Another server that takes no writes (a failover) is nobody's to mend.
+    """
     try:
         return phases.PHASES[made.run.phase](made)
+    except DatabaseReadOnlyError:
+        if made.rows is not None:
+            visibility.require_session(made.rows)
+        raise
     except (DeniedError, UserError) as error:
         if isinstance(error, DeniedError) or error.reason is Reason.ACCESS_DENIED:
             checks.still_allowed(made)

@@ -52,6 +52,11 @@ class Form:
         """What a written key begins with, before it is encoded."""
         return "" if self.format.relative else self.prefix
 
+    @property
+    def start(self) -> str:
+        """What every value begins with that names a key below the prefix, however it is spelled."""
+        return self.format.before + ("" if self.format.quoted else self.stem)
+
     def write(self, key: str) -> str:
         """Return the column's value for a relative key."""
         return self.format.write(self.stem + key)

@@ -1,5 +1,6 @@
 -- Every statement of the migration. {table} and {column} are identifiers, {keys} and the like are made of those of the
--- key's columns, and {within} of ranges of values (see tables.py); %(name)s are values.
+-- key's columns, and {within} of ranges of values (see tables.py); %(name)s are values. Paths are compared as texts in the
+-- collation "C", byte by byte, whatever the column's type and collation take for equal.
 
 -- describe: the type of each column beneath its domains, which may lie in schemas that this role may not use, and its
 -- width in characters (null: unbounded); no row of a column that does not exist
@@ -35,6 +36,51 @@ ORDER BY 1
 SELECT a.attname::text FROM pg_catalog.pg_attribute a
 WHERE a.attrelid = to_regclass(%(table)s) AND a.attname = ANY(%(keys)s) AND NOT a.attnotnull ORDER BY a.attnum
 
+-- session: what every session of this role begins with; nothing of this is looked up by the search path
+SELECT current_user::text AS role, pg_catalog.current_schemas(true)::text[] AS search_path,
+       pg_catalog.pg_is_in_recovery() AS in_recovery, pg_catalog.current_setting('transaction_read_only') AS read_only
+
+-- relation: what a table is, what hides rows of it from this role, and what stands between it and an UPDATE
+SELECT r.relkind::text AS kind, r.relpersistence::text AS persistence, pg_get_userbyid(r.relowner)::text AS owner,
+       row_security_active(r.oid) AS hides, r.relforcerowsecurity AS forced,
+       CASE WHEN r.relispartition THEN pg_partition_root(r.oid)::text END AS root,
+       (SELECT array_agg(i.inhrelid::regclass::text ORDER BY 1) FROM pg_catalog.pg_inherits i
+        WHERE i.inhparent = r.oid AND r.relkind = 'r') AS heirs,
+       (SELECT array_agg(p.relid::text ORDER BY 1) FROM pg_partition_tree(r.oid) p
+        JOIN pg_catalog.pg_class c ON c.oid = p.relid WHERE c.relkind = 'f') AS abroad,
+       (SELECT array_agg(w.rulename::text ORDER BY 1) FROM pg_catalog.pg_rewrite w
+        WHERE w.ev_class = r.oid AND w.ev_type = '2' AND w.ev_enabled <> 'D') AS rules
+FROM pg_catalog.pg_class r WHERE r.oid = to_regclass(%(table)s)
+
+-- column: the type that a column has beneath its domains, whether PostgreSQL computes it, and its outermost domain, if
+-- it has one
+WITH RECURSIVE typed AS (
+    SELECT a.attgenerated <> '' AS generated, a.atttypid AS type, a.atttypmod AS modifier, 0 AS depth,
+           format_type(a.atttypid, NULL) AS declared
+    FROM pg_catalog.pg_attribute a WHERE a.attrelid = to_regclass(%(table)s) AND a.attname = %(column)s
+    UNION ALL
+    SELECT typed.generated, d.typbasetype, d.typtypmod, typed.depth + 1, typed.declared
+    FROM typed JOIN pg_catalog.pg_type d ON d.oid = typed.type AND d.typtype = 'd'
+)
+SELECT t.typname::text AS name, format_type(typed.type, typed.modifier) AS written, typed.generated,
+       CASE WHEN typed.depth > 0 THEN typed.declared END AS domain
+FROM typed JOIN pg_catalog.pg_type t ON t.oid = typed.type ORDER BY typed.depth DESC LIMIT 1
+
+-- triggers: of a table and its partitions, those that an UPDATE starts
+SELECT DISTINCT g.tgname::text FROM pg_catalog.pg_trigger g
+WHERE g.tgrelid IN (SELECT relid FROM pg_partition_tree(to_regclass(%(table)s)) UNION SELECT to_regclass(%(table)s))
+  AND NOT g.tgisinternal AND g.tgenabled <> 'D' AND g.tgtype & 16 > 0
+ORDER BY 1
+
+-- leftover: rows whose value begins so, found without a shard and without a range of keys
+SELECT {keys}, t.{column}::text FROM {table} t WHERE starts_with(t.{column}::text COLLATE "C", %(start)s)
+
+-- sample: any value that begins so
+SELECT {column}::text FROM {table} WHERE starts_with({column}::text COLLATE "C", %(start)s) LIMIT 1
+
+-- cast: whether a domain takes a value
+SELECT CAST(%(value)s AS {domain})
+
 -- privileges: whether this role may read the key's columns and the path's, and update the one
 SELECT (SELECT bool_and(has_column_privilege(to_regclass(%(table)s), k.name, 'SELECT'))
         FROM unnest(%(keys)s::text[] || %(column)s::text) AS k (name)) AS may_select,
@@ -50,7 +96,7 @@ SELECT current_setting('server_encoding') AS encoding, current_setting('server_v
 SELECT {keys}, t.{column}::text FROM {table} t WHERE {within}
 
 -- histogram: values with equally many rows between each two, as of the last ANALYZE
-SELECT unnest(histogram_bounds::text::text[]) FROM pg_stats
+SELECT unnest(histogram_bounds::text::text[]) FROM pg_catalog.pg_stats
 WHERE schemaname = %(schema)s AND tablename = %(table)s AND attname = %(column)s
 
 -- longest: the longest value in a range, in characters
@@ -60,25 +106,30 @@ SELECT coalesce(max(length(t.{column}::text)), 0) FROM {table} t WHERE {within}
 SELECT DISTINCT t.{column}::text COLLATE "C" FROM {table} t
 WHERE t.{column}::text COLLATE "C" = ANY(%(values)s::text[] COLLATE "C")
 
--- rewrite: compare and swap in the order of the keys; a row that somebody holds is skipped, not waited for
+-- rewrite: compare and swap in the order of the keys; a row that somebody holds is skipped, not waited for. Answers the
+-- rows that are ours until the end of the transaction: what the database made of them is looked at afterwards
 WITH wanted AS (
     SELECT {key_values}, w.old, w.new FROM unnest({key_arrays}, %(old)s::text[], %(new)s::text[]) AS w ({key_names}, old, new)
 ), held AS (
     SELECT {held_keys}, wanted.new AS new FROM {table} t JOIN wanted ON {same_as_wanted}
-    WHERE t.{column} = wanted.old
+    WHERE t.{column}::text COLLATE "C" = wanted.old
     ORDER BY {key_order} FOR NO KEY UPDATE OF t SKIP LOCKED
+), done AS (
+    UPDATE {table} t SET {column} = held.new FROM held WHERE {same_as_held}
 )
-UPDATE {table} t SET {column} = held.new FROM held WHERE {same_as_held} RETURNING {keys}
+SELECT {keys_held} FROM held
 
 -- rewrite_waiting: the same for rows that were held before; waits as long as lock_timeout says
 WITH wanted AS (
     SELECT {key_values}, w.old, w.new FROM unnest({key_arrays}, %(old)s::text[], %(new)s::text[]) AS w ({key_names}, old, new)
 ), held AS (
     SELECT {held_keys}, wanted.new AS new FROM {table} t JOIN wanted ON {same_as_wanted}
-    WHERE t.{column} = wanted.old
+    WHERE t.{column}::text COLLATE "C" = wanted.old
     ORDER BY {key_order} FOR NO KEY UPDATE OF t
+), done AS (
+    UPDATE {table} t SET {column} = held.new FROM held WHERE {same_as_held}
 )
-UPDATE {table} t SET {column} = held.new FROM held WHERE {same_as_held} RETURNING {keys}
+SELECT {keys_held} FROM held
 
 -- values: what stands in these rows now
 WITH wanted AS (SELECT {key_values} FROM unnest({key_arrays}) AS w ({key_names}))
@@ -101,7 +152,7 @@ SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest, pg_postm
 -- lag: seconds that the furthest replica is behind; unknown where this role may not see it
 SELECT count(*) AS replicas, count(*) FILTER (WHERE state IS NULL) AS hidden,
        coalesce(max(extract(epoch FROM replay_lag)), 0)::float AS seconds
-FROM pg_stat_replication
+FROM pg_catalog.pg_stat_replication
 
 -- explain: the plan of a range scan where an index is taken if there is one
 SELECT set_config('enable_seqscan', 'off', true);
@@ -117,7 +168,7 @@ WHERE x.indrelid IN (SELECT relid FROM pg_partition_tree(to_regclass(%(table)s))
 EXPLAIN (FORMAT JSON) SELECT FROM {table}
 
 -- lookalikes: columns, of any table, whose sampled values hold the legacy prefix
-SELECT schemaname, tablename, attname FROM pg_stats
+SELECT schemaname, tablename, attname FROM pg_catalog.pg_stats
 WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
   AND (strpos(coalesce(most_common_vals::text, ''), %(prefix)s) > 0
        OR strpos(coalesce(histogram_bounds::text, ''), %(prefix)s) > 0)

@@ -45,6 +45,18 @@ class Rows(Session):
         streams = [_rows(table, spool, legacy=legacy) for (table, legacy), spool in zip(parts, spools, strict=True)]
         return heapq.merge(*streams, key=itemgetter(0))
 
+    def leftover(self) -> Iterator[tuple[str, Row]]:
+        """(relative key, row) of every row that names the legacy place: no shard and no range hides one."""
+        tables = [table for table in self.tables if not table.stays]
+
+        def run() -> list[Spool]:
+            with self.snapshot(patient=True) as stream:
+                return [_begun(stream, table) for table in tables]
+
+        spools = self.retried("look for legacy rows", run)
+        for table, spool in zip(tables, spools, strict=True):
+            yield from _rows(table, spool, legacy=True)
+
     def boundaries(self) -> list[str]:
         """Relative keys that cut all rows into even ranges, as far as the database's statistics know; sorted."""
         return sorted({key for table in self.tables for key in self._boundaries(table)})
@@ -134,6 +146,16 @@ def _read(stream: Stream, table: Table, within: Range, *, legacy: bool) -> Itera
             continue
         if other is None or other.read(value) is None:
             yield key, table.pk(pk), value
+
+
+def _begun(stream: Stream, table: Table) -> Spool:
+    """The same of all rows that the database finds by what they begin with."""
+    spool = Spool()
+    for *pk, value in stream(table.statement("leftover"), {"start": table.old.start}):
+        key = table.old.read(value)
+        if key is not None:
+            spool.add((key, table.pk(pk), value))
+    return spool
 
 
 def _rows(table: Table, spool: Spool, *, legacy: bool) -> Iterator[tuple[str, Row]]:

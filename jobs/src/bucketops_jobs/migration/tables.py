@@ -80,6 +80,7 @@ class Table:
             key_values=_each("w.{name}::{type} AS {name}", keys, names, self.key_types),
             same_as_wanted=_each("t.{key} = wanted.{name}", keys, names, join=" AND "),
             held_keys=_each("t.{key} AS {name}", keys, names),
+            keys_held=_each("held.{name}::text", keys, names),
             key_order=_each("t.{key}", keys, names),
             same_as_held=_each("t.{key} = held.{name}", keys, names, join=" AND "),
         )

@@ -26,6 +26,7 @@ def settings(database: Database) -> dict[str, str]:
     return {
         "lock_timeout": f"{lock_milliseconds}ms",
         "statement_timeout": STATEMENT_TIMEOUT,
+        "row_security": "off",  # rows that a policy hides are an error, and no shorter answer
         "application_name": names.MANAGER,  # as a parameter of the connection it stays with pgbouncer's
     }
 
@@ -37,6 +38,11 @@ def alone(statement: sql.Composable | str, wanted: Mapping[str, str]) -> sql.Com
     https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT
     """
     return _local(wanted) + (sql.SQL(statement) if isinstance(statement, str) else statement)
+
+
+def begin(wanted: Mapping[str, str]) -> sql.Composed:
+    """Return what begins a transaction of several statements, with its settings."""
+    return sql.SQL("BEGIN;\n") + _local(wanted)
 
 
 def snapshot(wanted: Mapping[str, str]) -> sql.Composed:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from bucketops_api import counts
-from bucketops_api.contract import SAMPLES, RunResult
+from bucketops_api.contract import FAULTS, SAMPLES, RunResult
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import Run, Shard
 from bucketops_api.v1alpha1.migration import (
@@ -29,6 +29,8 @@ CENSUS = "census/"
 LAST_LEGACY_WRITE = "lastLegacyWrite"
 _COUNTED = {"copy", "sweep", "plan", "audit"}
 """Phases that walk over every object and count each in its outcome."""
+LEFTOVER = "audit/leftover"
+_FAILED = (f"{counts.OBJECTS}failed", f"{counts.OBJECTS}conflict", f"{counts.ROWS}failed")
 _WRONG = ("audit/dangling", "audit/unfinished", "audit/undeleted")
 
 M = TypeVar("M", bound=BaseModel)
@@ -50,7 +52,7 @@ def finished(status: MigrationStatus, run: Run, seen: ObservedRun, now: datetime
             "result": "Succeeded",
             "completed_at": now,
             "changed": found.get(counts.CHANGED, 0),
-            "pending": sum(found.get(name, 0) for name in (counts.PENDING, *_WRONG)),
+            "pending": found.get(counts.PENDING, 0) + _faults(found),
         }
     )
     shards = Shard(total=seen.shards, succeeded=seen.succeeded, failed=seen.failed)
@@ -63,6 +65,17 @@ def finished(status: MigrationStatus, run: Run, seen: ObservedRun, now: datetime
     if run.phase == "audit":
         changes["audit"] = Audit(before=status.audit.before, after=_model(Census, found, CENSUS))
     return _counted(status, run, found, now).model_copy(update=changes)
+
+
+def _faults(found: Mapping[str, int]) -> int:
+    """What the audit found wrong; legacy rows that are left count where nothing else says why."""
+    left = 0 if _excused(found) else found.get(LEFTOVER, 0)
+    return sum(found.get(name, 0) for name in _WRONG) or left
+
+
+def _excused(found: Mapping[str, int]) -> frozenset[str]:
+    """Outcomes of samples that say nothing new: rows of what failed still name legacy objects."""
+    return frozenset({"leftover"} if any(found.get(name, 0) for name in _FAILED) else ())
 
 
 def verdict(status: MigrationStatus, last: Run, *, back: bool = False, guard: str = "") -> Conclusion:
@@ -78,7 +91,7 @@ def verdict(status: MigrationStatus, last: Run, *, back: bool = False, guard: st
         if guard:
             message += f"; it would move them and then stall ({Reason.GUARD_EXCEEDED}) before it deletes: {guard}"
         return conclusion(Reason.PLANNED, message, phase="Planned")
-    found = [sample for sample in status.samples if sample.outcome in {"dangling", "unfinished", "undeleted"}]
+    found = [sample for sample in status.samples if sample.outcome in FAULTS]
     if last.pending:
         named = "; ".join(f"{sample.key}: {sample.message}" for sample in found)
         return conclusion(Reason.AUDIT_FAILED, f"the audit found {last.pending} faults: {named}", well=False)
@@ -142,7 +155,7 @@ def _exact(result: RunResult) -> dict[str, object]:
     return {
         "outcomes": _model(Outcomes, result.counts, counts.OBJECTS),
         "row_outcomes": _model(RowOutcomes, result.counts, counts.ROWS),
-        "samples": list(result.samples[:SAMPLES]),
+        "samples": [sample for sample in result.samples if sample.outcome not in _excused(result.counts)][:SAMPLES],
         "not_kept": result.counts.get(counts.NOT_KEPT, 0),
         "orphans": result.counts.get(counts.ORPHANS, 0),
     }

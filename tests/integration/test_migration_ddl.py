@@ -1,0 +1,43 @@
+"""Whole migrations in random DDL: Complete means no legacy row, and no row ever names an object that is not there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg2
+from hypothesis import HealthCheck, given, reject, settings
+
+from support.ddl import WORLDS, Ddl
+from support.driver import condition, message
+from support.examples import examples
+
+MOST_RUNS = 9
+"""Phases until the end: nobody sweeps for ever."""
+
+
+@settings(
+    max_examples=examples(8),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    print_blob=True,
+)
+@given(ddl=WORLDS)
+def test_complete_means_no_legacy_row_and_no_dangling_row(lab: Any, ddl: Ddl) -> None:
+    world = lab.world
+    world.make_buckets()
+    try:
+        ddl.make(world, lab.database["PGUSER"])
+    except psycopg2.Error:  # no such table can be
+        reject()
+    assert ddl.wrong(world) == []
+    lab.grants = False
+    driver = lab.drive(lab.spec(filter={}, chunk=2, **ddl.spec))
+    status = driver.finish(120)
+    driver.local.close()
+    assert ddl.wrong(world) == []
+    assert len(status["runs"]) <= MOST_RUNS
+    assert not any(condition(seen, "Degraded") for seen in driver.seen), "nobody else is blamed"
+    if condition(status, "Complete"):
+        assert ddl.legacy(world) == []
+        assert not world.keys(world.source) or ddl.spec["cleanup"]["policy"] == "Retain"
+    else:
+        assert message(status, "Stalled") or message(status, "Failed")
