@@ -46,7 +46,7 @@ def test_every_row_lies_in_one_shard_and_is_found_by_its_own_path_alone(database
 @pytest.mark.parametrize(
     ("ddl", "words"),
     [
-        (TABLE.format("char(20)"), ("character(20)", "drops blanks", 'ALTER COLUMN "path" TYPE text')),
+        (TABLE.format("char(20)"), ("character(20)", "drops blanks", "ALTER COLUMN path TYPE text")),
         (TABLE.format("name"), ("of type name", "longer than 63 bytes", "TYPE text")),
         ("CREATE DOMAIN d AS char(20);" + TABLE.format("d"), ("character(20)", "drops blanks")),
         (TABLE.format("text GENERATED ALWAYS AS ('image/x') STORED"), ("generated column", "computed from")),

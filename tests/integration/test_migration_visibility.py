@@ -31,7 +31,7 @@ def refusal(database: Database, **reference: Any) -> UserError:
 @pytest.mark.parametrize(
     ("ddl", "why", "words"),
     [
-        (SECURED, Reason.ACCESS_DENIED, ("row level security", 'ALTER ROLE "{role}" BYPASSRLS', 'GRANT "postgres" TO')),
+        (SECURED, Reason.ACCESS_DENIED, ("row level security", "ALTER ROLE {role} BYPASSRLS", "GRANT postgres TO")),
         (
             SECURED + "ALTER TABLE avatars OWNER TO {role}; ALTER TABLE avatars FORCE ROW LEVEL SECURITY",
             Reason.ACCESS_DENIED,
@@ -82,7 +82,7 @@ def refusal(database: Database, **reference: Any) -> UserError:
         (
             TABLE + "CREATE RULE journal AS ON UPDATE TO avatars DO INSTEAD NOTHING",
             Reason.INVALID_SPEC,
-            ('DISABLE RULE "journal"',),
+            ("DISABLE RULE journal",),
         ),
         (TABLE + "CREATE TABLE old () INHERITS (avatars)", Reason.INVALID_SPEC, ("old inherit from", "partitions")),
     ],
