@@ -34,11 +34,12 @@ def run(context: Context) -> None:
     within = plan.ranges()[context.shard]
     histories = Reader(context.records).histories(plan.epoch, context.shard, within)
     known = set(plan.dangling)
+    if context.shard == 0:
+        leftover.count(context)  # before the suspects, whose samples are then the first
     suspects = list(_suspects(context, walk(context, within, histories), known))
     for suspect in suspects:
         _look_again(context, suspect)
     if context.shard == 0:
-        leftover.count(context)
         parts.abort_all(context)
         claim.release(context)
 

@@ -13,7 +13,7 @@ from bucketops_jobs.migration.merge import Row
 from bucketops_jobs.migration.rows import Rows
 
 LEFTOVER = "audit/leftover"
-SHOWN = 20
+COUNTED, SHOWN = 20, 3
 AT_ONCE = 1000
 """Objects that are asked for together."""
 
@@ -22,10 +22,13 @@ def count(context: Context) -> None:
     """Count rows that name legacy objects, up to 20; a rollback leaves the rows that are not its own alone."""
     if context.rows is None or context.goes_back:
         return
-    for key, row in islice(_left(context, context.rows), SHOWN):
+    for number, (key, row) in enumerate(islice(_left(context, context.rows), COUNTED)):
         context.tally.add(LEFTOVER)
         table = context.rows.tables[row.reference]
-        context.tally.sample(key, "leftover", f"row {row.pk} of {table.name} still names the legacy object", first=True)
+        if number < SHOWN:
+            context.tally.sample(
+                key, "leftover", f"row {row.pk} of {table.name} still names the legacy object", first=True
+            )
 
 
 def _left(context: Context, rows: Rows) -> Iterator[tuple[str, Row]]:
