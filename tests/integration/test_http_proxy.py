@@ -7,14 +7,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bucketops_api.reasons import Reason
+from bucketops_api.v1alpha1.access import Admin
 from bucketops_api.v1alpha1.common import BucketRef
+from bucketops_jobs.access import minio_admin
+from bucketops_jobs.access.keys import Pair
 from bucketops_jobs.errors import TransientError, UnreachableError, UserError
 from bucketops_jobs.pace import Pace
+from bucketops_jobs.pipeline import hear_minio
 from bucketops_jobs.s3.client import S3Store
 from bucketops_jobs.s3.connect import connect
 from support import certificates
@@ -156,3 +161,22 @@ def test_an_address_of_a_proxy_that_is_none_is_refused_without_a_part_of_it(
     ):
         pass
     assert "s3cret" not in str(raised.value)
+
+
+def test_minios_admin_api_goes_through_the_proxy(tmp_path: Path, minio: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    admin = Admin.model_validate({"endpoint": minio, "credentials": {"secretRef": {"name": "admin"}}})
+    with ForwardProxy("user:p@ss") as proxy:
+        monkeypatch.setenv("http_proxy", f"http://user:p%40ss@{proxy.host}")
+        assert minio_admin.connect(admin, tmp_path, Pair(ADMIN, PASSWORD)).info()
+    assert proxy.heads
+
+
+def test_minios_events_come_through_a_tunnel(minio: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk: Any = SimpleNamespace(context=SimpleNamespace(spec=SimpleNamespace(source=BucketRef(bucket="bucket"))))
+    with ForwardProxy("user:p@ss") as proxy:
+        monkeypatch.setenv("http_proxy", f"http://user:p%40ss@{proxy.host}")
+        connection = hear_minio._connection(desk, f"{minio}/bucket")  # noqa: SLF001 - how it is opened is the matter
+        connection.request("GET", "/minio/health/ready")
+        assert connection.getresponse().status == 200
+        connection.close()
+    assert proxy.heads[0].startswith(f"CONNECT {minio.removeprefix('http://')} HTTP/1.")

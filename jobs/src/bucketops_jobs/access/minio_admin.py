@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.access import Admin
 from bucketops_jobs.access.keys import Pair
 from bucketops_jobs.errors import TransientError, UserError
+from bucketops_jobs.s3 import proxies
 from bucketops_jobs.s3.http import ANSWER_SECONDS, CONNECT_SECONDS
 from bucketops_jobs.s3.identity import ca_file
 
@@ -71,7 +73,9 @@ def connect(admin: Admin, root: Path, pair: Pair) -> AdminClient:
     """The client of an admin."""
     parts = urlsplit(admin.endpoint or "")
     authorities = str(ca_file(admin.ca_bundle, root)) if admin.ca_bundle else certifi.where()
-    pool = urllib3.PoolManager(
+    proxy = proxies.of_endpoint(admin.endpoint or "")
+    make = partial(_through, proxy) if proxy else urllib3.PoolManager
+    pool = make(
         timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS),
         retries=urllib3.Retry(total=_ATTEMPTS, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
         ca_certs=authorities,
@@ -83,6 +87,13 @@ def connect(admin: Admin, root: Path, pair: Pair) -> AdminClient:
         secure=parts.scheme == "https",
         http_client=pool,
     )
+
+
+def _through(proxy: proxies.Proxy, **options: Any) -> urllib3.PoolManager:  # noqa: ANN401 - of urllib3
+    address = (
+        f"{'https' if proxy.tls else 'http'}://{f'[{proxy.host}]' if ':' in proxy.host else proxy.host}:{proxy.port}"
+    )
+    return urllib3.ProxyManager(address, proxy_headers=proxies.headers(proxy), **options)
 
 
 def call(what: str, function: Callable[[], T]) -> T | None:

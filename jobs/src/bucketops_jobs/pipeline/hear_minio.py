@@ -26,7 +26,7 @@ from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import TransientError, UserError, WorkerError
 from bucketops_jobs.pipeline.desk import Desk
 from bucketops_jobs.pipeline.notices import NoticeError, read
-from bucketops_jobs.s3 import failures
+from bucketops_jobs.s3 import failures, proxies
 from bucketops_jobs.s3.identity import ca_file
 from bucketops_jobs.s3.route import trust
 from bucketops_jobs.s3.wire import Request, error_of
@@ -151,11 +151,18 @@ def _lines(answer: http.client.HTTPResponse) -> Iterator[bytes]:
 
 
 def _connection(desk: Desk, url: str) -> http.client.HTTPConnection:
-    host, ref = urlsplit(url).netloc, desk.context.spec.source
-    if not url.startswith("https:"):
-        return http.client.HTTPConnection(host, timeout=SILENCE_SECONDS)
-    bundle = ca_file(ref.ca_bundle, desk.context.root) if ref.ca_bundle else None
-    return http.client.HTTPSConnection(host, timeout=SILENCE_SECONDS, context=trust(bundle))
+    """Through a proxy by a tunnel, whatever the scheme: a half of the connection is to be shut down."""
+    there, ref = urlsplit(url), desk.context.spec.source
+    proxy = proxies.of_endpoint(url)
+    first = (proxy.host, proxy.port) if proxy else (there.hostname or "", there.port)
+    if there.scheme != "https":
+        made = http.client.HTTPConnection(*first, timeout=SILENCE_SECONDS)
+    else:
+        bundle = ca_file(ref.ca_bundle, desk.context.root) if ref.ca_bundle else None
+        made = http.client.HTTPSConnection(*first, timeout=SILENCE_SECONDS, context=trust(bundle))
+    if proxy:
+        made.set_tunnel(there.hostname or "", there.port, headers=proxies.headers(proxy))
+    return made
 
 
 def _told(desk: Desk, line: bytes) -> None:

@@ -36,6 +36,12 @@ class Proxy:
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
+    @property
+    def address(self) -> str:
+        """As a URL, without its credentials."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
 
 def found(*, tls: bool, host: str, port: int, environment: Mapping[str, str] | None = None) -> Proxy | None:
     """The proxy for a host, or None; UserError where the variable holds no address that is understood.
@@ -58,13 +64,17 @@ def of_endpoint(endpoint: str) -> Proxy | None:
     return found(tls=tls, host=parts.hostname or "", port=parts.port or _PORTS["https" if tls else "http"])
 
 
+def headers(proxy: Proxy) -> dict[str, str]:
+    """What the proxy itself is sent."""
+    return {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
+
+
 def as_botocore(proxy: Proxy | None) -> dict[str, str]:
     """The `proxies` of botocore's Config, which would read the environment otherwise than curl and Go do."""
     if proxy is None:
         return {}
-    host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
-    url = f"{'https' if proxy.tls else 'http'}://{proxy.user}{host}:{proxy.port}"
-    return {"http": url, "https": url}
+    scheme, _, rest = proxy.address.partition("://")
+    return dict.fromkeys(("http", "https"), f"{scheme}://{proxy.user}{rest}")
 
 
 def bypassed(host: str, port: int, exceptions: str) -> bool:
