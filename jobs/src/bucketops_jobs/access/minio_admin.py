@@ -90,10 +90,7 @@ def connect(admin: Admin, root: Path, pair: Pair) -> AdminClient:
 
 
 def _through(proxy: proxies.Proxy, **options: Any) -> urllib3.PoolManager:  # noqa: ANN401 - of urllib3
-    address = (
-        f"{'https' if proxy.tls else 'http'}://{f'[{proxy.host}]' if ':' in proxy.host else proxy.host}:{proxy.port}"
-    )
-    return urllib3.ProxyManager(address, proxy_headers=proxies.headers(proxy), **options)
+    return urllib3.ProxyManager(proxy.address, proxy_headers=proxies.headers(proxy), **options)
 
 
 def call(what: str, function: Callable[[], T]) -> T | None:
