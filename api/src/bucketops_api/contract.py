@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from bucketops_api import counts
+from bucketops_api.masking import MASK
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import Model, Sample
 
@@ -101,6 +102,14 @@ class RunResult(_Contract):
 
     run_sha256: str = ""
     """Of the run file that the worker read: the result of another run says nothing of this one."""
+
+    def masked(self) -> RunResult:
+        """The same without any secret that this process knows."""
+        samples = tuple(
+            one.model_copy(update=MASK.tree({"key": one.key, "message": one.message})) for one in self.samples
+        )
+        words = {"message": MASK.text(self.message), "facts": MASK.tree(self.facts)}
+        return self.model_copy(update={**words, "samples": samples})
 
     def encode(self) -> str:
         """Return JSON of at most 4,096 bytes; what people read is shortened for it, what programs read never.

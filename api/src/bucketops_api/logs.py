@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 from datetime import UTC, datetime
+from types import TracebackType
+
+from bucketops_api.masking import MASK
 
 _QUIET = ("asyncio", "boto3", "botocore", "kopf", "aiohttp", "kubernetes")
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "settings", "k8s_skip", "k8s_ref"}
@@ -20,10 +24,17 @@ def setup(form: str) -> None:
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda what: _uncaught(what.exc_type, what.exc_value, what.exc_traceback)
+
+
+def _uncaught(type_: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    """Python itself would write the traceback as it is."""
+    logging.getLogger(__name__).critical("uncaught", exc_info=(type_, error or type_(), trace))
 
 
 class Formatter(logging.Formatter):
-    """One line per record, with the fields of `extra` beside the message."""
+    """One line per record, with the fields of `extra` beside the message; none holds a secret."""
 
     def __init__(self, *, text: bool) -> None:
         super().__init__()
@@ -31,12 +42,13 @@ class Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Format a record; a traceback is a field in JSON, and follows the line in text."""
-        extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        extra = {key: MASK.tree(value) for key, value in vars(record).items() if key not in _STANDARD}
+        message = MASK.text(record.getMessage())
         when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        trace = self.formatException(record.exc_info) if record.exc_info else ""
+        trace = MASK.text(self.formatException(record.exc_info)) if record.exc_info else ""
         if self._text:
             fields = "".join(f" {key}={value}" for key, value in extra.items())
-            line = f"{when} {record.levelname:<7} {record.getMessage()}{fields}"
+            line = f"{when} {record.levelname:<7} {message}{fields}"
             return f"{line}\n{trace}" if trace else line
-        head = {"time": when, "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        head = {"time": when, "level": record.levelname.lower(), "logger": record.name, "message": message}
         return json.dumps(head | extra | ({"trace": trace} if trace else {}), default=str, ensure_ascii=False)

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from bucketops_api import listening, logs, names
 from bucketops_api.contract import RunResult, RunSpec, run_digest
+from bucketops_api.masking import MASK
 from bucketops_api.reasons import Reason
 from bucketops_jobs import heap
 from bucketops_jobs.engine import Engine
@@ -113,7 +114,12 @@ def _stop_with_parent(stop: threading.Event) -> None:
 def work(
     root: Path, shard: int, stop: threading.Event, serve: Callable[[Tally], None] = lambda _: None
 ) -> tuple[int, RunResult]:
-    """The exit code and the result of one shard; every error becomes both, once."""
+    """The exit code and the result of one shard; every error becomes both, once, and no word of them is a secret."""
+    code, result = _worked(root, shard, stop, serve)
+    return code, result.masked()
+
+
+def _worked(root: Path, shard: int, stop: threading.Event, serve: Callable[[Tally], None]) -> tuple[int, RunResult]:
     tally = Tally()
     try:
         run = _read(root, tally)
@@ -181,6 +187,7 @@ def _read(root: Path, tally: Tally) -> RunSpec:
         raise UserError(Reason.CONTRACT_MISMATCH, f"the run file cannot be read by this version: {error}") from error
     if run.kind not in KINDS:
         raise UserError(Reason.CONTRACT_MISMATCH, f"this version knows no kind {run.kind}")
+    MASK.publish([run.model_dump_json(by_alias=True)])
     return run
 
 

@@ -6,11 +6,19 @@ ItemError: one object or row; counted, reported, the run goes on. TransientError
 
 from __future__ import annotations
 
+from bucketops_api.masking import MASK
 from bucketops_api.reasons import Reason
 
 
 class WorkerError(Exception):
-    """Base of all; the message says what happened, to which object, and what to do next."""
+    """Base of all; the message says what happened, to which object, and what to do next. It shows no secret."""
+
+    def __str__(self) -> str:
+        """Masked when it is asked for: most errors of single requests never are."""
+        return MASK.text(super().__str__())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
 
 
 class UserError(WorkerError):

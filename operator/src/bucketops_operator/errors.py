@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 from datetime import timedelta
 
+from bucketops_api.masking import MASK
 from bucketops_api.reasons import Reason
 
 _FIRST_RETRY = 1.0
@@ -25,18 +26,16 @@ class StalledError(Exception):
     """The user must act: nothing is tried again before the spec changes, or the slow resync comes by."""
 
     def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
+        self.reason, self.message = reason, MASK.text(message)
+        super().__init__(self.message)
 
 
 class WaitingError(Exception):
     """Nothing is wrong: come back after `delay`."""
 
     def __init__(self, message: str, delay: timedelta) -> None:
-        super().__init__(message)
-        self.message = message
-        self.delay = delay
+        self.message, self.delay = MASK.text(message), delay
+        super().__init__(self.message)
 
 
 class NamespaceEndsError(WaitingError):
@@ -44,13 +43,11 @@ class NamespaceEndsError(WaitingError):
 
 
 class ApiError(Exception):
-    """The API server refused a request. `message` is its own sentence."""
+    """The API server refused a request. `message` is its own sentence, which may show what was sent: it is masked."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
-        super().__init__(f"{status} {reason}: {message}")
-        self.status = status
-        self.reason = reason
-        self.message = message
+        self.status, self.reason, self.message = status, reason, MASK.text(message)
+        super().__init__(f"{status} {reason}: {self.message}")
 
 
 class AnswerTooLargeError(Exception):

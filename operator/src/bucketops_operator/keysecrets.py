@@ -13,6 +13,7 @@ import string
 from collections.abc import Mapping
 
 from bucketops_api import names
+from bucketops_api.masking import MASK
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1 import API_VERSION
 from bucketops_operator.errors import ApiError, StalledError, refusal
@@ -29,10 +30,9 @@ _LOG = logging.getLogger(__name__)
 def new_pair() -> dict[str, str]:
     """A key pair as MinIO takes one: an id of 20, a secret of 40 characters (238 bits)."""
     upper, every = string.ascii_uppercase + string.digits, string.ascii_letters + string.digits
-    return {
-        names.ACCESS_KEY: "".join(secrets.choice(upper) for _ in range(_ID_LENGTH)),
-        names.SECRET_KEY: "".join(secrets.choice(every) for _ in range(_SECRET_LENGTH)),
-    }
+    secret = {names.SECRET_KEY: "".join(secrets.choice(every) for _ in range(_SECRET_LENGTH))}
+    MASK.learn(secret)
+    return {names.ACCESS_KEY: "".join(secrets.choice(upper) for _ in range(_ID_LENGTH))} | secret
 
 
 def not_ours(name: str) -> StalledError:

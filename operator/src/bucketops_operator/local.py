@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bucketops_api import names
 from bucketops_api.contract import RunSpec
+from bucketops_api.masking import MASK
 from bucketops_api.v1alpha1.common import Status
 from bucketops_operator import private_file
 from bucketops_operator.executor import (
@@ -159,6 +160,7 @@ class Local:
             self._secrets.pop(name, None)
         else:
             self._secrets[name] = data
+            MASK.learn(data)
         self._keep(name, data)
 
     def _collect(self, delivered: Path) -> None:

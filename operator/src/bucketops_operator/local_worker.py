@@ -15,6 +15,7 @@ from typing import Protocol
 
 from bucketops_api import names
 from bucketops_api.contract import RunResult, UnknownResultError, read_result, run_digest
+from bucketops_api.masking import MASK
 from bucketops_api.reasons import Reason
 from bucketops_operator import deaths
 from bucketops_operator.scrape import live_counts
@@ -116,7 +117,7 @@ class ProcessAttempt:
         """The end of the log."""
         with self._file("log").open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL))
-            return log.read().decode(errors="replace")
+            return MASK.text(log.read().decode(errors="replace"))
 
     def live(self) -> Mapping[str, int]:
         return live_counts(["127.0.0.1"], self._port)

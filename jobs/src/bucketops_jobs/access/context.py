@@ -9,6 +9,7 @@ from typing import Any
 
 from bucketops_api import names
 from bucketops_api.contract import RunSpec
+from bucketops_api.masking import MASK
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.access import AccessSpec
 from bucketops_jobs.access import minio_admin
@@ -51,14 +52,14 @@ class Context:
         delivered = Delivery(self.run.namespace, name, self.root).delivered()
         found = secret(self.root, name)
         self.require_ours(name, found)
-        return _pair(delivered or found)
+        return _shown(delivered or found)
 
     def staged(self) -> Pair | None:
         """Return the pair that was made for a rotation. UserError if its Secret is not for us."""
         name = names.staged_secret(self.run.run)
         found = secret(self.root, name)
         self.require_ours(name, found)
-        return _pair(found)
+        return _shown(found)
 
     def require_ours(self, name: str, found: Mapping[str, str]) -> None:
         """Refuse a Secret that does not itself say that it is for this resource, on this server.
@@ -120,6 +121,13 @@ def _aws(run: RunSpec, spec: AccessSpec, root: Path) -> Users:
 
 
 _USERS: dict[str, Callable[[RunSpec, AccessSpec, Path], Users]] = {"MinIO": _minio, "AWS": _aws}
+
+
+def _shown(found: dict[str, str]) -> Pair | None:
+    """The pair of the user that is made: the status names its key, so that is no secret."""
+    pair = _pair(found)
+    MASK.publish([pair.id] if pair else [])
+    return pair
 
 
 def _pair(found: dict[str, str]) -> Pair | None:

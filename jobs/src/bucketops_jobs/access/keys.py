@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bucketops_api import names
+from bucketops_api.masking import MASK
+
 _ID_LENGTH, _SECRET_LENGTH = 20, 40
 _RETIRES = re.compile(r"; retires (\S+)$")
 
@@ -19,6 +22,9 @@ class Pair:
 
     id: str
     secret: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        MASK.learn({names.SECRET_KEY: self.secret})
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg2
 from psycopg2 import errorcodes, errors, extensions
 
+from bucketops_api.masking import MASK
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.migration import Database
 from bucketops_jobs.errors import DatabaseError, DatabaseReadOnlyError, DatabaseUnreachableError, UserError
@@ -25,6 +26,8 @@ _OLD_LIBPQ = (
     "Secret names: leave out those that are newer"
 )
 ATTEMPTS = 4
+_LEARNED = {"PGHOST": "host", "PGUSER": "user", "PGDATABASE": "dbname", "PGPASSWORD": "password"}
+"""What stands within a URL is no more to be read than the URL."""
 _TRANSIENT = {
     errorcodes.LOCK_NOT_AVAILABLE,
     errorcodes.DEADLOCK_DETECTED,
@@ -50,7 +53,9 @@ def parameters(database: Database, root: Path) -> dict[str, Any]:
     found = secret(root, database.credentials.secret_ref.name)
     ca = ca_file(database.ca_bundle, root) if database.ca_bundle else None
     common = {"connect_timeout": str(CONNECT_SECONDS), "target_session_attrs": _PRIMARY}
-    return common | database_secret.parameters(found, root, database, ca)
+    wanted = common | database_secret.parameters(found, root, database, ca)
+    MASK.learn({key: str(wanted[field]) for key, field in _LEARNED.items() if field in wanted})
+    return wanted
 
 
 def connect(database: Database, root: Path) -> extensions.connection:

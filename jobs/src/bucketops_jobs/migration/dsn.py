@@ -112,8 +112,7 @@ def _keywords(text: str) -> Iterator[Parameter]:
         pair = _PAIR.match(text, at)
         if pair is None:
             raise DsnError(
-                f"it is no URL and no list of keyword=value: {_FORMS}, or quote values with blanks, as in "
-                "password='two words'"
+                f"it is no URL and no list of keyword=value: {_FORMS}, or put values with blanks between quotes: '…'"
             )
         at, number = pair.end(), number + 1
         value = re.sub(r"\\(.)", r"\1", pair[2] if pair[2] is not None else pair[3] or "", flags=re.DOTALL)

@@ -19,6 +19,7 @@ from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials, RefreshableCredentials
 
 from bucketops_api import names
+from bucketops_api.masking import MASK
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import ItemError, UserError
@@ -120,6 +121,7 @@ def _refreshed(found: RefreshableCredentials, bucket: str) -> Credentials:
 
 def _three(found: Any) -> tuple[str, str, str]:  # noqa: ANN401 - botocore has no types
     access_key, secret_key, token = found.get_frozen_credentials()[:3]
+    MASK.learn({names.SECRET_KEY: secret_key, names.SESSION_TOKEN: token or ""})
     return access_key, secret_key, token or ""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bucketops_api import names
+from bucketops_api.masking import MASK
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef, CaBundle
 from bucketops_jobs.errors import UserError
@@ -49,20 +50,34 @@ def mounted(ref: BucketRef, root: Path) -> Mounted | None:
 
 
 def secret(root: Path, name: str) -> dict[str, str]:
-    """The keys of a mounted Secret, all of one version; empty where the Secret is absent (the mount is optional)."""
+    """The keys of a mounted Secret, all of one version; empty where the Secret is absent (the mount is optional).
+
+    The one place where Secrets are read: no word of this process shows a value of theirs from then on.
+    """
     folder = root / names.SECRETS_DIR / name
     if not folder.is_dir():
         return {}
     try:
-        return _files(folder)
+        found = _files(folder)
     except FileNotFoundError:  # another version has just taken its place
-        return _files(folder)
+        found = _files(folder)
+    MASK.learn(found)
+    return found
 
 
 def _files(folder: Path) -> dict[str, str]:
     version = (folder / _VERSION).resolve()
     files = (version if version.is_dir() else folder).iterdir()
-    return {file.name: file.read_text().strip() for file in files if not file.name.startswith("..")}
+    texts = ((file.name, _text(file)) for file in files if not file.name.startswith(".."))
+    return {name: text for name, text in texts if text is not None}
+
+
+def _text(file: Path) -> str | None:
+    """A value; None for what is no text, such as a keystore that others use."""
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        return None
 
 
 def _pair(bucket: str, name: str, root: Path) -> Credentials:
@@ -88,6 +103,8 @@ def ca_file(bundle: CaBundle, root: Path) -> Path:
     if ref is None:
         raise UserError(Reason.INVALID_SPEC, "caBundle: name one of configMapRef and secretRef")
     path = root / folder / ref.name / ref.key
+    if bundle.secret_ref:
+        secret(root, ref.name)
     if not path.is_file():
         raise UserError(Reason.CREDENTIALS_MISSING, f"{kind} {ref.name} has no key {ref.key}: create it, in PEM form")
     return path

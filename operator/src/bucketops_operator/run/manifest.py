@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from bucketops_api.masking import MASK
 from bucketops_api.v1alpha1 import API_VERSION, KINDS
 from bucketops_operator import private_file
 from bucketops_operator.executor import Resource
@@ -50,6 +52,9 @@ def read(file: Path, env_files: Iterable[str]) -> Manifest:
     secrets = data_of(documents, "Secret") | {name: _env_file(name, path) for name, path in given.items()}
     found = Manifest(resource, tuple(beside), secrets, data_of(documents, "ConfigMap"), made)
     _require(found)
+    MASK.publish([json.dumps(one.spec, default=str) for one in (resource, *beside)])
+    for data in secrets.values():
+        MASK.learn(data)
     return found
 
 
@@ -139,7 +144,7 @@ def _made(resource: Resource) -> list[str]:
 def _named_file(argument: str) -> tuple[str, Path]:
     name, equals, file = argument.partition("=")
     if not equals:
-        raise ManifestError(f"--secret {argument}: write NAME=FILE.env")
+        raise ManifestError("--secret: write NAME=FILE.env")  # what stands there may be a secret
     return require_name(name, "--secret"), Path(file)
 
 
