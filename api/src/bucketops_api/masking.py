@@ -24,8 +24,10 @@ _LONGEST_WORD = 16
 """What is longer is no word, whatever its key is called."""
 _MOST_LINES, _MOST_FORMS, _MOST_PUBLIC = 200, 8192, 1 << 20
 _NAMES = frozenset(
-    (names.ACCESS_KEY, "PGHOST", "PGHOSTADDR", "PGPORT", "PGUSER", "PGDATABASE", "PGSSLMODE")
-    + ("host", "hostaddr", "port", "user", "username", "dbname", "database", "sslmode")
+    {
+        *(names.ACCESS_KEY, "PGHOST", "PGHOSTADDR", "PGPORT", "PGUSER", "PGDATABASE", "PGSSLMODE"),
+        *("host", "hostaddr", "port", "user", "username", "dbname", "database", "sslmode"),
+    }
 )
 """Keys whose values name somebody or something: they are hidden as whole words, and not where they are public."""
 _SECRET = re.compile(r"pass|secret|token|key|cred|auth|private|salt|ur[il]|dsn", re.IGNORECASE)
