@@ -16,7 +16,7 @@ from urllib.parse import quote, quote_plus, unquote
 
 from bucketops_api import names
 
-SHORTEST, SHORTEST_NAME = 4, 6
+SHORTEST, SHORTEST_NAME = 4, 8
 """Characters. A shorter secret is a part of half of all words and guessed in no time; a shorter name is a word."""
 _WHOLE_WORD = 8
 """A secret that is shorter is masked where it is a word of its own."""

@@ -66,9 +66,17 @@ def test_short_values_do_not_garble_other_words(value: str, text: str, left: str
 def test_what_names_somebody_is_hidden_where_nobody_has_published_it() -> None:
     hidden = Mask()
     hidden.publish(['{"bucket": "avatars-production"}'])
-    hidden.learn({"PGUSER": "avatars", "PGHOST": "db-7.internal", "PGPORT": "5432", "RAILS_ENV": "production"})
-    text = "avatars on db-7.internal:5432 in production"
-    assert hidden.text(text) == "avatars on ***PGHOST***:5432 in production"
+    hidden.learn(
+        {
+            "PGUSER": "avatars-production",
+            "PGDATABASE": "nobody",
+            "PGHOST": "db-7.internal",
+            "PGPORT": "5432",
+            "RAILS_ENV": "production",
+        }
+    )
+    text = "avatars-production on db-7.internal:5432 in production, nobody"
+    assert hidden.text(text) == "avatars-production on ***PGHOST***:5432 in production, nobody"
     hidden.publish(["db-7.internal"])
     assert hidden.text(text) == text
 
