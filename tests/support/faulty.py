@@ -94,14 +94,17 @@ class Refusing:
 
 
 class Cutting:
-    """Cuts the worker's connection at every third UPDATE or COMMIT of a rewrite, each time at another moment of it."""
+    """Cuts the worker's connection at every third UPDATE or COMMIT of a rewrite, each time at another moment of it.
+
+    Its COMMIT is written out; that of psycopg2, which everybody else uses, is not.
+    """
 
     def __init__(self) -> None:
         self.cuts: Counter[Cut] = Counter()
         self._count, self._order = itertools.count(), itertools.cycle(Cut)
 
     def __call__(self, said: bytes) -> Cut | None:
-        if not (b"FOR NO KEY UPDATE" in said or b"COMMIT" in said) or next(self._count) % 3:
+        if not (b"FOR NO KEY UPDATE" in said or b"COMMIT TRANSACTION" in said) or next(self._count) % 3:
             return None
         cut = next(self._order)
         self.cuts[cut] += 1

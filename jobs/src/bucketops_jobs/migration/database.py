@@ -83,7 +83,7 @@ class Session:
                 try:
                     cursor.execute(transaction.begin(self._settings))
                     answer = run(ask)
-                    cursor.execute("COMMIT")
+                    cursor.execute("COMMIT TRANSACTION")
                 except BaseException:
                     self._roll_back(cursor)
                     raise
