@@ -59,7 +59,6 @@ def test_a_relative_format_fits_only_rows_that_name_an_object(lab: Any) -> None:
     assert "format: '{key}' would fit" in message(status, "Stalled")
 
 
-@pytest.mark.parametrize("paths", [[], [""]])
 def test_rows_of_the_new_form_do_not_hide_that_all_others_are_in_another(lab: Any) -> None:
     lab.world.seed(legacy=range(1, 4), modern=[7])
     spell(lab, "/image/{}")
@@ -78,6 +77,7 @@ def test_other_paths_beside_those_of_the_new_form_hold_nothing_up(lab: Any) -> N
     assert condition(lab.drive(lab.spec()).finish(), "Complete")
 
 
+@pytest.mark.parametrize("paths", [[], [""]])
 def test_a_column_without_paths_fits_any_format(lab: Any, paths: list[str]) -> None:
     lab.world.seed(legacy=range(1, 4))
     lab.world.sql("CREATE TABLE thumbs (id int PRIMARY KEY, path text); INSERT INTO thumbs VALUES (1, NULL)")
