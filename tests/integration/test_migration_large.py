@@ -190,7 +190,8 @@ def test_what_nobody_finishes_is_aborted_by_the_audit(minio: str, tmp_path: Path
 def record(place: Place, folder: str, key: str, upload: str) -> None:
     below = folder.removeprefix(f"s3://{place.bucket}/")
     body = json.dumps({"key": key, "etag": "x-3", "size": 1, "part": 1, "upload": upload}).encode()
-    place.s3.put_object(Bucket=place.bucket, Key=f"{below}uploads/abc.json", Body=body)
+    name = f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"  # as a worker names it
+    place.s3.put_object(Bucket=place.bucket, Key=f"{below}uploads/{name}", Body=body)
 
 
 def test_a_large_object_that_the_application_wrote_meanwhile_is_not_overwritten(minio: str, tmp_path: Path) -> None:
