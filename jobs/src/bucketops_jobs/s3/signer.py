@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bucketops_jobs.s3 import misplaced, signing, wire
 from bucketops_jobs.s3.signing import Credentials, Identity
@@ -16,8 +16,7 @@ from bucketops_jobs.s3.wire import Headers, Place, Request, Response
 REFUSED_SIGNATURE = "SignatureDoesNotMatch"
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(NamedTuple):
     """How one request was signed."""
 
     who: Credentials

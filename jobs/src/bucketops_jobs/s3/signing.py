@@ -34,6 +34,8 @@ Identity = Callable[[], Credentials]
 
 Fold = Callable[[str], str]
 """What is signed of a header's value."""
+_TO_FOLD = ("  ", ": ", ":\t", " \n", "\t\n")
+"""Where none of them stands in the lines of all headers, there is nothing to fold; few requests have any."""
 _SPACES = re.compile(" {2,}")
 _BLANK = "[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"
 """Go's unicode.IsSpace."""
@@ -95,7 +97,9 @@ def _canonical(request: Request, headers: Headers, names: str, digest: str, fold
     path, _, query = request.path.partition("?")
     pairs = sorted([part.partition("=") for part in query.split("&")]) if query else []
     ordered = "&".join([f"{name}={value}" for name, _, value in pairs])
-    lines = "".join([f"{name}:{fold(value)}\n" for name, value in headers])
+    lines = "".join([f"{name}:{value}\n" for name, value in headers])
+    if fold is not folded_spaces or any(sign in lines for sign in _TO_FOLD):
+        lines = "".join([f"{name}:{fold(value)}\n" for name, value in headers])
     return f"{request.method}\n{path}\n{ordered}\n{lines}\n{names}\n{digest}"
 
 
