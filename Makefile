@@ -41,7 +41,7 @@ status: ## nodes and pods of the cluster
 	@$(CLUSTER) status --engine $(ENGINE)
 
 unit: $(READY) ## pure cores, in seconds, without a network
-	@$(PYTEST) tests/unit
+	@$(PYTEST) tests/unit $(PARALLEL)
 
 integration: $(READY) ## whole migrations on real MinIO and PostgreSQL, as processes of this machine
 	@$(CLUSTER) packages
