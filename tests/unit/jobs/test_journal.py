@@ -166,7 +166,14 @@ def test_what_no_writer_has_named_is_no_part_of_the_journal(records: Records, na
 
 
 @pytest.mark.parametrize(
-    "body", [b"junk", b"", gzip.compress(b"junk\n", mtime=0), gzip.compress(b"[1]\n", mtime=0), gzip.compress(b"{}\n", mtime=0)]
+    "body",
+    [
+        b"junk",
+        b"",
+        gzip.compress(b"junk\n", mtime=0),
+        gzip.compress(b"[1]\n", mtime=0),
+        gzip.compress(b"{}\n", mtime=0),
+    ],
 )
 def test_a_damaged_file_of_the_journal_is_named_and_stops_the_run(records: Records, body: bytes) -> None:
     segment(records, "000001", 0).chunk().done([("k", entry("a", done=True))])
