@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -113,11 +114,18 @@ class Table:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.tables = [SimpleNamespace(name="avatars.path")]
 
     def load(self, within: Range) -> Iterator[tuple[str, Row]]:
+        return iter(pair for pair in self._sorted() if pair[0] in within)
+
+    def leftover(self) -> Iterator[tuple[str, Row]]:
+        return iter(pair for pair in self._sorted() if pair[1].legacy)
+
+    def _sorted(self) -> list[tuple[str, Row]]:
         found = [(value.partition("/")[2], Row(0, pk, value, value.startswith(LEGACY)))
                  for pk, value in self.world.rows.items()]  # fmt: skip
-        return iter(sorted((pair for pair in found if pair[0] in within), key=lambda pair: (pair[0], pair[1].pk)))
+        return sorted(found, key=lambda pair: (pair[0], pair[1].pk))
 
     def new_value(self, _: Row, key: str) -> str:
         return MODERN + key
