@@ -10,11 +10,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Generic, TypeVar
 
 from bucketops_jobs import retries
 from bucketops_jobs.errors import ItemError, StoppedError, TransientError, WorkerError
+from bucketops_jobs.mailbox import Mailbox
 from bucketops_jobs.turns import Tickets, Turns
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class Flow(Generic[Item, Answer]):
         self._turns, self._start, self._cost, self._operation = turns, start, cost, operation
         self._items = iter(items)
         self._exhausted = False
-        self._arrivals: SimpleQueue[tuple[_Request[Item], float, Answer | WorkerError] | None] = SimpleQueue()
+        self._arrivals: Mailbox[tuple[_Request[Item], float, Answer | WorkerError] | None] = Mailbox()
         """None: a slot has been taken for us."""
         self._flying: set[_Request[Item]] = set()
         self._ready: _Request[Item] | None = None
