@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bucketops_api import names
 from bucketops_jobs.cli.main import main
 from support.access import ROOT
 from support.avatars import LEGACY, name
@@ -52,7 +53,8 @@ def test_what_was_moved_comes_back_with_the_rights_that_are_printed(
         "production-user": store_user(lab.endpoint, ROOT, documents["source"] | {"Statement": production}),
         "legacy-user": store_user(lab.endpoint, ROOT, documents["destination"]),
     }
-    secrets = {who: user.secret() for who, user in users.items()} | {"avatars-db": lab.database}
+    former = {names.FORMER_SECRET_KEYS: lab.former[0]}  # the journal was sealed with it, and there is no status here
+    secrets = {who: user.secret() | former for who, user in users.items()} | {"avatars-db": lab.database}
     beside = [{"kind": "Secret", "metadata": {"name": who}, "stringData": data} for who, data in secrets.items()]
     written(file, UNDO, named(spec), *beside)
     command = [BUCKETOPS, "run", "-f", str(file), "-o", "json"]

@@ -24,7 +24,7 @@ from bucketops_operator.settings import Settings
 from support import kubelet
 from support.servers import PASSWORD
 
-SETTINGS = Settings(status_seconds=0.2)
+SETTINGS = Settings(status_seconds=0.2, keeps_status=True)
 BACKOFF_SECONDS = 0.2
 """Until a shard whose worker died begins anew, for the first time."""
 RUN_WORKER: RunWorker = work

@@ -6,12 +6,13 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bucketops_api import names
 from bucketops_api.privileges.migration import sql_grants
 from bucketops_api.v1alpha1.migration import MigrationRequest
 from bucketops_api.v1alpha1.rollback import work_of
@@ -79,6 +80,8 @@ class Lab:
     drivers: list[Any]
     grants: bool = True
     """Whether the role gets the documented rights."""
+    former: list[str] = field(default_factory=list)
+    """Secret keys of earlier identities: whoever puts another one into the Secret keeps them, as documented."""
 
     def spec(self, *, endpoint: str = "", chunk: int = 1000, **changes: Any) -> dict[str, Any]:
         """The example's spec with this test's buckets; `changes` replace whole fields.
@@ -110,7 +113,9 @@ class Lab:
             for grant in sql_grants(model.database, self.database["PGUSER"]):
                 self.world.sql(grant)
         self.user = user
-        return {"avatars-s3": user.secret(), "avatars-db": self.database}
+        kept = {names.FORMER_SECRET_KEYS: " ".join(self.former)} if self.former else {}
+        self.former = [user.password, *self.former]
+        return {"avatars-s3": user.secret() | kept, "avatars-db": self.database}
 
     def forbid(self, action: str, resource: str) -> Callable[[], object]:
         """Take one right from the last migration's user; what is returned gives it back."""

@@ -56,6 +56,8 @@ class RunSpec(_Contract):
     plan: Artifact | None = None
     rollback_of: str = ""
     """The resource whose journal is rolled back, by this run, whose spec is that one's the other way round."""
+    journal_key: str = ""
+    """Of the status: what is sealed with it counts also when the Secret's key has been rotated. Empty: none is kept."""
     origin_rests: bool = False
     """The operator has seen that nobody works for that resource."""
     not_before: datetime | None = None

@@ -74,6 +74,9 @@ SECRET_MADE_KEY = f"{GROUP}.made-for"
 SECRET_GIVEN_KEY = f"{GROUP}.given-for"
 """In a Secret that somebody else made and lets one S3Access use: the opt-in. Its value is `secret_mark`."""
 ACCESS_KEY, SECRET_KEY, SESSION_TOKEN = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
+FORMER_SECRET_KEYS = "FORMER_SECRET_ACCESS_KEYS"  # noqa: S105 - a name
+"""In a bucket's Secret, optional: the secret keys that it held before, blanks or lines between them. They sign no
+request; the journal of an S3Migration that was sealed with them counts on."""
 
 _OBJECT_NAME_MAX = 253
 _NAME_MAX = 52

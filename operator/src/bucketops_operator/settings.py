@@ -43,6 +43,8 @@ class Settings:
     worker_template: WorkerTemplate = field(default_factory=WorkerTemplate)
     """What every worker pod has unless its resource says something else."""
 
+    keeps_status: bool = False
+    """Whether statuses are there when this process has ended, as in a cluster: keys may lie in them."""
     disabled_kinds: tuple[str, ...] = ()
     """Kinds that nobody needs here: not watched."""
 
@@ -70,6 +72,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         metrics_port=int(value("METRICS_PORT", str(default.metrics_port))),
         probe_port=int(value("PROBE_PORT", str(default.probe_port))),
         log_format=value("LOG_FORMAT", default.log_format),
+        keeps_status=True,
         image_pull_policy=value("IMAGE_PULL_POLICY", default.image_pull_policy),
         own_namespace=value("OWN_NAMESPACE", default.own_namespace),
         disabled_kinds=tuple(filter(None, value("DISABLED_KINDS", "").split(","))),

@@ -308,6 +308,11 @@ class MigrationStatus(Status):
     not_kept: Count = Field(0, description="Moved objects whose copies lack a property; see samples and the records.")
     audit: Audit = Field(default_factory=Audit)
     plan: PlanRef | None = None
+    journal_key: Annotated[str, Field(max_length=64)] = Field(
+        "",
+        description="Made once, by chance: the journal is sealed with it, beside the key of the records' Secret. "
+        "Whoever may read it and write to the records' bucket can forge what was moved.",
+    )
 
 
 _OF_THE_MIGRATION_FROZEN = tuple(name for name in _OF_THE_MIGRATION if name != "database")

@@ -11,7 +11,7 @@ from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from bucketops_jobs import records as recording
 from bucketops_jobs.engine import Engine
-from bucketops_jobs.migration import content
+from bucketops_jobs.migration import content, sealing
 from bucketops_jobs.migration import report as reporting
 from bucketops_jobs.migration.history import Recall, backward, onward
 from bucketops_jobs.migration.merge import Item, Policy
@@ -99,12 +99,13 @@ def build(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tally) ->
 
     source, destination = store(spec.source), store(spec.destination)
     kept = store(spec.records) if spec.records else destination
+    seal = sealing.seal(spec.records or spec.destination, root, run.journal_key)
     onto = place(spec.destination, spec.source) if run.rollback_of else place(spec.source, spec.destination)
     folder = recording.folder(spec.records, run.kind, run.namespace, run.rollback_of or run.name, onto)
     rows = Rows(spec.database, root, spec.source.prefix, spec.destination.prefix) if spec.database else None
     tally.now = rows.waits.now if rows else dict
     in_scope, recall = matcher(spec.filter), backward if run.rollback_of else onward
-    records = Records(kept, folder)
+    records = Records(kept, folder, seal)
     report = Report(records, run.run, shard) if run.phase in reporting.PHASES else None
     return Context(run, spec, shard, source, destination, records, rows, engine, tally, in_scope, recall, report)
 

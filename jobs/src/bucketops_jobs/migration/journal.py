@@ -5,12 +5,16 @@ counts. An epoch is one plan's cut into shards: entries of older epochs are read
 Layout: journal/<epoch>/<shard>/<segment>-<nonce>/<chunk>.{intent,done}
 A rollback writes to the journal of the migration that it rolls back, in epochs of its own (`000002-back`): what is
 true of a key now follows from all of them in their order, see history.py.
+
+Whoever may write to the bucket may write such files too, so a file counts only with a seal of this migration, over all
+its bytes and its name (records.py, seal.py). What has none is left out, counted, and left where it is.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +22,7 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
+from bucketops_api import names
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import UserError
 from bucketops_jobs.migration.history import History, Version
@@ -25,10 +30,14 @@ from bucketops_jobs.migration.merge import Entry, Outcome, RowOutcome
 from bucketops_jobs.records import DAMAGED, Records
 from bucketops_jobs.shards import Range
 
+log = logging.getLogger(__name__)
+
 ROOT = "journal/"
 _NAME = re.compile(r"(\d{6,9}(?:-back)?)/(\d{5,9})/(\d{6,9}-[0-9a-f]{1,32})/(\d{6,9})\.(intent|done)", re.ASCII)
 BACK = "-back"
 """Ends the name of a rollback's epoch."""
+_FAR = 900_000_000
+"""Nobody has so many epochs or segments: such a name counts only with a seal, or the numbers would be used up."""
 
 
 class Writer:
@@ -61,7 +70,7 @@ class Chunk:
         self._write("done", entries)
 
     def _write(self, suffix: str, entries: Iterable[tuple[str, Entry]]) -> None:
-        self._records.write_lines(f"{self._name}.{suffix}", (_encode(k, e) for k, e in entries))
+        self._records.write_sealed(f"{self._name}.{suffix}", (_encode(k, e) for k, e in entries))
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,16 @@ class _Part:
     suffix: str
     key: str
 
+    @property
+    def age(self) -> int:
+        """The number of its epoch."""
+        return int(self.epoch.removesuffix(BACK))
+
+    @property
+    def number(self) -> int:
+        """Of its segment."""
+        return int(self.segment.split("-")[0])
+
 
 class Reader:
     """Reads what was written of each key of a range, in key order, a chunk per segment in memory."""
@@ -82,21 +101,39 @@ class Reader:
         root = records.folder + ROOT
         found = (_part(key, key.removeprefix(root)) for key in records.keys(ROOT))
         self._parts = [part for part in found if part is not None]
+        self.strangers = 0
+        """How many files that were read are not ours."""
+        self.stranger = ""
+        """The first of them."""
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was ever done."""
-        return not self._parts
+        """Whether nothing was ever done; looks into the newest files until one is ours."""
+        return all(self._lines(part.key) is None for part in reversed(self._parts))
 
     def next_segment(self, epoch: str, shard: int) -> int:
         """The number after the last segment of a shard."""
-        taken = [int(p.segment.split("-")[0]) for p in self._parts if (p.epoch, p.shard) == (epoch, shard)]
-        return max(taken, default=0) + 1
+        own = (part for part in self._parts if (part.epoch, part.shard) == (epoch, shard))
+        return self._next((part.number, part) for part in own)
 
     def next_epoch(self, *, back: bool) -> str:
         """The name of the epoch after all that have written anything, also those of an earlier resource's runs."""
-        number = max((int(part.epoch.removesuffix(BACK)) for part in self._parts), default=0) + 1
-        return f"{number:06d}{BACK if back else ''}"
+        return f"{self._next((part.age, part) for part in self._parts):06d}{BACK if back else ''}"
+
+    def _next(self, taken: Iterable[tuple[int, _Part]]) -> int:
+        """The number after those that are taken. What is not ours takes one, too: its key may be lost for now only."""
+        return max((n for n, part in taken if n < _FAR or self._lines(part.key) is not None), default=0) + 1
+
+    def words(self) -> str:
+        """Say that there are files which are not ours, of those that were read; '' where there are none."""
+        if not self.strangers:
+            return ""
+        return (
+            f"{self.strangers} files of the journal bear no seal of this migration, so what they say does not count "
+            f"(the first: {self.stranger}): see who may write below .bucketops/; if it was sealed with a key that the "
+            f"Secret does not hold any more, add that one to the Secret as {names.FORMER_SECRET_KEYS} and set a new "
+            "trigger"
+        )
 
     def histories(self, epoch: str, shard: int, within: Range) -> Iterator[tuple[str, History]]:
         """(key, its entries from the oldest to the newest) in key order, of this shard and of all other epochs."""
@@ -117,9 +154,10 @@ class Reader:
                     yield key, order, Version(entries[key], back)
 
     def _entries(self, key: str) -> dict[str, Entry]:
-        """The entries of one file; UserError where it is not as this migration wrote it."""
+        """The entries of one file, none of one that is not ours; UserError where it is ours and cannot be read."""
         try:
-            return dict(map(_decode, self._records.read_lines(key)))
+            lines = self._lines(key)
+            return {} if lines is None else dict(map(_decode, lines))
         except DAMAGED as error:
             raise UserError(
                 Reason.CONTRACT_MISMATCH,
@@ -127,12 +165,22 @@ class Reader:
                 "write below .bucketops/, move it away and set a new trigger",
             ) from error
 
+    def _lines(self, key: str) -> Iterator[Any] | None:
+        """What a file says, if it is ours."""
+        lines = self._records.read_sealed(key)
+        if lines is None:
+            if not self.strangers:
+                log.warning("a file of the journal bears no seal of ours and does not count", extra={"key": key})
+            self.stranger = self.stranger or key
+            self.strangers += 1
+        return lines
+
 
 def _by_age(parts: Iterable[_Part]) -> Iterator[Sequence[_Part]]:
     """Segments from the oldest to the newest: by epoch, then by number (those of different shards share no key)."""
 
-    def age(part: _Part) -> tuple[int, str, str, int]:
-        return int(part.epoch.removesuffix(BACK)), part.epoch, part.segment, part.shard
+    def age(part: _Part) -> tuple[int, str, int, str, int]:
+        return part.age, part.epoch, part.number, part.segment, part.shard
 
     for _, segment in itertools.groupby(sorted(parts, key=age), key=age):
         yield list(segment)

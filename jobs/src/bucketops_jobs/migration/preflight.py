@@ -46,7 +46,8 @@ def run(context: Context) -> tuple[Artifact, str]:
     newest = context.tally.marks.get(LAST_LEGACY_WRITE)
     context.tally.mark(LAST_LEGACY_WRITE, begun)  # what was written before may be younger than it looks
     losses = properties.warnings(context, plan, found, seen.properties)
-    return artifact, "; ".join([*losses, *checks.warnings(context, newest)])
+    doubts = filter(None, [reader.words()])
+    return artifact, "; ".join([*doubts, *losses, *checks.warnings(context, newest)])
 
 
 def _require_fit(context: Context, found: checks.Found, seen: Survey) -> None:
@@ -63,12 +64,12 @@ def _require_fit(context: Context, found: checks.Found, seen: Survey) -> None:
 
 def _require_a_journal(context: Context, reader: Reader) -> None:
     if context.goes_back and reader.empty:
-        legacy, production = context.spec.destination, context.spec.source
+        legacy, production, told = context.spec.destination, context.spec.source, reader.words()
         raise UserError(
             Reason.INVALID_SPEC,
             f"{context.run.rollback_of} has moved nothing from {legacy.bucket}/{legacy.prefix} to "
             f"{production.bucket}/{production.prefix}: {context.records.store.bucket}/{context.records.folder} "
-            "holds no journal; its status.records names the place",
+            f"holds no journal of it; its status.records names the place{told and f'; {told}'}",
         )
 
 

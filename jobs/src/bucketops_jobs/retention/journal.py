@@ -10,7 +10,6 @@ folder and all that is said of it, so that no record can be moved to another fol
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -19,6 +18,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from bucketops_jobs import seal as sealing
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.errors import ItemError, NotFoundError
 from bucketops_jobs.records import Records
@@ -30,7 +30,7 @@ LARGEST = 16 * 1024
 """Bytes of a record; what is larger is none of ours."""
 STRANGERS = 1000
 """Records of folders that no listing shows, looked at in one run."""
-_PURPOSE = b"bucketops S3Retention: folders that were begun"
+_PURPOSE = "bucketops S3Retention: folders that were begun"
 Json = dict[str, Any]
 
 
@@ -53,22 +53,21 @@ class Seal:
     """Signs what was begun, and tells what was signed. `key` is secret; without one nothing is ever begun."""
 
     def __init__(self, key: str, place: str) -> None:
-        self._key = hmac.digest(key.encode(), _PURPOSE, "sha256") if key else b""
+        self._seal = sealing.Seal([sealing.derived(key, _PURPOSE)] if key else [])
         self._place = place
 
     @property
     def vouches(self) -> bool:
         """Whether there is a key: without one there are no records, and a half-deleted folder is judged as it is."""
-        return bool(self._key)
+        return self._seal.vouches
 
     def sign(self, content: Json) -> str:
         """The seal of a record's content."""
-        signed = json.dumps([self._place, content], sort_keys=True).encode()
-        return hmac.new(self._key, signed, "sha256").hexdigest()
+        return self._seal.sign(self._place, _bytes(content))
 
     def holds(self, content: Json, seal: object) -> bool:
         """Whether we sealed this very content."""
-        return isinstance(seal, str) and hmac.compare_digest(self.sign(content).encode(), seal.encode(errors="replace"))
+        return self._seal.holds(self._place, _bytes(content), seal)
 
 
 class Journal:
@@ -139,6 +138,10 @@ class Journal:
 
     def _name(self, path: str) -> str:
         return f"{self._below}{hashlib.sha256(path.encode()).hexdigest()[:32]}.json"
+
+
+def _bytes(content: Json) -> bytes:
+    return json.dumps(content, sort_keys=True).encode()
 
 
 def _content(folder: Folder) -> Json:

@@ -1,11 +1,13 @@
 """The phase machine of S3Migration. Pure: spec, status, what exists and the time go in; what should be comes out.
 
 preflight -> copy -> sweep (until a pass changes nothing) -> soak (sweeps go on) -> delete -> audit
-In Plan mode: preflight -> plan. The status is the whole memory.
+In Plan mode: preflight -> plan. The status is the whole memory. One thing is not pure: the journal's key is made by
+chance, once, and written down before it is used.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -53,6 +55,8 @@ def desired(resource: Resource, history: Sequence[ObservedRun], now: datetime, s
         return _invalid(resource, status, history, error, now)
     except NotNowError as error:
         return _not_now(resource, status, history, error, now)
+    if case.status.journal_key != MigrationStatus.model_validate(resource.status).journal_key:
+        return _noted(case)
     case = observed(_resumed(case))
     if runs.current(case.status.runs) is None and not case.spec.suspend:
         case = _next(case)
@@ -78,6 +82,13 @@ def _not_now(
     known = any(c.type == conditions.STALLED and c.message == message for c in before)
     events = () if known else (Event(error.reason, message, "Warning"),)
     return Desired(status, keep=frozenset(run.run for run in history), events=events, requeue=ORIGIN_LOOK)
+
+
+def _noted(case: Case) -> Desired:
+    """A new key is written down before anything is sealed with it: after a crash it would be another one."""
+    return Desired(
+        case.status, keep=frozenset(run.run for run in case.history), events=case.events, requeue=timedelta(0)
+    )
 
 
 def _require_the_same(case: Case) -> None:
@@ -118,8 +129,19 @@ def _begun(case: Case) -> Case:
         first_run=runs.next_number(status.runs),
         spec_digest=wanted,
         last_trigger=case.spec.trigger,
+        journal_key=_journal_key(case),
     )
     return replace(case, status=fresh).judged(conditions.working(Reason.PREFLIGHT, "begins"), phase="Pending")
+
+
+def _journal_key(case: Case) -> str:
+    """What the journal is sealed with, in all runs; a rollback has the key of the migration whose journal it works by.
+
+    Nothing that is not kept seals anything: another process could not read it.
+    """
+    if case.resource.origin is not None:
+        return MigrationStatus.model_validate(case.resource.origin.resource.status).journal_key
+    return case.status.journal_key or (secrets.token_hex(32) if case.settings.keeps_status else "")
 
 
 def _digest(spec: MigrationSpec) -> str:

@@ -49,6 +49,7 @@ def _run_spec(case: Case, run: Run) -> RunSpec:
         shards=plan.shards if plan else 1,
         plan=Artifact(key=plan.key, sha256=plan.sha256) if plan else None,
         rollback_of=case.resource.spec.get("rollbackOf") or "",
+        journal_key=case.status.journal_key,
         origin_rests=run.phase == "preflight" and _is_known(case.resource.origin),
         not_before=case.status.delete_after if run.phase == "delete" else None,
         spec=resolved(case.spec),
