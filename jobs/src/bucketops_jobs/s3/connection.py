@@ -42,6 +42,9 @@ _FINAL = 200
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """Seconds, seconds, probes: what is on the way forgets no connection, and a dead peer is noticed in a minute."""
 
+Field = tuple[bytes, bytes]
+"""Name and value of a header."""
+
 
 @dataclass(slots=True, eq=False)
 class Flight:
@@ -114,8 +117,9 @@ class Connection(asyncio.BufferedProtocol):
         """Send a request; the connection is free."""
         self._flight, flight.connection = flight, self
         self._carried += 1
-        self._heard = self._headed = self._complete = self._stays = False
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._heard = self._headed = self._complete = self._stays = self._measured = False
+        self._fields: list[Field] = []
+        self._headers: list[Field] = []
         self._body: list[bytes | bytearray] = []
         self._size = self._most = self._unread = 0
         self._parser = HttpResponseParser(self)
@@ -189,6 +193,14 @@ class Connection(asyncio.BufferedProtocol):
             self._finish(flight)
         elif self._unread > LONGEST_HEADERS + len(self._BUFFER):
             self._fail(flight, _long_headers(flight))
+        elif self._headed and not self._measured:
+            self._measure(flight)
+
+    def _measure(self, flight: Flight) -> None:
+        """Once for an answer that did not come at once: what it says to have is not waited for if it is too much."""
+        self._measured = True
+        if _length(self._headers) > self._most:
+            self._fail(flight, _too_long(flight, self._most))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Of asyncio."""
@@ -216,27 +228,23 @@ class Connection(asyncio.BufferedProtocol):
             raise ValueError("one answer too many")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Of httptools."""
-        if self._headed:
-            return  # behind the body
-        self._size += len(name) + len(value)
-        if self._size > LONGEST_HEADERS and self._flight is not None:
-            self._refuse(_long_headers(self._flight))
-        self._headers.append((name, value))
+        """Of httptools; called a dozen times for each answer, so what is read is counted, not what is heard."""
+        self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Of httptools."""
         flight, status = self._flight, self._parser.get_status_code()
         if flight is None or status < _FINAL:
             return
-        self._headed, self._size, self._unread = True, 0, 0
+        if self._unread > LONGEST_HEADERS and _size(self._fields) > LONGEST_HEADERS:
+            self._refuse(_long_headers(flight))
+        self._headed, self._unread = True, 0
+        self._headers, self._fields = self._fields, []  # what is behind the body is none of them
         if flight.request.method == "HEAD":
             self._complete = True  # there is no body, whatever the headers say
             self._stays = self._parser.should_keep_alive()
             return
         self._most = _most(flight, status)
-        if _length(self._headers) > self._most:
-            self._refuse(_too_long(flight, self._most))
 
     def on_body(self, body: bytes) -> None:
         """Of httptools."""
@@ -257,8 +265,7 @@ class Connection(asyncio.BufferedProtocol):
     def on_message_complete(self) -> None:
         """Of httptools."""
         if self._parser.get_status_code() < _FINAL:
-            self._headers.clear()
-            self._size = 0
+            self._fields.clear()
             if self._flight is not None:
                 self._go_on(self._flight)
         else:
@@ -268,7 +275,7 @@ class Connection(asyncio.BufferedProtocol):
     def _refuse(self, error: WorkerError) -> None:
         """No more of this answer is read, and what there was of it is dropped."""
         flight = self._flight
-        self._headers, self._body = [], []
+        self._headers, self._fields, self._body = [], [], []
         if flight is not None:
             self._owner.answered(flight, error)
         raise error  # llhttp stops at it
@@ -315,7 +322,11 @@ def _long_headers(flight: Flight) -> ItemError:
     return ItemError(f"{flight.what}: the answer's headers have more than {LONGEST_HEADERS} bytes")
 
 
-def _length(headers: list[tuple[bytes, bytes]]) -> int:
+def _size(fields: list[Field]) -> int:
+    return sum(len(name) + len(value) for name, value in fields)
+
+
+def _length(headers: list[Field]) -> int:
     return next((int(value) for name, value in headers if name.lower() == b"content-length"), 0)
 
 

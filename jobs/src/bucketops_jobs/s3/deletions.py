@@ -107,10 +107,11 @@ class Deletions:
     def _batches(self, names: Iterator[Name]) -> Iterator[_Deletion]:
         """Batches; one by one what XML cannot name, and everything where the server knows no batches."""
         while batch := list(itertools.islice(names, DELETE_BATCH)):
-            together = tuple(name for name in batch if self.bulk and wire.fits_xml(name[0]))
+            together = tuple([name for name in batch if wire.fits_xml(name[0])]) if self.bulk else ()
             if together:
                 yield _Deletion(together, self._calls.delete_many(together))
-            yield from self._singles(name for name in batch if not self.bulk or not wire.fits_xml(name[0]))
+            if len(together) < len(batch):
+                yield from self._singles(itertools.filterfalse(frozenset(together).__contains__, batch))
 
     def _singles(self, names: Iterable[Name]) -> Iterator[_Deletion]:
         for name in names:
