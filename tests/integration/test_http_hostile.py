@@ -11,13 +11,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from itertools import repeat
+from pathlib import Path
 
 import pytest
+from botocore.exceptions import HTTPClientError
 
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs import retries
 from bucketops_jobs.errors import DeniedError, ItemError, TransientError, UserError, WorkerError
 from bucketops_jobs.pace import Pace
+from bucketops_jobs.retention.places import Current, Versions
+from bucketops_jobs.s3 import boto, ranges
 from bucketops_jobs.s3.client import S3Store
 from bucketops_jobs.s3.connection import LONGEST_ANSWER, LONGEST_HEADERS, WHOLE
 from bucketops_jobs.s3.http import Wire
@@ -239,3 +243,92 @@ def test_a_signature_that_is_refused_of_everybody_is_the_secrets() -> None:
         doubting.everybody = True
         with pytest.raises(UserError, match="mend the credentials' Secret"):
             store.put("good", b"1", {})
+
+
+def _page(kind: str, number: int, rows: str) -> bytes:
+    """One of a listing that says to go on."""
+    if kind == "versions":
+        root, after = (
+            "ListVersionsResult",
+            f"<NextKeyMarker>a</NextKeyMarker><NextVersionIdMarker>{number}</NextVersionIdMarker>",
+        )
+    else:
+        root, after = "ListBucketResult", f"<NextContinuationToken>{number}</NextContinuationToken>"
+    return f"<{root}><IsTruncated>true</IsTruncated>{after}{rows}</{root}>".encode()
+
+
+_FIELDS = "<ETag>e</ETag><Size>1</Size><LastModified>2026-01-01T00:00:00Z</LastModified>"
+_ROWS = {
+    "objects": f"<Contents><Key>a</Key>{_FIELDS}</Contents>",
+    "folders": "<CommonPrefixes><Prefix>a/</Prefix></CommonPrefixes>",
+    "versions": f"<Version><Key>a</Key><VersionId>1</VersionId>{_FIELDS}</Version>",
+}
+PLACE = BucketRef.model_validate({"bucket": "bucket"})
+LISTINGS: dict[str, Callable[[S3Store], Iterable[object]]] = {
+    "objects": lambda store: store.list_objects(""),
+    "objects by streams": lambda store: ranges.each_page(store, "", most=2),
+    "folders": lambda store: Current(store, PLACE).folders(""),
+    "versions": lambda store: Versions(store, PLACE).entries(""),
+    "folders of versions": lambda store: Versions(store, PLACE).folders(""),
+}
+_ENDS = {
+    "the same page again": ("does not go on|out of order", lambda _: 1, True),
+    "the same page with another token": ("does not go on|out of order", lambda number: number, True),
+    "nothing, page after page": ("do(es)? not go on|pages in a row", lambda number: number, False),
+}
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("what", LISTINGS)
+@pytest.mark.parametrize("how", _ENDS)
+def test_a_listing_that_does_not_end_is_given_up(what: str, how: str) -> None:
+    words, token, shows = _ENDS[how]
+    kind = "versions" if "versions" in what else what.partition(" ")[0]
+    rows = _ROWS["folders" if "folders" in what else kind] if shows else ""
+    numbers = iter(range(1, 1 << 20))
+
+    def script(_: Asked) -> Iterator[Piece]:
+        number = next(numbers)
+        body = _page(kind, token(number), rows)
+        yield answer(body if number < 1100 else body.replace(b"true", b"false"))  # who waits for the end has failed
+
+    with RawServer(script) as server, store_at(server.url) as store, pytest.raises(TransientError, match=words):
+        list(LISTINGS[what](store))
+    assert len(server.requests) < 1100
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html><body>IsTruncated</body></html>",
+        b"<ListVersionsResult></ListVersionsResult>",
+        b"<ListVersionsResult><IsTruncated>true</IsTruncated></ListVersionsResult>",
+        b"<ListVersionsResult><IsTruncated>false</IsTruncated><Version><Key>a",
+    ],
+)
+def test_what_is_no_listing_of_versions_is_not_taken_for_an_empty_one(body: bytes) -> None:
+    with facing(answer(body)) as (_, store), pytest.raises(TransientError, match="cannot be read"):
+        list(Versions(store, PLACE).entries(""))
+
+
+def test_keys_of_another_prefix_are_in_no_listing_of_versions() -> None:
+    body = _page("versions", 1, _ROWS["versions"])
+    with facing(answer(body)) as (_, store), pytest.raises(TransientError, match="shows 'a'"):
+        list(store.levels.versions("b/"))
+
+
+@pytest.mark.parametrize("headers", [b"Transfer-Encoding: chunked", b"Connection: close"])
+def test_answers_to_boto3_are_bounded(headers: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-to-be-told")
+    block, end = (CHUNK, b"0\r\n\r\n") if b"chunked" in headers else (b"x" * MIB, b"")
+    head = b"HTTP/1.1 200 OK\r\n%s\r\n\r\n" % headers
+    with RawServer(lambda _: [head, *[block] * 24, end, HANG_UP]) as server:
+        ref = BucketRef.model_validate({"bucket": "bucket", "endpoint": server.url})
+        client = boto.control(boto.session(ref, tmp_path), ref, tmp_path)
+        tracemalloc.start()
+        with pytest.raises(HTTPClientError, match="more than 16777216 bytes"):
+            client.list_multipart_uploads(Bucket="bucket")
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 4 * LONGEST_ANSWER

@@ -5,6 +5,7 @@ It takes a quarter of a second to import and a tenth to read its models, so only
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
+import urllib3
 from botocore import UNSIGNED, exceptions
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials, RefreshableCredentials
@@ -24,9 +26,11 @@ from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import ItemError, UserError
 from bucketops_jobs.s3 import failures, identity, proxies
+from bucketops_jobs.s3.connection import LONGEST_ANSWER
 from bucketops_jobs.s3.http import ANSWER_SECONDS, CONNECT_SECONDS
 from bucketops_jobs.s3.signing import Credentials, Identity
 
+_BLOCK = 64 << 10
 _SOON = timedelta(minutes=1)
 """Less than the ten minutes before the end at which botocore insists on new credentials."""
 
@@ -96,7 +100,57 @@ def _own() -> botocore.session.Session:
     """A session of its own; the service models are read once per process."""
     own = botocore.session.Session()
     own.register_component("data_loader", _models())
+    own.register("creating-client-class", _bound)
     return own
+
+
+def _bound(base_classes: list[type], **_: object) -> None:
+    """Every client of ours reads answers up to a bound."""
+    base_classes.insert(0, _BoundedClient)
+
+
+class _BoundedClient:
+    """What a client is beside its calls."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - botocore has no types
+        super().__init__(*args, **kwargs)
+        endpoint: Any = self._endpoint  # type: ignore[attr-defined]  # of botocore.client.BaseClient
+        endpoint.http_session = _Bounded(endpoint.http_session)
+
+
+class _Bounded:
+    """A botocore HTTP session whose answers end: in bytes and in time; headers are bounded by http.client."""
+
+    def __init__(self, session: Any) -> None:  # noqa: ANN401 - botocore has no types
+        self._session = session
+
+    def send(self, request: Any) -> Any:  # noqa: ANN401 - as above
+        """Of botocore, which reads all that comes unless it is told that somebody else will."""
+        whole, request.stream_output = not request.stream_output, True
+        answer = self._session.send(request)
+        if whole:
+            answer._content = _whole(answer.raw)  # noqa: SLF001 - where AWSResponse.content looks first
+        return answer
+
+    def close(self) -> None:
+        """Of botocore."""
+        self._session.close()
+
+
+def _whole(raw: Any) -> bytes:  # noqa: ANN401 - urllib3's HTTPResponse
+    """A body of at most LONGEST_ANSWER bytes; HTTPClientError, which is a TransientError then."""
+    body, until = bytearray(), time.monotonic() + 2 * ANSWER_SECONDS
+    try:
+        while block := raw.read1(_BLOCK):
+            body += block
+            if len(body) > LONGEST_ANSWER or time.monotonic() > until:
+                break
+    except urllib3.exceptions.HTTPError as error:
+        raise exceptions.HTTPClientError(error=error) from error
+    if block:
+        raw.close()
+        raise exceptions.HTTPClientError(error=f"the answer has more than {LONGEST_ANSWER} bytes, or no end")
+    return bytes(body)
 
 
 def provider(caller: boto3.session.Session, bucket: str) -> Identity:

@@ -30,6 +30,7 @@ from bucketops_jobs.s3 import failures, listing, pages, reading, wire
 from bucketops_jobs.s3.connection import WHOLE
 from bucketops_jobs.s3.deletions import Deletions
 from bucketops_jobs.s3.http import Wire, itself
+from bucketops_jobs.s3.levels import Levels
 from bucketops_jobs.s3.store import ANYTHING, TAGGING, Content, Copy, Described, Expect, Object, Page
 
 T = TypeVar("T")
@@ -39,6 +40,7 @@ _METRIC = {
     "DeleteObjects": "delete",
     "GetObject": "get",
     "HeadObject": "head",
+    "ListObjectVersions": "list",
     "ListObjectsV2": "list",
     "PutObject": "put",
 }
@@ -125,6 +127,11 @@ class S3Store:
             raise UserError(Reason.ACCESS_DENIED, f"{error}: allow s3:ListBucket on it") from error
         except NotFoundError as error:
             raise UserError(Reason.BUCKET_NOT_FOUND, f"{error}: create the bucket or mend its name") from error
+
+    @property
+    def levels(self) -> Levels:
+        """Listings by folder and by version."""
+        return Levels(self.bucket, self._calls, self.ask)
 
     def list_objects(self, prefix: str, *, after: str = "", until: str | None = None) -> Iterator[Object]:
         return listing.list_objects(self, prefix, after=after, until=until)

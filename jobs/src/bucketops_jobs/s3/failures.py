@@ -37,6 +37,8 @@ _FULL = {"XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded"}
 """Of MinIO and Ceph."""
 _NO_SPACE = "no space left on device"
 """MinIO says so in an InternalError when the disk fills up while it writes."""
+_OLD_TLS = {"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "WRONG_SSL_VERSION"}
+"""Of OpenSSL, where no version is common to both."""
 _HTTP_FULL = 507
 """Insufficient Storage: https://www.rfc-editor.org/rfc/rfc4918#section-11.5."""
 _HTTP_MOVED, _HTTP_MOVED_FOR_NOW = {301, 302, 303, 308}, 307
@@ -135,4 +137,7 @@ def _of_one_object(status: int, code: str, text: str) -> ItemError:
 
 
 def _untrusted(error: Exception, what: str) -> UserError:
+    if getattr(error, "reason", "") in _OLD_TLS:
+        why = "the server speaks neither TLS 1.2 nor 1.3: update it, or turn one of them on there"
+        return UserError(Reason.ENDPOINT_UNREACHABLE, f"{what}: {error}: {why}")
     return UserError(Reason.ENDPOINT_UNREACHABLE, f"{what}: {error}: name the server's CA in caBundle")

@@ -20,6 +20,8 @@ from bucketops_jobs.s3.store import Object, Page
 _KEY = itemgetter(0)
 _OURS = names.RECORDS_FOLDER.removesuffix("/")
 """Part of the keys of all records, and of few others."""
+MOST_EMPTY = 1000
+"""Pages in a row that may show nothing: AWS answers some where much has been deleted."""
 
 
 class Pages(Protocol):
@@ -102,7 +104,7 @@ def is_record(key: str) -> bool:
 def _next(store: Pages, prefix: str, page: Page, after: str = "") -> Page:
     """Start-after opens a listing, the token goes on; pages without keys are skipped (AWS answers them at times)."""
     last = page.objects[-1].key if page.objects else after
-    while True:
+    for _ in range(MOST_EMPTY):
         token = page.token
         page = store.page(prefix, token=token) if token else store.page(prefix, after=after)
         if page.token is not None and page.token == token:
@@ -110,3 +112,11 @@ def _next(store: Pages, prefix: str, page: Page, after: str = "") -> Page:
         if page.objects or page.token is None:
             check(store, prefix, page.objects, last)
             return page
+    raise endless(store, last)
+
+
+def endless(store: Pages, last: str) -> TransientError:
+    """What it means that page after page shows nothing."""
+    return TransientError(
+        f"the listing of {store.bucket} shows {MOST_EMPTY} pages in a row without a key behind {last!r}"
+    )

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from bucketops_jobs.errors import TransientError
 from bucketops_jobs.s3.growth import Growth
-from bucketops_jobs.s3.listing import Pages, check, without_records
+from bucketops_jobs.s3.listing import MOST_EMPTY, Pages, check, endless, without_records
 from bucketops_jobs.s3.partition import Part, Partition
 from bucketops_jobs.s3.store import Object, Page
 
@@ -135,6 +135,8 @@ class _Listing:
         page = self._store.page(prefix, token=token) if token else self._store.page(prefix, after=part.after)
         if page.token is not None and page.token == token:
             raise TransientError(f"the listing of {self._store.bucket} does not go on from {part.last!r}")
+        if part.empty >= MOST_EMPTY:
+            raise endless(self._store, part.last or part.after)
         check(self._store, prefix, page.objects, part.last or part.after)
         return page
 

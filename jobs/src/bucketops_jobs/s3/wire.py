@@ -146,14 +146,15 @@ class Calls:
 
     def __init__(self, ref: BucketRef, where: Place) -> None:
         self._base = where.base
-        self._bucket = where.bucket_path
+        self.bucket_path = where.bucket_path
+        """Of the bucket itself."""
         self.payer: list[tuple[str, str]] = [("x-amz-request-payer", "requester")] if ref.request_payer else []
         self._written = self.payer + list(_written(ref))
 
     def page(self, prefix: str, *, after: str, token: str | None, limit: int) -> Request:
         where = {"continuation-token": token} if token else {"start-after": after} if after else {}
         query = {"list-type": "2", "encoding-type": "url", "max-keys": str(limit), "prefix": prefix, **where}
-        return Request("ListObjectsV2", "GET", f"{self._bucket}?{urlencode(query, quote_via=quote)}", self.payer)
+        return Request("ListObjectsV2", "GET", f"{self.bucket_path}?{urlencode(query, quote_via=quote)}", self.payer)
 
     def head(self, key: str, etag: str | None = None, *, part: int | None = None, checksums: bool = False) -> Request:
         """With the checksums that the server has, or of one part of the upload that made the object, if so asked."""
@@ -196,7 +197,7 @@ class Calls:
         rows = "".join(f"<Object><Key>{_escaped(key)}</Key>{_version(version)}</Object>" for key, version in names)
         body = f"<Delete>{rows}<Quiet>true</Quiet></Delete>".encode()
         sent = [("content-md5", md5(body)), ("content-type", "application/xml"), *self.payer]
-        return Request("DeleteObjects", "POST", f"{self._bucket}?delete=", sent, body)
+        return Request("DeleteObjects", "POST", f"{self.bucket_path}?delete=", sent, body)
 
     def path(self, key: str, query: str = "") -> str:
         """Of a request for a key; `query` is percent-encoded."""
