@@ -15,7 +15,8 @@ import pytest
 
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import UserError
-from bucketops_jobs.s3 import http, route
+from bucketops_jobs.s3 import route
+from bucketops_jobs.s3.connection import Connection
 from bucketops_jobs.s3.http import Wire
 from bucketops_jobs.s3.signing import Credentials
 from bucketops_jobs.s3.wire import Place, Request
@@ -39,13 +40,13 @@ def wire_to(host: str, *, ca: Path | None = None, tls: bool = False) -> Iterator
 
 def test_tcp_notices_a_peer_that_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     sockets: list[socket.socket] = []
-    made = http.Connection.connection_made
+    made = Connection.connection_made
 
-    def seen(self: http.Connection, transport: Any) -> None:
+    def seen(self: Connection, transport: Any) -> None:
         made(self, transport)
         sockets.append(transport.get_extra_info("socket"))
 
-    monkeypatch.setattr(http.Connection, "connection_made", seen)
+    monkeypatch.setattr(Connection, "connection_made", seen)
     with RawServer(lambda _: [OK]) as server, wire_to(server.host) as wire:
         wire.ask(GET, "get")
         [one] = sockets
