@@ -151,3 +151,95 @@ def test_a_run_ends_with_the_trigger_named_and_every_original_in_its_place(lab: 
     assert lab.world.paths() == [LEGACY + name(1), LEGACY + name(2), LEGACY + name(3), MODERN + name(4)]
     assert set(lab.world.keys(lab.world.source)) == {LEGACY + name(n) for n in (1, 2, 3)}
     assert not any(condition(seen, "Degraded") for seen in driver.seen)
+
+
+VERSIONS = "INSERT INTO avatars (path) VALUES (OLD.path); RETURN NULL;"
+"""A row for each version: what the UPDATE replaces comes back as a row of its own."""
+
+
+@pytest.mark.parametrize(
+    ("ddl", "row"),
+    [
+        (trigger(VERSIONS, "AFTER UPDATE ON avatars FOR EACH ROW"), "of public.avatars.path hold"),
+        (
+            trigger(
+                "BEGIN " + VERSIONS.replace("RETURN NULL;", "") + " EXCEPTION WHEN others THEN NULL; END; RETURN NULL;",
+                DEFERRED,
+                "CONSTRAINT TRIGGER",
+            ),
+            "of public.avatars.path hold",
+        ),
+        (
+            trigger("UPDATE other SET path = '/' || OLD.path WHERE id = 7; RETURN NULL;", AFTER),
+            "row 7 of public.other.path hold",
+        ),
+    ],
+    ids=["versions", "versions-at-commit", "another-reference"],
+)
+def test_a_row_whose_update_makes_another_row_legacy_fails_and_is_undone(
+    database: Database, ddl: str, row: str
+) -> None:
+    only = ddl.replace("FOR EACH ROW WHEN (", "FOR EACH ROW WHEN (NEW.id = 2 AND ")
+    only = only.replace("FOR EACH ROW EXECUTE", "FOR EACH ROW WHEN (NEW.id = 2) EXECUTE")
+    database.make(TABLE, LEGACY + "a", LEGACY + "bb", LEGACY + "c")
+    database.sql("CREATE TABLE other (id int PRIMARY KEY, path text); INSERT INTO other VALUES (7, '/avatar/bb')")
+    database.sql(only)
+    database.sql(f"GRANT INSERT ON avatars TO {database.role}; GRANT SELECT, UPDATE ON other TO {database.role}")
+    database.sql(f"GRANT USAGE ON avatars_id_seq TO {database.role}")
+    other = {"table": "other", "key": "id", "column": "path", "format": "/{key}"}
+    with contextlib.closing(database.rows(beside=[other])) as rows:
+        wanted = [Rewrite(row, rows.new_value(row, key)) for key, row in rows.load(Range()) if row.legacy]
+        verdicts = rows.rewrite(wanted)
+    assert verdicts["0:1"] is verdicts["0:3"] is RowOutcome.REWRITTEN
+    said = str(verdicts["0:2"])
+    assert (row in said, "triggers (keeper)" in said, "old path" in said) == (True, True, True), said
+    assert database.paths() == [MODERN + "a", LEGACY + "bb", MODERN + "c"]
+    assert database.sql("SELECT path FROM other") == [("/avatar/bb",)]
+
+
+def test_a_legacy_row_that_was_there_before_is_no_trigger_s_doing(database: Database) -> None:
+    database.make(TABLE, LEGACY + "a", LEGACY + "a")
+    database.sql(trigger("RETURN NULL;", AFTER))
+    with contextlib.closing(database.rows()) as rows:
+        (key, row), _ = rows.load(Range())
+        assert rows.rewrite([Rewrite(row, rows.new_value(row, key))]) == {row.id: RowOutcome.REWRITTEN}
+
+
+def test_a_run_ends_though_each_rewrite_brings_a_legacy_row(lab: Any) -> None:
+    """It was swept for ever, and the application was blamed."""
+    lab.world.seed(legacy=range(1, 4))
+    lab.world.sql(
+        trigger(VERSIONS.replace("avatars", "public.avatars"), AFTER).replace("plpgsql", "plpgsql SECURITY DEFINER")
+    )
+    driver = lab.drive(lab.spec())
+    status = driver.finish(120)
+    assert condition(status, "Failed"), status
+    assert "3 rows failed" in message(status, "Failed")
+    assert any("keeper" in sample["message"] for sample in status["samples"])
+    assert lab.world.paths() == [LEGACY + name(n) for n in (1, 2, 3)]
+    assert not any(condition(seen, "Degraded") for seen in driver.seen)
+
+
+@pytest.mark.parametrize(
+    ("setting", "type_", "keys"),
+    [
+        ("extra_float_digits = -10", "float8", ("0.1", "0.10000000000000003", "2.2250738585072014e-308")),
+        ("datestyle = 'SQL, DMY'", "timestamptz", ("2026-10-25 00:30+00", "2026-10-25 01:30:00.000001+00")),
+        ("intervalstyle = 'iso_8601'", "interval", ("-1 mon +2 days -03:00:00.000001", "1 year")),
+        ("client_encoding = 'LATIN1'", "text", ("日本", "é")),
+        ("client_encoding = 'SQL_ASCII'", "text", ("日本", "é")),
+    ],
+    ids=["digits", "dates", "intervals", "latin", "ascii"],
+)
+def test_keys_are_told_whole_whatever_the_role_prefers(
+    database: Database, setting: str, type_: str, keys: tuple[str, ...]
+) -> None:
+    """A key that is shown shortened addresses no row, or another one: that was swept for ever."""
+    database.make(f"CREATE TABLE avatars (id {type_} PRIMARY KEY, path text NOT NULL)")
+    for number, key in enumerate(keys):
+        database.sql("INSERT INTO avatars VALUES (%s, %s)", (key, f"image/é日{number}"))
+    database.sql(f"ALTER ROLE {database.role} SET {setting}; ALTER ROLE {database.role} SET timezone = 'Asia/Kolkata'")
+    with contextlib.closing(database.rows()) as rows:
+        verdicts = rows.rewrite([Rewrite(row, rows.new_value(row, key)) for key, row in rows.load(Range())])
+    assert list(verdicts.values()) == [RowOutcome.REWRITTEN] * len(keys)
+    assert sorted(database.paths()) == [f"avatar/é日{number}" for number in range(len(keys))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,13 @@ class Database:
             self.sql("INSERT INTO avatars (path) VALUES (%s)", (path,))
         self.sql(f"GRANT SELECT, UPDATE ON ALL TABLES IN SCHEMA public TO {self.role}")
 
-    def rows(self, *, source: str = LEGACY, destination: str = MODERN, **reference: Any) -> Rows:
+    def rows(
+        self, *, source: str = LEGACY, destination: str = MODERN, beside: Sequence[Any] = (), **reference: Any
+    ) -> Rows:
         """As a worker sees the rows, over a connection of its own."""
         spec = {
             "credentials": {"secretRef": {"name": "db"}},
-            "references": [{"table": "avatars", "key": "id", "column": "path"} | reference],
+            "references": [{"table": "avatars", "key": "id", "column": "path"} | reference, *beside],
         }
         folder = self.root / names.SECRETS_DIR / "db"
         folder.mkdir(parents=True, exist_ok=True)

@@ -116,7 +116,7 @@ def rows(context: Context) -> None:
     if context.spec.database and context.spec.database.max_replication_lag:
         _statistics(context.rows)
     for table in context.rows.tables:
-        _table(context.rows, table)
+        _table(context.rows, table, goes_back=context.goes_back)
 
 
 def still_allowed(context: Context) -> None:
@@ -138,12 +138,12 @@ def _statistics(rows: Rows) -> None:
         )
 
 
-def _table(rows: Rows, table: Table) -> None:
+def _table(rows: Rows, table: Table, *, goes_back: bool) -> None:
     visibility.require(rows, table)
     _privileges(rows, table)
     columns.require(rows, table)
     key_checks.require(rows, table)
-    _self_match(rows.tables, table)
+    _self_match(rows.tables, table, goes_back=goes_back)
     _width(rows, table)
     index_check.require(rows, table)
 
@@ -161,13 +161,16 @@ def _privileges(rows: Rows, table: Table) -> None:
         )
 
 
-def _self_match(tables: Iterable[Table], table: Table) -> None:
-    """A rewritten path that looks legacy would be rewritten again, for ever; one that stays is never rewritten."""
+def _self_match(tables: Iterable[Table], table: Table, *, goes_back: bool) -> None:
+    """A rewritten path that looks legacy would be rewritten again, for ever; one that stays is never rewritten.
+
+    On the way back, a path that can be read both ways names the place that it goes back to (rows.py).
+    """
     if table.stays:
         return
     written = table.new.write(_ANY)
     for other in (one for one in tables if one.column == table.column and not one.stays):
-        if other.old.read(written) is not None:
+        if other.old.read(written) is not None and not goes_back:
             raise UserError(
                 Reason.OVERLAP,
                 f"{table.name}: new paths such as {written} look like legacy paths again ({other.reference.format}): "

@@ -102,7 +102,8 @@ def build(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tally) ->
     seal = sealing.seal(spec.records or spec.destination, root, run.journal_key)
     onto = place(spec.destination, spec.source) if run.rollback_of else place(spec.source, spec.destination)
     folder = recording.folder(spec.records, run.kind, run.namespace, run.rollback_of or run.name, onto)
-    rows = Rows(spec.database, root, spec.source.prefix, spec.destination.prefix) if spec.database else None
+    prefixes, back = (spec.source.prefix, spec.destination.prefix), bool(run.rollback_of)
+    rows = Rows(spec.database, root, *prefixes, goes_back=back) if spec.database else None
     tally.now = rows.waits.now if rows else dict
     in_scope, recall = matcher(spec.filter), backward if run.rollback_of else onward
     records = Records(kept, folder, seal)

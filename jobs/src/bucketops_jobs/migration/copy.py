@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bucketops_api import counts
 from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError
-from bucketops_jobs.migration import plans
+from bucketops_jobs.migration import plans, twice
 from bucketops_jobs.migration.chunk import NOT_KEPT, Chunks, Work
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.journal import Reader, Writer
@@ -48,6 +48,15 @@ def _works(context: Context, items: Iterable[Item]) -> Iterator[Work]:
 
 def decided(context: Context, item: Item) -> Decision | None:
     """The decision; None when an object changed while it was compared: the next walk decides."""
+    decision = _decided(context, item)
+    if decision is None or decision.rewrite is None or context.rows is None:
+        return decision
+    why = next(filter(None, (twice.why_not(context.rows, row, item.key) for row in item.legacy)), "")
+    failed = Decision(decision.outcome and Outcome.FAILED, row_outcome=RowOutcome.FAILED, message=why)
+    return failed if why else decision
+
+
+def _decided(context: Context, item: Item) -> Decision | None:
     try:
         return decide(item, context.policy, context.same)
     except (NotFoundError, PreconditionFailedError) as error:

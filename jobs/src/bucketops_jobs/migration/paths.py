@@ -57,6 +57,11 @@ class Form:
         """What every value begins with that names a key below the prefix, however it is spelled."""
         return self.format.before + ("" if self.format.quoted else self.stem)
 
+    def may_read(self, other: Form) -> bool:
+        """Return whether a value that another form writes may be one of this form, by what both begin with."""
+        one, two = self.start, other.start
+        return one.startswith(two) or two.startswith(one)
+
     def write(self, key: str) -> str:
         """Return the column's value for a relative key."""
         return self.format.write(self.stem + key)

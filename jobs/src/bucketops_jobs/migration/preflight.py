@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from bucketops_api.contract import Artifact
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import UserError
-from bucketops_jobs.migration import census, checks, claim, fit, properties, rights
+from bucketops_jobs.migration import census, checks, claim, fit, properties, rights, twice
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.copy import LAST_LEGACY_WRITE
 from bucketops_jobs.migration.history import History
@@ -55,6 +55,7 @@ def _require_fit(context: Context, found: checks.Found, seen: Survey) -> None:
     try:
         if context.rows is not None:
             fit.require(context, context.rows, seen.fit)
+            seen.doubles.require_none()
         if found.missing.parts and seen.properties.too_large:
             rights.demand(found.missing.parts)
     except UserError:
@@ -91,17 +92,19 @@ class Survey:
     dangling: list[str] = field(default_factory=list)
     fit: fit.Fit = field(default_factory=fit.Fit)
     properties: properties.Seen = field(default_factory=properties.Seen)
+    doubles: twice.Doubles = field(default_factory=lambda: twice.Doubles(None))
 
 
 def _survey(context: Context, histories: Iterable[tuple[str, History]]) -> Survey:
     """One walk over everything: the world before, the boundaries of the shards, rows that dangle already."""
-    survey = Survey()
+    survey = Survey(doubles=twice.Doubles(context.rows))
     sampler, dangling = survey.sampler, survey.dangling
     cuts = context.rows.boundaries() if context.rows is not None else []
     tables = context.rows.tables if context.rows is not None else []
     for item in walk(context, Range(), histories, streams=ranges.MOST_STREAMS, cuts=cuts):
         census.count(context, item)
         survey.fit.add(tables, item, concerns=context.concerns(item))
+        survey.doubles.add(item, concerns=context.concerns(item))
         dangling += [f"{row.id} {item.key}" for row in census.dangling(context, item)][: MOST_DANGLING - len(dangling)]
         if context.concerns(item):
             sampler.add(item.key)

@@ -135,6 +135,10 @@ SELECT {keys_held} FROM held
 WITH wanted AS (SELECT {key_values} FROM unnest({key_arrays}) AS w ({key_names}))
 SELECT {keys}, t.{column}::text FROM {table} t JOIN wanted ON {same_as_wanted}
 
+-- holding: rows that hold one of these values
+SELECT {keys}, t.{column}::text FROM {table} t
+WHERE t.{column}::text COLLATE "C" = ANY(%(values)s::text[] COLLATE "C")
+
 -- examples: what a few rows look like
 SELECT left(t.{column}::text, 1000) FROM {table} t WHERE t.{column}::text <> '' LIMIT 3
 

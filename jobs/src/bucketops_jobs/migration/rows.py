@@ -23,12 +23,27 @@ ROWS_OF_A_RANGE = 10_000
 class Rows(Session):
     """The rows of one migration."""
 
-    def __init__(self, database: api.Database, root: Path, source_prefix: str, destination_prefix: str) -> None:
+    def __init__(
+        self,
+        database: api.Database,
+        root: Path,
+        source_prefix: str,
+        destination_prefix: str,
+        *,
+        goes_back: bool = False,
+    ) -> None:
         super().__init__(database, root)
         self.tables = [
             describe(self, index, ref, source_prefix, destination_prefix)
             for index, ref in enumerate(database.references)
         ]
+        self._goes_back = goes_back
+        self.readers = [() if goes_back or table.stays else self._readers(table) for table in self.tables]
+        """Of each reference, those of the same column that may read its new paths as legacy ones (twice.py)."""
+
+    def _readers(self, table: Table) -> tuple[Table, ...]:
+        same = (one for one in self.tables if one.column == table.column and not one.stays)
+        return tuple(one for one in same if one.old.may_read(table.new))
 
     def load(self, within: Range) -> Iterator[tuple[str, Row]]:
         """(relative key, row) of every row that names the legacy or the production place, in key order.
@@ -39,7 +54,9 @@ class Rows(Session):
 
         def run() -> list[Spool]:
             with self.snapshot() as stream:
-                return [_spool(stream, table, within, legacy=legacy) for table, legacy in parts]
+                return [
+                    _spool(stream, table, within, legacy=legacy, goes_back=self._goes_back) for table, legacy in parts
+                ]
 
         spools = self.retried("read the rows", run)
         streams = [_rows(table, spool, legacy=legacy) for (table, legacy), spool in zip(parts, spools, strict=True)]
@@ -115,7 +132,8 @@ class Rows(Session):
 
         def run() -> set[str]:
             with self.snapshot() as stream:
-                return {key for key, _, _ in _read(stream, table, within, legacy=True) if key in keys}
+                found = _read(stream, table, within, legacy=True, goes_back=self._goes_back)
+                return {key for key, _, _ in found if key in keys}
 
         return self.retried(f"read {table.name}", run)
 
@@ -126,19 +144,22 @@ def _relative(table: Table, value: str) -> str | None:
     return table.new.read(value) if old is None else old
 
 
-def _spool(stream: Stream, table: Table, within: Range, *, legacy: bool) -> Spool:
+def _spool(stream: Stream, table: Table, within: Range, *, legacy: bool, goes_back: bool) -> Spool:
     spool = Spool()
-    for found in _read(stream, table, within, legacy=legacy):
+    for found in _read(stream, table, within, legacy=legacy, goes_back=goes_back):
         spool.add(found)
     return spool
 
 
-def _read(stream: Stream, table: Table, within: Range, *, legacy: bool) -> Iterator[tuple[str, str, str]]:
+def _read(
+    stream: Stream, table: Table, within: Range, *, legacy: bool, goes_back: bool
+) -> Iterator[tuple[str, str, str]]:
     """(relative key, primary key, value) of one reference's rows of one form.
 
-    A value that could be read both ways names the legacy place.
+    A value that could be read both ways names the place that the migration moves from, on the way there and back.
     """
-    form, other = table.form(legacy=legacy), None if legacy or table.stays else table.old
+    form = table.form(legacy=legacy)
+    other = None if table.stays or legacy is not goes_back else table.form(legacy=not legacy)
     ranges = value_ranges(form, within)
     for *pk, value in stream(table.statement("load", ranges), limits(ranges)):
         key = form.read(value)

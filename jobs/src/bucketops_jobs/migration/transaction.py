@@ -27,6 +27,9 @@ def settings(database: Database) -> dict[str, str]:
         "lock_timeout": f"{lock_milliseconds}ms",
         "statement_timeout": STATEMENT_TIMEOUT,
         "row_security": "off",  # rows that a policy hides are an error, and no shorter answer
+        "extra_float_digits": "1",  # keys are told as texts: every digit of them, whatever the role prefers
+        "DateStyle": "ISO, YMD",
+        "IntervalStyle": "postgres",
         "application_name": names.MANAGER,  # as a parameter of the connection it stays with pgbouncer's
     }
 
