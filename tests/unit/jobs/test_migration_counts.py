@@ -112,6 +112,9 @@ class Place(FakeStore):
 class Table:
     """The rows, as bucketops_jobs.migration.rows shows them."""
 
+    readers = ((),)
+    """No new path reads as a legacy one."""
+
     def __init__(self, world: World) -> None:
         self.world = world
         self.tables = [SimpleNamespace(name="avatars.path")]

@@ -21,6 +21,8 @@ _REMEDY = "choose another destination prefix or a newFormat that tells both plac
 
 def why_not(rows: Rows, row: Row, key: str) -> str:
     """Why a legacy row of a key cannot be rewritten: its new path would be read as a legacy one. Empty if it can."""
+    if not rows.readers[row.reference]:
+        return ""
     table = rows.tables[row.reference]
     written = table.new.write(key)
     if (other := _legacy(rows, table, written)) is None:
