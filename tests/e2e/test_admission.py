@@ -16,7 +16,11 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("overlapping prefixes", {"destination": {"bucket": "legacy-s3", "prefix": "image/new/"}}, "overlap"),
     ("a bucket that is none", {"source": {"bucket": "Legacy_S3"}}, "3 to 63 of a-z"),
     ("a duration without a unit", {"cleanup": {"grace": "24"}}, "write a duration such as"),
-    ("an endpoint without a scheme", {"source": {"endpoint": "minio:9000"}}, "write an endpoint such as"),
+    (
+        "an endpoint without a scheme",
+        {"source": {"endpoint": "minio:9000"}},
+        "write scheme, host and perhaps a port, such as",
+    ),
     ("an unknown mode", {"mode": "Go"}, 'supported values: "Plan", "Apply"'),
     ("a format without the key", {"database": {"references": [{"format": "x"}]}}, "write the key once"),
     ("an unknown field", {"sorce": {}}, "unknown field"),
