@@ -321,3 +321,15 @@ def test_objects_that_are_listed_without_a_version_are_not_deleted_by_one(
     assert code == names.EXIT_USER, result
     assert "choose versions: Current" in result.message
     assert len(deployments.folders()) == 5
+
+
+def test_a_file_that_is_deleted_from_an_old_deployment_costs_no_newer_one(
+    versioned: Deployments, retain: Retainer
+) -> None:
+    """The delete marker is the newest of all entries; a deployment it is not."""
+    versioned.deploy("live", days=40)
+    versioned.deploy("old", days=90)
+    versioned.s3.delete_object(Bucket=versioned.bucket, Key="old/assets/00000.css")
+    result = retain(versions="All", keep={"last": 1}, delete={})
+    assert "live" in versioned.folders()
+    assert versioned.report(result.facts["report"])["live"]["rule"] == "last 1 of 1"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,16 @@ class Deployments:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         found = (row["Key"] for page in pages for row in page.get("Contents", ()))
         return {key for key in found if not key.startswith(names.RECORDS_FOLDER)}
+
+    def now(self) -> datetime:
+        """The time of the server, as its answers have it: whole seconds."""
+        headers = self.s3.head_bucket(Bucket=self.bucket)["ResponseMetadata"]["HTTPHeaders"]
+        return parsedate_to_datetime(headers["date"])
+
+    def last_marker(self) -> datetime:
+        """The date of the newest delete marker."""
+        found = self.s3.list_object_versions(Bucket=self.bucket)["DeleteMarkers"]
+        return max(row["LastModified"] for row in found)
 
     def folders(self, prefix: str = "") -> set[str]:
         return {key.removeprefix(prefix).split("/", 1)[0] for key in self.keys(prefix) if "/" in key[len(prefix) :]}

@@ -28,6 +28,8 @@ ASIDE = frozenset({"notKept"})
 """Outcomes of samples that make room for all others: what they tell of has ended well."""
 _MESSAGE_CHARACTERS = 1500
 _SHORT_MESSAGE_CHARACTERS = 200
+_MOST_COUNTED = 2**53
+"""What a count in a status is at most."""
 
 
 class _Contract(BaseModel):
@@ -157,6 +159,8 @@ def read_result(text: str, run_sha256: str = "") -> RunResult:
         raise UnknownResultError(_why_unreadable(text, error)) from error
     if found.reason == Reason.RESULT_TOO_LARGE:
         raise UnknownResultError(found.message)
+    if odd := sorted(name for name, count in found.counts.items() if not 0 <= count <= _MOST_COUNTED):
+        raise UnknownResultError(f"its result has counts that are none: {', '.join(odd[:3])[:100]}")
     if run_sha256 and found.run_sha256 and found.run_sha256 != run_sha256:
         raise UnknownResultError("the result that it left is that of another run")
     return found

@@ -50,7 +50,7 @@ _PATTERNS = (
     ),
     (re.compile(r"(signature\W{1,4})[0-9a-f]{64}", re.IGNORECASE), rf"\1{_HIDDEN}"),
     (re.compile(r"([?&](?:signature|awsaccesskeyid|token|password|sig)=)[^&\s'\"]+", re.IGNORECASE), rf"\1{_HIDDEN}"),
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)(?!USER:PASSWORD@)[^\s/@'\"]+@", re.IGNORECASE), rf"\1{_HIDDEN}@"),
+    (re.compile(r"(\b[a-z][a-z0-9+.-]{0,39}://)(?!USER:PASSWORD@)[^\s/@'\"]+@", re.IGNORECASE), rf"\1{_HIDDEN}@"),
     (_KEYWORD, f"password={_HIDDEN}"),
 )
 """What is secret whosever it is: signed headers, presigned queries, passwords in addresses (of proxies, say)."""

@@ -10,6 +10,7 @@ import json
 import re
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 MOST = 500
@@ -102,15 +103,15 @@ def _words(line: str) -> tuple[str, bool] | None:
     message, why = str(found.get("message") or ""), str(found.get("why") or "")
     trace = str(found.get("trace") or "").strip().splitlines()
     words = why or ": ".join(filter(None, (message, trace[-1].strip() if trace else "")))
-    return (words, found.get("level") in {"error", "critical"}) if words else None
+    return (words, str(found.get("level")) in {"error", "critical"}) if words else None
 
 
 def _from_a_piece(line: str) -> tuple[str, bool] | None:
-    """Return what a JSON line says whose beginning or end was cut off."""
+    """Return what a JSON line says whose beginning or end was cut off; None where that is not JSON's either."""
     for name in ("why", "message"):
-        found = re.search(rf'"{name}": ?"((?:[^"\\]|\\.)*)"', line)
-        if found:
-            return json.loads(f'"{found[1]}"', strict=False), True
+        if found := re.search(rf'"{name}": ?"((?:[^"\\]|\\.)*)"', line):
+            with suppress(ValueError):
+                return json.loads(f'"{found[1]}"', strict=False), True
     return None
 
 

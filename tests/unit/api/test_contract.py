@@ -187,3 +187,10 @@ def test_a_resolved_spec_says_all_defaults_and_reads_as_the_same() -> None:
 
 def test_limits_are_written_in_camel_case() -> None:
     assert json.loads(Limits(requests_per_second=2).model_dump_json(by_alias=True))["requestsPerSecond"] == 2
+
+
+@pytest.mark.parametrize("count", [-1, 2**53 + 1, 10**400])
+def test_a_result_with_counts_that_no_status_can_hold_is_unknown(count: int) -> None:
+    """Else each later look at the resource would break on its own status."""
+    with pytest.raises(UnknownResultError, match="counts that are none: foldersSeen"):
+        read_result(f'{{"counts": {{"foldersSeen": {count}}}}}')

@@ -26,6 +26,7 @@ from support.deployments import NOW, folder, spec
 
 FOLDER = ".bucketops/s3retention/default/web/0/"
 KEY = "the secret key of the identity"
+MIXED = {"verdict": "planned"}
 PATHS = [f"d{number}" for number in range(6)]
 
 
@@ -180,7 +181,7 @@ def test_an_approved_plan_is_read_as_it_was_written(records: Records) -> None:
     assert report.approved(records, written(records, made)) == {guards.identity(found[1]), guards.identity(was)}
 
 
-@pytest.mark.parametrize("kind", ["more", "junk", "bomb", "nothing"])
+@pytest.mark.parametrize("kind", ["more", "junk", "bomb", "nothing", "mixed"])
 def test_a_plan_that_somebody_changed_is_not_the_approved_one(records: Records, kind: str) -> None:
     made = rules.plan([folder("new", days=1), folder("old", days=60)], spec(keep={"last": 1}), NOW)
     digest = written(records, made)
@@ -191,6 +192,9 @@ def test_a_plan_that_somebody_changed_is_not_the_approved_one(records: Records, 
         "junk": b"\x1f\x8bnot gzip at all",
         "bomb": gzip.compress(b"0" * (33 << 20)),
         "nothing": gzip.compress(b"7\n"),
+        "mixed": gzip.compress(
+            "".join(json.dumps(lines[0] | MIXED | {"folder": one}) + "\n" for one in (1, "d")).encode()
+        ),
     }
     records.store.put(key, bodies[kind], {})
     assert report.approved(records, digest) is None

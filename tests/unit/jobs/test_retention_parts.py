@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -105,6 +106,31 @@ def test_unicode_names_are_found_raw_escaped_encoded_and_decomposed(name: str) -
         assert named([name], text) == {name}
 
 
+ESCAPED = json.dumps({"live": "déploy-2"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ESCAPED + '\n{"former": "deploy-1"}\n',
+        f"window.release = {ESCAPED}; // not deploy-1",
+        json.dumps({"message": ESCAPED, "former": "deploy-1"}),
+        '{"build": ' + "9" * 5000 + f', "now": {ESCAPED}, "former": "deploy-1"}}',
+        "[" * 100_000 + ESCAPED + "deploy-1",
+    ],
+    ids=["lines", "a script", "JSON in JSON", "a long number", "deep"],
+)
+def test_what_json_escapes_is_found_where_no_parser_reads_it(text: str) -> None:
+    """Else the run goes on, since another folder is named too, and the live one is deleted."""
+    assert named(["déploy-2", "deploy-1", "deploy-3"], text) == {"déploy-2", "deploy-1"}
+
+
+@given(st.text(min_size=1, max_size=8).filter(lambda name: "/" not in name and name.isprintable()))
+def test_any_name_is_found_in_json_in_a_string_of_json(name: str) -> None:
+    for text in (json.dumps([name]), json.dumps([name, "x"]) + "\n[]", json.dumps([json.dumps([name])])):
+        assert named([name], text) == {name}
+
+
 TEN = [folder(f"d{number}", days=40 + number) for number in range(10)]
 
 
@@ -162,10 +188,25 @@ def test_the_hash_is_that_of_what_goes_and_of_nothing_else() -> None:
         ({"bucket": {"bucket": "deployments", "prefix": "a/.bucketops/"}}, "under .bucketops/"),
         ({"keep": {"last": 0}}, "greater than or equal to 1"),
         ({"approvePlan": "abc"}, "whole planHash"),
+        ({"keep": {"names": ["d1", "d2/"]}}, "keep.names: 'd2/' matches no folder.*write 'd2'"),
+        ({"keep": {"names": ["/d1"]}}, "keep.names: '/d1' matches no folder.*write 'd1'"),
+        ({"keep": {"names": ["web/d1"]}}, "keep.names: 'web/d1' matches no folder, for it has 2 segments"),
+        ({"folders": {"exclude": ["assets/"]}}, "folders.exclude: 'assets/' matches no folder.*write 'assets'"),
+        ({"folders": {"exclude": ["assets/*"]}}, "folders.exclude: 'assets/*' matches no folder, for it has 2"),
+        ({"folders": {"include": ["*/", "d*"]}}, "folders.include: '*/' matches no folder"),
+        ({"folders": {"include": ["a/b/c"], "depth": 2}}, "3 segments and folders.depth is 2"),
+        ({"keep": {"markerKey": "/.keep"}}, "keep.markerKey: '/.keep' is in no folder"),
+        ({"folders": {"age": "marker", "markerKey": "/done"}}, "folders.markerKey: '/done' is in no folder"),
         ({"timeZone": "Paris"}, "Europe/Paris"),
         ({"schedule": "at three"}, "0 3 * * *"),
     ],
 )
 def test_a_wrong_spec_is_told_what_to_write(wrong: dict[str, object], words: str) -> None:
-    with pytest.raises(ValidationError, match=words.replace("*", r"\*")):
+    with pytest.raises(ValidationError, match=re.escape(words).replace(r"\.\*", ".*").replace(r"\.*", ".*")):
         spec(**wrong)
+
+
+def test_a_glob_that_can_match_is_taken() -> None:
+    deep = {"depth": 2, "include": ["shop/*", "d*", "*"], "exclude": ["shop/assets", "[/a]b[/c]d"]}
+    made = spec(folders=deep, keep={"names": ["shop/d1", "d2", "**"], "markerKey": "meta/.keep"})
+    assert made.keep.names == ["shop/d1", "d2", "**"]

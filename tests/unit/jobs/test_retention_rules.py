@@ -193,3 +193,13 @@ def test_no_calendar_rule_keeps_a_folder_without_content(period: str) -> None:
     folders = [folder("empty", days=31, content=False), folder("live", days=31.01), folder("new", days=1)]
     made = plan(folders, spec(keep={"last": 1, period: 2}), NOW)
     assert stay(made) == {"live", "new"}
+
+
+def test_a_name_beyond_the_calendar_stops_no_run() -> None:
+    """Whoever names a folder 9999-12-31 stops nobody's retention, in whatever zone that is the year 10000."""
+    named = {"age": "name", "namePattern": "^d-(?P<time>.+)$"}
+    dates = ["9999-12-31T235959Z", "9999-12-31T235959-1200", "1000-01-01T000000+1400", "0001-01-01", "9999-12-31"]
+    folders = [*(folder(f"d-{date}") for date in dates), folder("d-2024-01-01"), folder("d-2024-02-01")]
+    for zone in ("Asia/Tokyo", "America/New_York", "Etc/UTC"):
+        rules = spec(folders=named, keep={"last": 1, "daily": 9, "weekly": 9, "yearly": 9}, timeZone=zone)
+        assert len(plan(folders, rules, NOW).verdicts) == len(folders)

@@ -115,6 +115,11 @@ def test_a_pod_that_died_is_explained(end: dict[str, Any] | None, status: dict[s
     assert '"level"' not in told
 
 
+@pytest.mark.parametrize("log", ['x, "why": "\\q"', '"message": "\\u12"', '{"level": [], "message": "m"}'])
+def test_a_line_that_nobody_of_ours_wrote_is_quoted_too(log: str) -> None:
+    assert deaths.last_words(log)
+
+
 @given(st.text(max_size=300) | st.builds(line, st.text(max_size=9), st.text(max_size=99)).map(lambda text: text[5:]))
 def test_whatever_a_log_says_is_quoted_within_bounds(log: str) -> None:
     assert len(deaths.last_words(log)) <= deaths.MOST

@@ -105,6 +105,19 @@ def test_what_is_no_yaml_is_told_without_a_word_of_the_file(tmp_path: Path, text
     assert "very secret" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["kind: [Secret]", "kind: {a: b}", "trigger: 2026-13-01", "password: !!int very-secret", "a: !!float very-secret"],
+)
+def test_what_yaml_takes_for_something_else_is_told_without_a_word_of_the_file(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "resource.yaml"
+    file.write_text(f"{yaml.safe_dump(RESOURCE)}---\n{text}\n")
+    with pytest.raises(ManifestError, match=r"YAML|kind: write") as error:
+        read(file, ())
+    assert "very-secret" not in str(error.value)
+    assert error.value.__cause__ is None
+
+
 def test_a_file_of_other_bytes_and_one_that_is_not_there_are_told(tmp_path: Path) -> None:
     (tmp_path / "resource.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ManifestError, match="no YAML"):

@@ -140,6 +140,19 @@ _PREFIX = "end the prefix with '/': a deployment is a path segment below it"
 _RECORDS = "the prefix lies under .bucketops/, which holds the records and is never touched"
 
 
+def _idle(glob: str, depth: int) -> str:
+    """Say why a glob matches no folder at a depth; '' if it may match one. In brackets a slash is one of several."""
+    if glob.startswith("/") or glob.endswith("/"):
+        return f"{glob!r} matches no folder, for a path has no '/' at its ends: write {glob.strip('/') or '*'!r}"
+    segments = re.sub(r"\[[^]]*\]", "", glob).count("/") + 1
+    if segments > depth:
+        return (
+            f"{glob!r} matches no folder, for it has {segments} segments and folders.depth is {depth}: write the "
+            "folder's path below the prefix, or its last segment"
+        )
+    return ""
+
+
 class RetentionSpec(Scheduled):
     """Which deployment folders go, which stay, and when that is decided."""
 
@@ -171,6 +184,22 @@ class RetentionSpec(Scheduled):
             raise ValueError(_PREFIX)
         if f"/{prefix}".find("/.bucketops/") >= 0:
             raise ValueError(_RECORDS)
+        return self
+
+    @model_validator(mode="after")
+    def _names_can_match(self) -> RetentionSpec:
+        """A rule that protects nothing looks like one that does, until the folder is gone."""
+        rules = {
+            "folders.include": self.folders.include,
+            "folders.exclude": self.folders.exclude,
+            "keep.names": self.keep.names,
+        }
+        for field, globs in rules.items():
+            for wrong in filter(None, (_idle(glob, self.folders.depth) for glob in globs)):
+                raise ValueError(f"{field}: {wrong}")
+        for field, key in (("keep.markerKey", self.keep.marker_key), ("folders.markerKey", self.folders.marker_key)):
+            if key.startswith("/"):
+                raise ValueError(f"{field}: {key!r} is in no folder: write it without the '/' at its beginning")
         return self
 
 

@@ -43,7 +43,7 @@ def dater(rules: FolderRules, time_zone: str) -> Callable[[Folder], Aged | None]
         if when := parse_time(groups.get("time") or "", zone):
             return Aged(folder, when, (when, folder.path))
         version = version_key(groups.get("version") or "")
-        return Aged(folder, folder.whole.newest, (version, folder.path)) if version and not groups.get("time") else None
+        return Aged(folder, folder.whole.last, (version, folder.path)) if version and not groups.get("time") else None
 
     def by_date(date: Callable[[Folder], datetime | None]) -> Callable[[Folder], Aged | None]:
         def aged(folder: Folder) -> Aged | None:
@@ -53,8 +53,8 @@ def dater(rules: FolderRules, time_zone: str) -> Callable[[Folder], Aged | None]
         return aged
 
     return {
-        "newest": by_date(lambda folder: folder.newest),
-        "oldest": by_date(lambda folder: folder.oldest),
+        "newest": by_date(lambda folder: folder.last),
+        "oldest": by_date(lambda folder: folder.first),
         "marker": by_date(lambda folder: folder.marker),
         "name": by_name,
     }[rules.age]

@@ -18,6 +18,8 @@ class Folder:
     """Of every version that would go."""
     oldest: datetime
     newest: datetime
+    live: tuple[datetime, datetime] | None = None
+    """The first and the last date of what a reader gets. None: of all entries, for nothing else is there."""
     marker: datetime | None = None
     """The date of the object that `folders.markerKey` names."""
     pinned: bool = False
@@ -31,6 +33,16 @@ class Folder:
     """False: old versions are all that is left of it."""
     content: bool = True
     """Whether a reader gets a single byte from it, not counting the object that `keep.markerKey` names."""
+
+    @property
+    def first(self) -> datetime:
+        """The date of the oldest object that a reader gets."""
+        return self.live[0] if self.live else self.oldest
+
+    @property
+    def last(self) -> datetime:
+        """The date of the newest object that a reader gets: neither a delete marker nor an old version is an upload."""
+        return self.live[1] if self.live else self.newest
 
     @property
     def deployed(self) -> bool:

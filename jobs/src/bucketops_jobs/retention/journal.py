@@ -151,6 +151,7 @@ def _content(folder: Folder) -> Json:
         "bytes": folder.bytes,
         "oldest": folder.oldest.isoformat(),
         "newest": folder.newest.isoformat(),
+        "live": [date.isoformat() for date in folder.live] if folder.live else None,
         "marker": folder.marker.isoformat() if folder.marker else None,
     }
 
@@ -158,8 +159,10 @@ def _content(folder: Folder) -> Json:
 def _folder(content: Json) -> Folder:
     """The inverse of `_content`, of what a seal vouches for."""
     oldest, newest = (datetime.fromisoformat(content[name]) for name in ("oldest", "newest"))
+    known = [datetime.fromisoformat(date) for date in content.get("live") or ()]
+    live = (known[0], known[1]) if known else None
     marker = datetime.fromisoformat(content["marker"]) if content["marker"] else None
-    return Folder(content["path"], content["objects"], content["bytes"], oldest, newest, marker)
+    return Folder(content["path"], content["objects"], content["bytes"], oldest, newest, live, marker)
 
 
 def words(forged: Iterable[str]) -> str:

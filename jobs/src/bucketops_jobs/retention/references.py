@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
+
+_ESCAPE = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|(["/\\bfnrt]))')
+_LEVELS = 3
+"""JSON in a string of JSON is escaped twice."""
+_SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 def named(names: Iterable[str], text: str) -> set[str]:
@@ -29,22 +33,18 @@ def _stands(name: str, text: str) -> bool:
 
 
 def _readings(text: str) -> Iterator[str]:
-    whole = (text, *_strings(text))
+    whole = [text]
+    for _ in range(_LEVELS):
+        whole.append(_unescaped(whole[-1]))
     for reading in dict.fromkeys((*whole, *map(unquote, whole))):
         yield unicodedata.normalize("NFC", reading)
 
 
-def _strings(text: str) -> Iterator[str]:
-    """Every string and number of a JSON document; nothing where it is none."""
-    try:
-        nodes = [json.loads(text)]
-    except ValueError:
-        return
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, dict):
-            nodes += [*node.keys(), *node.values()]
-        elif isinstance(node, list):
-            nodes += node
-        elif node is not None:
-            yield str(node)
+def _unescaped(text: str) -> str:
+    """The text without JSON's escapes, wherever they stand: in a document, a line of one, a script.
+
+    https://www.rfc-editor.org/rfc/rfc8259#section-7. No parser: what it refuses (lines, depth, long numbers) may name
+    the live folder all the same.
+    """
+    plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else _SHORT.get(found[2], found[2]), text)
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

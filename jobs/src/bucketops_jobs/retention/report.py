@@ -76,10 +76,10 @@ def approved(records: Records, digest: str) -> frozenset[Identity] | None:
     for key in keys[-KEPT:]:
         try:
             going = frozenset(_going(records.read_lines(key)))
+            if guards.digest(going) == digest:
+                return going
         except (ItemError, UserError, *DAMAGED):
             continue
-        if guards.digest(going) == digest:
-            return going
     return None
 
 

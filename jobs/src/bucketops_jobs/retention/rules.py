@@ -117,12 +117,20 @@ def _calendar(members: Sequence[Aged], keep: KeepRules, zone: ZoneInfo) -> Itera
     for name, form in _PERIODS.items():
         count, seen = getattr(keep, name), set[str]()
         for one in newest_first:
-            period = one.date.astimezone(zone).strftime(form)
+            period = _in_zone(one.date, zone).strftime(form)
             if len(seen) < count and period not in seen:
                 seen.add(period)
                 yield one.folder.path, f"{name} {period}"
         if newest_first and len(seen) < count:
             yield newest_first[-1].folder.path, f"{name}: the oldest, with {count - len(seen)} left to keep"
+
+
+def _in_zone(date: datetime, zone: ZoneInfo) -> datetime:
+    """Return a date as it is there; as it is elsewhere, where the year would be 0 or 10000: names can say any."""
+    try:
+        return date.astimezone(zone)
+    except OverflowError:
+        return date
 
 
 def _too_young(folder: Folder, aged: Aged | None, spec: RetentionSpec, now: datetime) -> Iterator[str]:

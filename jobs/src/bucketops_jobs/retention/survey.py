@@ -64,6 +64,7 @@ class Count:
         self._keep_key = below + (spec.keep.marker_key or "\0")
         self.objects = self.bytes = 0
         self.newest, self.oldest = FIRST, LAST
+        self._first, self._last = LAST, FIRST
         self._marker: datetime | None = None
         self._pinned = self._current = self._content = False
 
@@ -74,6 +75,7 @@ class Count:
         self.newest, self.oldest = max(self.newest, entry.modified), min(self.oldest, entry.modified)
         if is_live(entry):
             self._current = True
+            self._first, self._last = min(self._first, entry.modified), max(self._last, entry.modified)
             self._pinned = self._pinned or entry.key == self._keep_key
             self._content = self._content or (entry.size > 0 and entry.key != self._keep_key)
             self._marker = entry.modified if entry.key == self._marker_key else self._marker
@@ -82,8 +84,9 @@ class Count:
         """What was counted; None if that is nothing."""
         if not self.objects:
             return None
+        live = (self._first, self._last) if self._current else None
         return Folder(
-            self._path, self.objects, self.bytes, self.oldest, self.newest, self._marker, self._pinned,
+            self._path, self.objects, self.bytes, self.oldest, self.newest, live, self._marker, self._pinned,
             current=self._current, content=self._content,
         )  # fmt: skip
 
@@ -140,11 +143,18 @@ def _text(context: Context, key: str) -> str:
             data = _unzipped(data)
         if len(data) > LONGEST_REFERENCE:
             raise UserError(Reason.REFERENCE_INVALID, f"{problem} is larger than 16 MiB, so nothing is deleted")
-        return data.removeprefix(codecs.BOM_UTF8).decode()
+        return _decoded(data)
     except (ValueError, OSError, EOFError, zlib.error) as error:
         raise UserError(
             Reason.REFERENCE_INVALID, f"{problem} is no text in UTF-8, so nothing is deleted: {error}"
         ) from error
+
+
+def _decoded(data: bytes) -> str:
+    """The text of a file in UTF-8; ValueError for any other. Plain letters in UTF-16 are UTF-8 with NULs in between."""
+    if b"\0" in data:
+        raise ValueError("it has NUL bytes, as UTF-16 has; write it as UTF-8")
+    return data.removeprefix(codecs.BOM_UTF8).decode()
 
 
 def _unzipped(data: bytes) -> bytes:

@@ -16,7 +16,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _ELEMENT = re.compile(rb"<Region>([^<]{1,63})</Region>")
 _EXPECTED = re.compile(r"expect(?:ing|ed):? (?:'([^']+)'|\S*?/([^/\s]+)/s3/aws4_request)")
 """AWS and MinIO say "expecting 'eu-west-1'", Garage names the scope: `expected: DATE/garage/s3/aws4_request`."""
-_HOST = re.compile(rb"<Endpoint>[^<]*?s3[.-](?:fips[.-])?(?:dualstack[.-])?([a-z]{2}[a-z0-9-]*-[0-9]+)\.amazonaws\.com")
+_HOST = re.compile(
+    rb"<Endpoint>[^<]{0,99}?s3[.-](?:fips[.-])?(?:dualstack[.-])?([a-z]{2}[a-z0-9-]{0,40}-[0-9]{1,3})\.amazonaws\.com"
+)
 MALFORMED = "AuthorizationHeaderMalformed"
 _MOVED, _MOVED_FOR_NOW, _BAD = 301, 307, 400
 _ANSWERS = {_MOVED, _MOVED_FOR_NOW, _BAD, 403}

@@ -95,11 +95,13 @@ def _documents(file: Path) -> list[dict[str, Any]]:
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ManifestError(f"{file}{line}: this is no YAML: {error.problem}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2026-13-01 looks like a date to YAML
         raise ManifestError(f"{file}: this is no YAML ({type(error).__name__})") from None
     except OSError as error:
         raise ManifestError(f"{file}: {error.strerror}") from None
     for document in found:
+        if not isinstance(document.get("kind") or "", str):
+            raise ManifestError(f"{file}: kind: write one of {', '.join(KINDS)}, Secret or ConfigMap")
         if not isinstance(document.get("metadata") or {}, dict):
             raise ManifestError(f"{file}: metadata: write a name and labels, as keys and values")
     return found
