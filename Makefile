@@ -26,10 +26,10 @@ test: lint verify unit up ## everything that CI runs; what waits for pods runs b
 	@$(MAKE) --no-print-directory --jobs 2 lane-here lane-cluster
 
 lane-here: integration
-	@$(FAULTS_HERE)
 
 lane-cluster: e2e
 	@$(FAULTS_IN_CLUSTER)
+	@$(FAULTS_HERE)
 
 up: ## a Kubernetes with MinIO, PostgreSQL and bucketops in it (ENGINE=kind: in Docker)
 	@$(CLUSTER) up --engine $(ENGINE)
