@@ -49,9 +49,18 @@ def test_every_row_lies_in_one_shard_and_is_found_by_its_own_path_alone(database
         (TABLE.format("char(20)"), ("character(20)", "drops blanks", "ALTER COLUMN path TYPE text")),
         (TABLE.format("name"), ("of type name", "longer than 63 bytes", "TYPE text")),
         ("CREATE DOMAIN d AS char(20);" + TABLE.format("d"), ("character(20)", "drops blanks")),
+        (
+            TABLE.format("jsonb"),
+            ("of type jsonb", "a column, or a table,", "one path per row", "a trigger writes back"),
+        ),
+        (TABLE.format("json"), ("of type json", "one path per row", "a generated column takes no value")),
+        (TABLE.format("text[]"), ("of type text[]", "several paths in one value", "name a table that holds one path")),
+        ("CREATE DOMAIN d AS text[];" + TABLE.format("d"), ("of type text[]", "name a table")),
+        ("CREATE TYPE c AS (path text, width int);" + TABLE.format("c"), ("of type c,", "within a larger value")),
+        (TABLE.format("uuid"), ("of type uuid:", "ALTER COLUMN path TYPE text USING path::text")),
         (TABLE.format("text GENERATED ALWAYS AS ('image/x') STORED"), ("generated column", "computed from")),
     ],
-    ids=["char", "name", "domain over char", "generated"],
+    ids=["char", "name", "domain", "jsonb", "json", "array", "domain-array", "composite", "uuid", "generated"],
 )
 def test_a_column_that_keeps_no_path_as_it_is_written_is_refused(
     database: Database, ddl: str, words: tuple[str, ...]
@@ -62,6 +71,27 @@ def test_a_column_that_keeps_no_path_as_it_is_written_is_refused(
     assert caught.value.reason is Reason.INVALID_SPEC
     for word in words:
         assert word in str(caught.value)
+
+
+ALTERED = {
+    "bytea": TABLE.format("bytea"),
+    "enum": "CREATE TYPE e AS ENUM ('image/a.png');" + TABLE.format("e DEFAULT 'image/a.png'"),
+    "domain over bytea": "CREATE DOMAIN d AS bytea;" + TABLE.format("d"),
+    "char": TABLE.format("char(11)"),
+    "name": TABLE.format("name"),
+}
+
+
+@pytest.mark.parametrize("ddl", ALTERED.values(), ids=list(ALTERED))
+def test_the_statement_that_is_named_makes_a_column_of_paths(database: Database, ddl: str) -> None:
+    """It is executed as it is printed; bytes would else become the text of their hexadecimal digits."""
+    database.make(ddl, LEGACY + "a.png")
+    with contextlib.closing(database.rows()) as rows, pytest.raises(UserError) as caught:
+        columns.require(rows, rows.tables[0])
+    database.sql(str(caught.value).rpartition(": ")[2])
+    with contextlib.closing(database.rows()) as rows:
+        columns.require(rows, rows.tables[0])
+        assert [key for key, _ in rows.load(ranges(())[0])] == ["a.png"]
 
 
 def test_a_plan_says_what_a_domain_will_refuse(lab: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SHARD_KEYS = 250_000
 """Keys of one shard: what a worker holds of it fits its memory."""
@@ -36,13 +36,14 @@ class Sampler:
     keys: list[str]
     stride: int = 1
     seen: int = 0
+    most: int = field(default_factory=lambda: _SAMPLES)
 
     def add(self, key: str) -> None:
         """Take notice of the next key, in order."""
         if self.seen % self.stride == 0:
             self.keys.append(key)
         self.seen += 1
-        if len(self.keys) >= _SAMPLES:
+        if len(self.keys) >= self.most:
             self.keys = self.keys[::2]
             self.stride *= 2
 

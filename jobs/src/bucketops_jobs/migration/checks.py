@@ -198,7 +198,7 @@ def _width(rows: Rows, table: Table) -> None:
         )
 
 
-def warnings(context: Context, newest: datetime | None) -> Iterator[str]:
+def warnings(context: Context, newest: datetime | None, seen: fit.Fit) -> Iterator[str]:
     """What people should know before they go on; none of it stops the run."""
     if newest is not None and datetime.now(UTC) - newest < YOUNG and not context.goes_back:
         yield (
@@ -212,7 +212,7 @@ def warnings(context: Context, newest: datetime | None) -> Iterator[str]:
     if context.rows is not None:
         for table in context.rows.tables:
             yield from columns.warnings(context.rows, table)
-        yield from fit.warnings(context, context.rows)
+        yield from fit.warnings(context, context.rows, seen)
         yield from _lookalikes(context, context.rows)
 
 

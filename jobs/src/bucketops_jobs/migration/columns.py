@@ -18,7 +18,21 @@ _TEXTS = {"text", "varchar", "citext"}
 _WHY = {
     "bpchar": "which drops blanks at the end",
     "name": "which cuts whatever is longer than 63 bytes",
+    "enum": "which holds no values but its own",
+    "bytea": "which holds bytes, compared in another way than paths",
+    "array": "which holds several paths in one value",
+    "composite": "which holds a path within a larger value",
+    "json": "which holds a path within a larger value",
+    "jsonb": "which holds a path within a larger value",
+    "hstore": "which holds a path within a larger value",
+    "xml": "which holds a path within a larger value",
 }
+_WITHIN = {"array", "composite", "json", "jsonb", "hstore", "xml"}
+_APART = (
+    "name {where} that holds one path per row, as text, and that the application reads (or whose changes a trigger "
+    "writes back); a generated column takes no value. With no such {what}, leave the reference out only if no path in "
+    "{column} names an object of the prefix"
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +41,8 @@ class Column:
 
     name: str
     """Of its type, beneath all domains."""
+    kind: str
+    """array, composite, enum, or the type's name."""
     written: str
     """The same as it is written in SQL."""
     generated: bool
@@ -37,19 +53,28 @@ class Column:
 def require(session: Session, table: Table) -> None:
     """UserError where a column cannot hold rewritten paths, whatever they are."""
     found = _column(session, table)
-    ref = table.reference
     if found.name not in _TEXTS:
-        why = f", {_WHY[found.name]}" if found.name in _WHY else ""
+        why = f", {_WHY[found.kind]}" if found.kind in _WHY else ""
         raise UserError(
             Reason.INVALID_SPEC,
             f"{table.name} is of type {found.written}{why}: paths are rewritten in columns of type text, varchar and "
-            f"citext, and of domains over them: ALTER TABLE {table.typed} ALTER COLUMN {typed(ref.column)} TYPE text",
+            f"citext, and of domains over them: {_remedy(found, table)}",
         )
     if found.generated:
         raise UserError(
             Reason.INVALID_SPEC,
             f"{table.name} is a generated column, which takes no value: name the column that it is computed from",
         )
+
+
+def _remedy(found: Column, table: Table) -> str:
+    """Return what helps: another type, or a place of its own for each path that stands within a value."""
+    column = typed(table.reference.column)
+    if found.kind in _WITHIN:
+        where, what = ("a table", "table") if found.kind == "array" else ("a column, or a table,", "column")
+        return _APART.format(where=where, what=what, column=column)
+    value = f"convert_from({column}, 'UTF8')" if found.kind == "bytea" else f"{column}::text"
+    return f"ALTER TABLE {table.typed} ALTER COLUMN {column} TYPE text USING {value}"
 
 
 def _column(session: Session, table: Table) -> Column:

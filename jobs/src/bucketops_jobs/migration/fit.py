@@ -1,29 +1,33 @@
 """Whether the formats of a spec fit the rows: one that fits none of them would leave every row to a deleted object.
 
-Values of rows are shown to people, so that they see what to write; what could be a signature or a password is not.
+A row fits if it names an object that is there (or was, as the journal says): many a text can be read as a key.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import unquote
+from functools import partial
 
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import ItemError, UserError
 from bucketops_jobs.migration.context import Context
+from bucketops_jobs.migration.lookup import listed
 from bucketops_jobs.migration.merge import Item
 from bucketops_jobs.migration.rows import Rows
+from bucketops_jobs.migration.spellings import Spelling, masked, spellings
 from bucketops_jobs.migration.tables import Table, limits
 from bucketops_jobs.migration.value_ranges import outside, value_ranges
-from bucketops_jobs.shards import Range
+from bucketops_jobs.s3.store import Store
+from bucketops_jobs.shards import Range, Sampler, spread
 
-_CHARACTERS = 120
-_USER = re.compile(r"(?<=://)[^/@]*@")
-_QUERY = re.compile(r"[?#].*", re.DOTALL)
-_SHORT_QUERY = re.compile(r"\?(v|ver|version|rev|t|ts)=[0-9.]{1,12}")
-"""A version, and no secret."""
+_KEPT = 16
+_SHOWN = 3
+
+
+def _sampler() -> Sampler:
+    return Sampler([], most=_KEPT)
 
 
 @dataclass
@@ -33,47 +37,76 @@ class Fit:
     references: set[int] = field(default_factory=set)
     """Those that at least one row fits."""
     legacy: set[int] = field(default_factory=set)
-    """Those by which at least one row names the legacy place."""
-    objects: bool = False
-    """Whether there is anything to move."""
+    """Those by which at least one row names an object of the legacy place."""
+    objects: Sampler = field(default_factory=_sampler)
+    """Keys of what there is to move."""
+    lost: defaultdict[int, Sampler] = field(default_factory=partial(defaultdict, _sampler))
+    """By reference, values that are read as a key of the legacy place, and name no object."""
 
-    def add(self, tables: Sequence[Table], item: Item, *, concerns: bool) -> None:
-        """Take in an item. Any text fits a format of relative paths, so there an object must be named."""
-        self.objects = self.objects or (concerns and item.source is not None)
+    def add(self, item: Item, *, concerns: bool) -> None:
+        """Take in an item."""
+        if concerns and item.source is not None:
+            self.objects.add(item.key)
         known = item.source is not None or item.destination is not None or item.entry is not None
         for row in item.rows:
-            if known or not tables[row.reference].form(legacy=row.legacy).format.relative:
+            if known:
                 self.references.add(row.reference)
                 if row.legacy or row.stays:
                     self.legacy.add(row.reference)
+            elif row.legacy:
+                self.lost[row.reference].add(row.value)
 
 
 def require(context: Context, rows: Rows, fit: Fit) -> None:
-    """UserError where rows of a reference are there and none of them is written as its format says.
+    """UserError where rows of a reference are there and none of them names an object by its format.
 
-    Where some have the new form already, the others count only if they name legacy objects that are there.
+    Where some have the new form already, the others count only if they name legacy objects that are still to be moved.
     """
-    if not fit.objects or context.goes_back:
+    if not fit.objects.seen or context.goes_back:
         return
     for table in rows.tables:
-        examples = [] if table.index in fit.legacy else _examples(rows, table)
-        if table.index in fit.references:
-            examples = [value for value in examples if _format_of(context, value)]
-        if examples:
-            fitting = next(filter(None, (_format_of(context, example) for example in examples)), "")
-            advice = f"format: {fitting!r} would fit" if fitting else "write in format how the key stands in the column"
-            raise UserError(
-                Reason.INVALID_SPEC,
-                f"{table.name}: no row fits the format {table.reference.format!r}, which names objects as "
-                f"{table.old.write('…')!r}; rows look like {_shown(examples)}: {advice}",
-            )
+        if table.index not in fit.legacy:
+            examples = _examples(rows, table, fit)
+            if table.index in fit.references:
+                examples = [value for value in examples if _spelling_of(context, value, _is_to_be_moved)]
+            if examples:
+                raise UserError(Reason.INVALID_SPEC, _refusal(context, table, fit, examples))
 
 
-def warnings(context: Context, rows: Rows) -> Iterator[str]:
-    """Columns of the spec that hold legacy paths in other forms too: nobody would rewrite those rows."""
+def _refusal(context: Context, table: Table, fit: Fit, examples: Sequence[str]) -> str:
+    names = f"no row fits the format {table.reference.format!r}, which names objects as {table.old.write('…')!r}"
+    advice = _advice(context, table, examples) or "write in format how the key stands in the column"
+    if table.index in fit.lost:
+        names = f"no row fits the format {table.reference.format!r} and names an object that is there"
+        advice += "; if the objects of these rows are gone, correct the rows or leave the reference out"
+    objects = _shown([context.source_key(key) for key in fit.objects.keys])
+    return f"{table.name}: {names}; rows look like {_shown(examples)}, objects like {objects}: {advice}"
+
+
+def _advice(context: Context, table: Table, examples: Sequence[str]) -> str:
+    """Return the format that fits most of the examples, in words, or nothing."""
+    found = Counter(
+        (way.format, way.new_format) for value in examples if (way := _spelling_of(context, value, _is_there))
+    )
+    if not found:
+        return ""
+    ((text, new), count), *_ = found.most_common(1)
+    wanted = f"format: {text!r}"
+    if new and not table.reference.new_format:
+        wanted += f" with newFormat: {new!r}"
+    return f"{wanted} would fit" + (f" {count} of {len(examples)} of these" if count < len(examples) else "")
+
+
+def warnings(context: Context, rows: Rows, fit: Fit) -> Iterator[str]:
+    """Rows that nobody would rewrite: they hold legacy paths in other forms too, or name no object."""
+    if context.goes_back:
+        return
+    for table in rows.tables:
+        if table.index in fit.lost:
+            yield _lost(context, table, fit.lost[table.index])
     prefix = context.spec.source.prefix
     columns = {table.column: table for table in rows.tables}
-    for table in columns.values() if prefix and not context.goes_back else ():
+    for table in columns.values() if prefix else ():
         found = _others(rows, table, prefix)
         if found:
             formats = ", ".join(repr(one.reference.format) for one in rows.tables if one.column == table.column)
@@ -84,9 +117,19 @@ def warnings(context: Context, rows: Rows) -> Iterator[str]:
             )
 
 
-def _examples(rows: Rows, table: Table) -> list[str]:
-    """A few values that are in no form of the column: such that hold the legacy prefix, if there are any."""
-    return _others(rows, table, table.old.prefix) or _others(rows, table, "") or _any(rows, table)
+def _lost(context: Context, table: Table, lost: Sampler) -> str:
+    advice = _advice(context, table, lost.keys)
+    return (
+        f"{table.name}: rows that fit the format {table.reference.format!r} and name no object: {lost.seen}, such as "
+        f"{_shown(lost.keys)}: they stay as they are (missingSource), and an object that they mean otherwise is moved, "
+        "and deleted where cleanup.policy is Delete" + (f": {advice}" if advice else "")
+    )
+
+
+def _examples(rows: Rows, table: Table, fit: Fit) -> list[str]:
+    """Return a few values that name no object by the column's forms, those that hold the legacy prefix first."""
+    lost = fit.lost[table.index].keys if table.index in fit.lost else []
+    return [*lost, *_others(rows, table, table.old.prefix)] or _others(rows, table, "") or _any(rows, table)
 
 
 def _others(rows: Rows, table: Table, part: str) -> list[str]:
@@ -101,36 +144,27 @@ def _any(rows: Rows, table: Table) -> list[str]:
 
 
 def _shown(values: Sequence[str]) -> str:
-    return ", ".join(dict.fromkeys(repr(masked(value)) for value in values))
+    return ", ".join(repr(value) for value in spread(list(dict.fromkeys(map(masked, values))), _SHOWN))
 
 
-def masked(value: str) -> str:
-    """A value of a row as people may see it: without user, query (unless it is a version) and end, if it is long."""
-    without_user = _USER.sub("…@", value)
-    query = _QUERY.search(without_user)
-    if query and not _SHORT_QUERY.fullmatch(query[0]):
-        without_user = without_user[: query.start() + 1] + "…"
-    return without_user if len(without_user) <= _CHARACTERS else without_user[:_CHARACTERS] + "…"
+def _spelling_of(context: Context, value: str, holds: Callable[[Context, str], bool]) -> Spelling | None:
+    """Return the first way to read a value by which it names an object for which something holds."""
+    ways = spellings(value, context.spec.source.prefix)
+    return next((way for way in ways if holds(context, way.key)), None)
 
 
-def _format_of(context: Context, value: str) -> str:
-    """A format by which a value names an object that is there, or nothing."""
-    prefix = context.spec.source.prefix
-    shown = masked(value)
-    if shown != value or not set("{}").isdisjoint(value):
-        return ""
-    before, found, key = value.partition(prefix) if prefix else ("", "", "")
-    slash = "/" if value.startswith("/") else ""
-    ways = [(before, key, "key")] if found else []
-    for start, written, placeholder in (*ways, (slash, value.removeprefix("/"), "key:relative")):
-        for read, encoded in ((written, ""), (unquote(written), ":url")):
-            if _exists(context, prefix + read):
-                return f"{start}{{{placeholder}{encoded}}}"
-    return ""
+def _is_there(context: Context, key: str) -> bool:
+    return _shows(context.source, context.spec.source.prefix, key)
 
 
-def _exists(context: Context, key: str) -> bool:
+def _is_to_be_moved(context: Context, key: str) -> bool:
+    """Whether an object is there that no run has moved: what one has, it has told of."""
+    return _is_there(context, key) and not _shows(context.destination, context.spec.destination.prefix, key)
+
+
+def _shows(store: Store, prefix: str, key: str) -> bool:
+    """Whether a listing shows a key: HEAD believes too much where a server folds names."""
     try:
-        return context.source.head(key) is not None
+        return listed(store, prefix, key) is not None
     except ItemError:
         return False

@@ -47,7 +47,7 @@ def run(context: Context) -> tuple[Artifact, str]:
     context.tally.mark(LAST_LEGACY_WRITE, begun)  # what was written before may be younger than it looks
     losses = properties.warnings(context, plan, found, seen.properties)
     doubts = filter(None, [reader.words()])
-    return artifact, "; ".join([*doubts, *losses, *checks.warnings(context, newest)])
+    return artifact, "; ".join([*doubts, *losses, *checks.warnings(context, newest, seen.fit)])
 
 
 def _require_fit(context: Context, found: checks.Found, seen: Survey) -> None:
@@ -100,10 +100,9 @@ def _survey(context: Context, histories: Iterable[tuple[str, History]]) -> Surve
     survey = Survey(doubles=twice.Doubles(context.rows))
     sampler, dangling = survey.sampler, survey.dangling
     cuts = context.rows.boundaries() if context.rows is not None else []
-    tables = context.rows.tables if context.rows is not None else []
     for item in walk(context, Range(), histories, streams=ranges.MOST_STREAMS, cuts=cuts):
         census.count(context, item)
-        survey.fit.add(tables, item, concerns=context.concerns(item))
+        survey.fit.add(item, concerns=context.concerns(item))
         survey.doubles.add(item, concerns=context.concerns(item))
         dangling += [f"{row.id} {item.key}" for row in census.dangling(context, item)][: MOST_DANGLING - len(dangling)]
         if context.concerns(item):

@@ -62,7 +62,10 @@ WITH RECURSIVE typed AS (
     SELECT typed.generated, d.typbasetype, d.typtypmod, typed.depth + 1, typed.declared
     FROM typed JOIN pg_catalog.pg_type d ON d.oid = typed.type AND d.typtype = 'd'
 )
-SELECT t.typname::text AS name, format_type(typed.type, typed.modifier) AS written, typed.generated,
+SELECT t.typname::text AS name,
+       CASE WHEN t.typcategory = 'A' THEN 'array' WHEN t.typtype = 'c' THEN 'composite' WHEN t.typtype = 'e' THEN 'enum'
+            ELSE t.typname::text END AS kind,
+       format_type(typed.type, typed.modifier) AS written, typed.generated,
        CASE WHEN typed.depth > 0 THEN typed.declared END AS domain
 FROM typed JOIN pg_catalog.pg_type t ON t.oid = typed.type ORDER BY typed.depth DESC LIMIT 1
 

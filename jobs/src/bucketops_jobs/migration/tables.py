@@ -18,6 +18,12 @@ from bucketops_jobs.migration.paths import Form, Format
 from bucketops_jobs.migration.value_ranges import Values
 
 _IN_RANGE = '({column}::text COLLATE "C" >= {low} AND {column}::text COLLATE "C" < {high})'
+_TEXT = "{value}::text"
+_INSTANT = (
+    "CASE WHEN isfinite({value}) AND {value} >= '0001-01-01 00:00:00+00' "
+    "THEN ({value} AT TIME ZONE 'UTC')::text || '+00' ELSE {value}::text END"
+)
+"""A point in time as the same text in every TimeZone."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +80,21 @@ class Table:
             table=sql.SQL(".").join(map(_identifier, (self.reference.schema_, self.reference.table))),
             column=column,
             within=_within(column, len(within)),
-            keys=_each("t.{key}::text", keys, names),
+            keys=_each(self._texts("t.{key}"), keys, names),
             key_names=_each("{name}", keys, names),
             key_arrays=_each("{array}::text[]", keys, names),
             key_values=_each("w.{name}::{type} AS {name}", keys, names, self.key_types),
             same_as_wanted=_each("t.{key} = wanted.{name}", keys, names, join=" AND "),
             held_keys=_each("t.{key} AS {name}", keys, names),
-            keys_held=_each("held.{name}::text", keys, names),
+            keys_held=_each(self._texts("held.{name}"), keys, names),
             key_order=_each("t.{key}", keys, names),
             same_as_held=_each("t.{key} = held.{name}", keys, names, join=" AND "),
         )
+
+    def _texts(self, value: str) -> list[str]:
+        """How each column of the key becomes a text, which the journal knows the row by."""
+        points = [type_.startswith("timestamp") and type_.endswith("with time zone") for type_ in self.key_types]
+        return [(_INSTANT if point else _TEXT).replace("{value}", value) for point in points]
 
     def pk(self, key: Sequence[str]) -> str:
         """The primary key as one text: of one column its value, of several a JSON list of theirs."""
@@ -142,15 +153,21 @@ def _within(column: sql.Composable, amount: int) -> sql.Composable:
 
 
 def _each(
-    template: str, keys: Sequence[str], names: Sequence[str], types: Sequence[str] = (), *, join: str = ", "
+    template: str | Sequence[str],
+    keys: Sequence[str],
+    names: Sequence[str],
+    types: Sequence[str] = (),
+    *,
+    join: str = ", ",
 ) -> sql.Composed:
     """A part of a statement for each column of the key."""
+    templates = [template] * len(keys) if isinstance(template, str) else template
     kinds = types or [""] * len(keys)
     return sql.SQL(join).join(
-        sql.SQL(template).format(
+        sql.SQL(one).format(
             key=_identifier(key), name=sql.SQL(name), array=sql.Placeholder(name), type=_literally(type_)
         )
-        for key, name, type_ in zip(keys, names, kinds, strict=True)
+        for one, key, name, type_ in zip(templates, keys, names, kinds, strict=True)
     )
 
 

@@ -15,6 +15,17 @@ from bucketops_api.v1alpha1.migration import Database
 from bucketops_api.v1alpha1.scalars import parse_duration
 
 STATEMENT_TIMEOUT = "60s"
+_TEXTS = {
+    "DateStyle": "ISO",  # the order of day and month, which triggers may rely on, stays as it is
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+}
+"""How values of keys become texts: such that each is read again as the same value, today and by a later run.
+
+https://www.postgresql.org/docs/current/runtime-config-client.html#RUNTIME-CONFIG-CLIENT-FORMAT. TimeZone is left alone:
+triggers write by it (tables.py). So is standard_conforming_strings: psycopg2 quotes as the server says that it reads.
+"""
 REPLICA = "bucketops: a replica"
 """No value of any setting: PostgreSQL refuses it, and says it in its error whatever its language is."""
 _SET = "SELECT set_config({name}, CASE WHEN pg_is_in_recovery() THEN {replica} ELSE {value} END, true);\n"
@@ -31,6 +42,7 @@ def settings(database: Database) -> dict[str, str]:
         "DateStyle": "ISO, YMD",
         "IntervalStyle": "postgres",
         "application_name": names.MANAGER,  # as a parameter of the connection it stays with pgbouncer's
+        **_TEXTS,
     }
 
 
@@ -44,8 +56,11 @@ def alone(statement: sql.Composable | str, wanted: Mapping[str, str]) -> sql.Com
 
 
 def begin(wanted: Mapping[str, str]) -> sql.Composed:
-    """Return what begins a transaction of several statements, with its settings."""
-    return sql.SQL("BEGIN;\n") + _local(wanted)
+    """Return what begins a transaction of several statements, with its settings.
+
+    A stricter isolation, by default of the role, would fail where a row was waited for.
+    """
+    return sql.SQL("BEGIN ISOLATION LEVEL READ COMMITTED;\n") + _local(wanted)
 
 
 def snapshot(wanted: Mapping[str, str]) -> sql.Composed:
