@@ -68,6 +68,19 @@ def test_what_cannot_serve_is_refused_at_once(lab: Any, secret: dict[str, str], 
     assert PASSWORD not in str(driver.seen) + str(driver.local.events)
 
 
+def test_a_ca_without_a_mode_is_not_given_up_for_a_server_without_tls(lab: Any) -> None:
+    """libpq's own default would go on in plain text, and say nothing."""
+    lab.world.seed(legacy=[1])
+    named = {"sslrootcert": "ca.crt", "ca.crt": "an authority"}
+    driver = drive(lab, lab.database | named)
+    assert reason(driver.status, "Stalled") == "DatabaseRefused"
+    assert "does not support SSL" in message(driver.status, "Stalled")
+    driver = lab.drive(lab.spec(), name="others", secrets={"avatars-db": lab.database | named | {"sslmode": "prefer"}})
+    assert condition(driver.finish(), "Complete"), driver.status
+    told = [event.message for _, event in driver.local.events if event.reason == "PreflightWarning"]
+    assert "with sslmode prefer no certificate is verified" in "; ".join(told)
+
+
 @pytest.fixture(scope="module")
 def german() -> Iterator[int]:
     """A server whose messages are German, as `lc_messages` has it."""

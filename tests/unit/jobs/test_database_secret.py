@@ -18,7 +18,7 @@ from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.migration import Database
 from bucketops_jobs.errors import UserError
 from bucketops_jobs.migration import dsn, libpq
-from bucketops_jobs.migration.connection import parameters
+from bucketops_jobs.migration.connection import parameters, unverified
 
 PASSWORD = "S3cr3t-canary"
 PLAIN = {"PGHOST": "db", "PGUSER": "app", "PGPASSWORD": PASSWORD, "PGDATABASE": "shop"}
@@ -182,6 +182,33 @@ def test_the_specs_bundle_takes_the_place_of_the_secrets_path(tmp_path: Path) ->
     found = read(tmp_path, {"DATABASE_URL": f"{URL}?sslmode=verify-full&sslrootcert=/app/ca.pem"}, caBundle=bundle)
     assert found["sslmode"] == "verify-full"
     assert Path(found["sslrootcert"]).read_text() == "an authority"
+
+
+BUNDLE = {"caBundle": {"configMapRef": {"name": "ca", "key": "ca.crt"}}}
+
+
+@pytest.mark.parametrize(
+    ("secret", "spec", "mode"),
+    [
+        ({}, BUNDLE, "verify-full"),
+        ({"PGSSLROOTCERT": "ca.crt"}, {}, "verify-full"),
+        ({"PGSSLMODE": "require"}, BUNDLE, "require"),
+        ({}, BUNDLE | {"sslMode": "verify-ca"}, "verify-ca"),
+        ({"PGSSLMODE": "prefer"}, BUNDLE, "prefer"),
+        ({"PGSSLROOTCERT": "ca.crt", "PGSSLMODE": "allow"}, {}, "allow"),
+        ({}, BUNDLE | {"sslMode": "disable"}, "disable"),
+    ],
+)
+def test_who_names_a_ca_has_the_server_verified_or_is_warned(
+    tmp_path: Path, secret: dict[str, str], spec: dict[str, Any], mode: str
+) -> None:
+    (tmp_path / names.CONFIG_MAPS_DIR / "ca").mkdir(parents=True)
+    (tmp_path / names.CONFIG_MAPS_DIR / "ca" / "ca.crt").write_text("an authority")
+    assert read(tmp_path, PLAIN | {"ca.crt": "an authority"} | secret, **spec)["sslmode"] == mode
+    database = {"credentials": {"secretRef": {"name": "db"}}, "references": [{"table": "t", "column": "c"}]}
+    told = list(unverified(Database.model_validate(database | spec), tmp_path))
+    assert len(told) == (mode in {"prefer", "allow", "disable"})
+    assert all(f"sslmode {mode} no certificate is verified" in one for one in told)
 
 
 def test_variables_fill_what_a_url_leaves_out(tmp_path: Path) -> None:

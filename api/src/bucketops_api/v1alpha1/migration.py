@@ -102,7 +102,9 @@ class Database(Model):
         description="A Secret with DATABASE_URL or uri, or PG* variables, or username, password, host, port, dbname.",
     )
     ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = Field(
-        None, description="Absent: what the Secret says, else prefer. One that is weaker than the Secret's is refused."
+        None,
+        description="Absent: what the Secret says, else verify-full where a CA is named, else prefer. One that is "
+        "weaker than the Secret's is refused.",
     )
     ca_bundle: CaBundle | None = None
     references: Annotated[list[Reference], Field(min_length=1, max_length=16)]

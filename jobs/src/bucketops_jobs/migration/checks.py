@@ -210,6 +210,7 @@ def warnings(context: Context, newest: datetime | None, seen: fit.Fit) -> Iterat
     yield from _lifecycle(context.source)
     yield from _lifecycle(context.destination)
     if context.rows is not None:
+        yield from context.rows.warnings()
         for table in context.rows.tables:
             yield from columns.warnings(context.rows, table)
         yield from fit.warnings(context, context.rows, seen)

@@ -16,7 +16,7 @@ from bucketops_api.masking import MASK
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.migration import Database
 from bucketops_jobs.errors import DatabaseError, DatabaseReadOnlyError, DatabaseUnreachableError, UserError
-from bucketops_jobs.migration import database_secret, refusal
+from bucketops_jobs.migration import database_secret, libpq, refusal
 from bucketops_jobs.migration.transaction import REPLICA
 from bucketops_jobs.s3.identity import ca_file, secret
 
@@ -58,6 +58,16 @@ def parameters(database: Database, root: Path) -> dict[str, Any]:
     return wanted
 
 
+def unverified(database: Database, root: Path) -> Iterator[str]:
+    """Yield a warning where a CA is named and a mode, of the spec or the Secret, that no CA matters to."""
+    wanted = parameters(database, root)
+    if "sslrootcert" in wanted and wanted["sslmode"] in libpq.UNVERIFIED:
+        yield (
+            f"the database's CA is named, and with sslmode {wanted['sslmode']} no certificate is verified: set "
+            "sslMode: verify-full, or leave the mode out in the spec and in the Secret"
+        )
+
+
 def connect(database: Database, root: Path) -> extensions.connection:
     """A connection to the primary, in autocommit mode.
 
@@ -70,9 +80,8 @@ def connect(database: Database, root: Path) -> extensions.connection:
         except psycopg2.OperationalError as error:
             text = str(error).strip().replace("\n", " ")
             if refusal.is_final(text, wanted, CONNECT_SECONDS):
-                hint = "; name the server's CA in spec.database.caBundle" if "certificate" in text else ""
                 raise UserError(
-                    Reason.DATABASE_REFUSED, f"the database refused the connection: {text}{hint}"
+                    Reason.DATABASE_REFUSED, f"the database refused the connection: {text}{_hint(text)}"
                 ) from error
             if attempt == ATTEMPTS - 1:
                 raise DatabaseUnreachableError(
@@ -105,6 +114,13 @@ def translated(what: str) -> Iterator[None]:
         transient = lost or error.pgcode in _TRANSIENT or (error.pgcode or "").startswith(_CONNECTION)
         locked = error.pgcode == errorcodes.LOCK_NOT_AVAILABLE
         raise DatabaseError(f"{what}: {_text(error)}", transient=transient, locked=locked) from error
+
+
+def _hint(text: str) -> str:
+    """What helps where libpq does not trust a certificate; it speaks the worker's language, which is English."""
+    if "does not match host name" in text:
+        return "; name the host as the certificate does, or set spec.database.sslMode: verify-ca"
+    return "; name the server's CA in spec.database.caBundle" if "certificate" in text else ""
 
 
 def _remedy(text: str) -> str:

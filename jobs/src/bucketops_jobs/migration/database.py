@@ -19,7 +19,7 @@ from psycopg2 import extensions, sql
 from bucketops_api.v1alpha1 import migration as api
 from bucketops_jobs.errors import DatabaseError, DatabaseUnreachableError
 from bucketops_jobs.migration import transaction
-from bucketops_jobs.migration.connection import connect, translated
+from bucketops_jobs.migration.connection import connect, translated, unverified
 from bucketops_jobs.migration.waits import Waits
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,10 @@ class Session:
         self.waits = Waits()
         self._answered = False
         """Whether the server ever has: one that never did is not waited for."""
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what people should know of the connection."""
+        yield from unverified(self.database, self._root)
 
     def query(self, what: str, statement: sql.Composable | str, values: dict[str, Any] | None = None) -> list[Any]:
         """Run one statement in its own transaction; again on a new connection when the server went away."""

@@ -112,10 +112,13 @@ _TLS = {"sslmode", "ssl", "requiressl"}
 
 
 def _tls(given: Mapping[str, Parameter], folder: Path, database: Database, ca: Path | None) -> dict[str, str]:
-    """The mode and the files: the stronger one of what Secret and spec want; a weaker spec is refused."""
+    """The mode and the files: the stronger one of what Secret and spec want; a weaker spec is refused.
+
+    Who names a CA and no mode wants the server verified: libpq's own default would not look at it.
+    """
     files = dict(_files(given, folder, ca))
     secret = _mode(given) or ("verify-full" if files.get("sslrootcert") == libpq.SYSTEM else None)
-    mode = database.ssl_mode or secret or "prefer"
+    mode = database.ssl_mode or secret or ("verify-full" if "sslrootcert" in files else "prefer")
     if secret and _strength(mode) < _strength(secret):
         raise Refusal(
             f"spec.database.sslMode is weaker than what the Secret says ({secret}): leave it out, or change the Secret"

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+UNVERIFIED = frozenset(MODES[:3])
+"""A server is talked to without TLS where its certificate is refused; `require` verifies once a CA is named."""
 """The values of sslmode, from the weakest to the strongest."""
 SYSTEM = "system"
 """As sslrootcert: the authorities of the system, for verify-full alone."""
