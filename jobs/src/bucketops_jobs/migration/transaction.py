@@ -15,17 +15,6 @@ from bucketops_api.v1alpha1.migration import Database
 from bucketops_api.v1alpha1.scalars import parse_duration
 
 STATEMENT_TIMEOUT = "60s"
-_TEXTS = {
-    "DateStyle": "ISO",  # the order of day and month, which triggers may rely on, stays as it is
-    "IntervalStyle": "postgres",
-    "extra_float_digits": "1",
-    "bytea_output": "hex",
-}
-"""How values of keys become texts: such that each is read again as the same value, today and by a later run.
-
-https://www.postgresql.org/docs/current/runtime-config-client.html#RUNTIME-CONFIG-CLIENT-FORMAT. TimeZone is left alone:
-triggers write by it (tables.py). So is standard_conforming_strings: psycopg2 quotes as the server says that it reads.
-"""
 REPLICA = "bucketops: a replica"
 """No value of any setting: PostgreSQL refuses it, and says it in its error whatever its language is."""
 _SET = "SELECT set_config({name}, CASE WHEN pg_is_in_recovery() THEN {replica} ELSE {value} END, true);\n"
@@ -39,10 +28,10 @@ def settings(database: Database) -> dict[str, str]:
         "statement_timeout": STATEMENT_TIMEOUT,
         "row_security": "off",  # rows that a policy hides are an error, and no shorter answer
         "extra_float_digits": "1",  # keys are told as texts: every digit of them, whatever the role prefers
-        "DateStyle": "ISO, YMD",
+        "DateStyle": "ISO",  # the order of day and month, which triggers may rely on, stays the role's, as TimeZone does
         "IntervalStyle": "postgres",
+        "bytea_output": "hex",
         "application_name": names.MANAGER,  # as a parameter of the connection it stays with pgbouncer's
-        **_TEXTS,
     }
 
 
