@@ -28,7 +28,7 @@ def settings(database: Database) -> dict[str, str]:
         "statement_timeout": STATEMENT_TIMEOUT,
         "row_security": "off",  # rows that a policy hides are an error, and no shorter answer
         "extra_float_digits": "1",  # keys are told as texts: every digit of them, whatever the role prefers
-        "DateStyle": "ISO",  # the order of day and month, which triggers may rely on, stays the role's, as TimeZone does
+        "DateStyle": "ISO",  # triggers keep the order of day and month, and TimeZone, of the role
         "IntervalStyle": "postgres",
         "bytea_output": "hex",
         "application_name": names.MANAGER,  # as a parameter of the connection it stays with pgbouncer's
