@@ -52,7 +52,7 @@ def parameters(database: Database, root: Path) -> dict[str, Any]:
     """Return libpq's parameters by the mounted Secret and the spec; UserError names what is missing or wrong."""
     found = secret(root, database.credentials.secret_ref.name)
     ca = ca_file(database.ca_bundle, root) if database.ca_bundle else None
-    common = {"connect_timeout": str(CONNECT_SECONDS), "target_session_attrs": _PRIMARY, "client_encoding": "UTF8"}
+    common = {"connect_timeout": str(CONNECT_SECONDS), "target_session_attrs": _PRIMARY}
     wanted = common | database_secret.parameters(found, root, database, ca)
     MASK.learn({key: str(wanted[field]) for key, field in _LEARNED.items() if field in wanted})
     return wanted
