@@ -108,7 +108,7 @@ class RunResult(_Contract):
     """Of the run file that the worker read: the result of another run says nothing of this one."""
 
     def masked(self) -> RunResult:
-        """The same without any secret that this process knows."""
+        """Return this result without any secret that this process knows."""
         samples = tuple(
             one.model_copy(update=MASK.tree({"key": one.key, "message": one.message})) for one in self.samples
         )

@@ -46,7 +46,7 @@ def _caller(ref: BucketRef, root: Path) -> tuple[str, Identity, Callable[[str], 
 
 
 def _fixed(ref: BucketRef, endpoint: str) -> Callable[[str], Place]:
-    """The same place for any region."""
+    """Return this place for any region."""
     there = place(ref, endpoint)
     return lambda _: there
 
