@@ -33,7 +33,6 @@ def drive(lab: Any, secret: dict[str, str]) -> Driver:
 def with_password(lab: Any) -> None:
     role = lab.database["PGUSER"]
     with cursor_of(dsn_of(int(lab.database["PGPORT"]))) as cursor:
-        cursor.execute(f"DO $$ BEGIN CREATE ROLE {WITH_PASSWORD}; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
         cursor.execute(f"ALTER ROLE {role} PASSWORD '{PASSWORD}'")
         cursor.execute(f"GRANT {WITH_PASSWORD} TO {role}")
 

@@ -65,8 +65,6 @@ def unreachable_database(lab: Any) -> Driver:
 def wrong_password(lab: Any) -> Driver:
     driver = lab.drive(lab.spec(), secrets={"avatars-db": lab.database | {"PGPASSWORD": "wrong"}})
     role = lab.database["PGUSER"]
-    if not lab.world.sql("SELECT FROM pg_roles WHERE rolname = %s", (WITH_PASSWORD,)):
-        lab.world.sql(f"CREATE ROLE {WITH_PASSWORD}")
     lab.world.sql(f"GRANT {WITH_PASSWORD} TO {role}; ALTER ROLE {role} PASSWORD 'right'")
     return driver
 

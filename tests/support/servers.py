@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,7 +154,10 @@ def start_postgres(folder: Path) -> Server:
     )
     rules = data / "pg_hba.conf"  # members of one role must know their password; all others are trusted
     rules.write_text(f"host all +{WITH_PASSWORD} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
-    return _postgres(folder, port, who)
+    server = _postgres(folder, port, who)
+    with closing(psycopg2.connect(dsn_of(port))) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE ROLE {WITH_PASSWORD}")
+    return server
 
 
 def dsn_of(port: int, database: str = "postgres") -> str:
