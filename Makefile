@@ -6,6 +6,7 @@ PYTHON ?= python3
 ENGINE ?= host
 VENV := .venv
 BIN := $(VENV)/bin
+LOCKED := $(VENV)/.locked
 READY := $(VENV)/.ready
 CLUSTER := $(PYTHON) tests/cluster
 PYTEST := $(BIN)/python -m pytest
@@ -71,7 +72,7 @@ bench: $(VENV)/.bench ## measure against s5cmd, mc, rclone and boto3 (by hand; A
 
 lint: $(READY) ## ruff, mypy and import-linter
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	@$(BIN)/mypy api/src operator/src jobs/src tests/cluster tools
+	@$(BIN)/mypy api/src operator/src jobs/src cli/src tests/cluster tools
 	@$(BIN)/lint-imports
 
 format: $(READY) ## let ruff mend what it can
@@ -95,12 +96,15 @@ clean: ## take the cluster away and forget everything that was built
 	@$(CLUSTER) clean --engine $(ENGINE)
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-$(READY): requirements/dev.lock api/pyproject.toml operator/pyproject.toml jobs/pyproject.toml
+$(READY): $(LOCKED) api/pyproject.toml operator/pyproject.toml jobs/pyproject.toml cli/pyproject.toml
+	@$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable api --editable operator --editable jobs --editable cli
+	@touch $@
+
+$(LOCKED): requirements/dev.lock
 	@echo "• Python packages into $(VENV)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/pip install --quiet --require-hashes --requirement requirements/dev.lock
-	@$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable api --editable operator --editable jobs
 	@touch $@
 
 $(VENV)/.bench: $(READY) requirements/bench.lock

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from bucketops.__main__ import main
 from bucketops_api import names
-from bucketops_jobs.cli.main import main
 from support.access import ROOT
 from support.avatars import LEGACY, name
 from support.command import BUCKETOPS

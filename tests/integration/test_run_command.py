@@ -37,7 +37,7 @@ def test_in_process_means_that_a_breakpoint_in_the_worker_holds(lab: Any, tmp_pa
     """What is set in the process of the command itself is met where a chunk is processed."""
     lab.world.seed(legacy=range(1, 4))
     script = (
-        "import sys; from bucketops_jobs.cli.main import main; from bucketops_jobs.migration.chunk import Chunks\n"
+        "import sys; from bucketops.__main__ import main; from bucketops_jobs.migration.chunk import Chunks\n"
         "step = Chunks.process\n"
         "Chunks.process = lambda *given: (print('held here'), step(*given))[1]\n"
         "sys.exit(main(sys.argv[1:]))"

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image, ImageChops
 from PIL.JpegImagePlugin import JpegImageFile
 
-from bucketops_jobs.cli.main import main
+from bucketops.__main__ import main
 from bucketops_jobs.exif import rotate
 from bucketops_jobs.exif.frame import Frame
 from bucketops_jobs.exif.strip import strip

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bucketops_jobs.cli.main import main
+from bucketops.__main__ import main
 from bucketops_jobs.exif import strip as core
 from support.jpegs import after_soi, exif, look, picture, segment
 from support.traps import CANARY, TRAPS, canary
