@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import bodies, latency, memory, migration, parsing, pipeline, recovery, report, shard, strip
+from bench import bodies, latency, memory, migration, parsing, pipeline, recovery, report, shard, start, strip
 from bench.contenders import CONTENDERS, ONE_STREAM, OURS, PEERS
 from bench.listing import Listing, listed
 from bench.objects import Copy, Delete
@@ -123,6 +123,11 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     ),
     "parse": Benchmark("pages of listings", lambda o: parsing.run(o.server, o.rounds, o.cache), ALL),
     "strip": Benchmark("the stripper against exiftool, per core", lambda o: strip.run(o.rounds, o.folder)),
+    "start": Benchmark(
+        "until a worker first calls a server; commands; the operator's imports",
+        lambda o: start.run(o.rounds, o.folder),
+        servers=("none",),
+    ),
     "pipeline": Benchmark(
         "an ExifPipeline in the cluster: a backfill, then 20 uploads a second",
         lambda o: pipeline.run(o.objects, o.minutes),
