@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from bucketops_api import names
 from bucketops_api.contract import Limits, RunSpec, resolved
-from bucketops_api.v1alpha1 import API_VERSION, KINDS
+from bucketops_api.v1alpha1 import API_VERSION
+from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator.executor import Resource
 from bucketops_operator.objects import run_objects
 from bucketops_operator.settings import Settings

@@ -12,8 +12,8 @@ import yaml
 from prometheus_client import ProcessCollector
 
 from bucketops_api import counts, names
-from bucketops_api.v1alpha1 import KINDS
 from bucketops_api.v1alpha1.common import NameRef
+from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_jobs.gate import Gate
 from bucketops_jobs.metrics import Metrics as WorkerMetrics
 from bucketops_jobs.tally import Tally

@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from bucketops_api import names
+from bucketops_api.v1alpha1 import GROUP, VERSION
 from bucketops_api.v1alpha1.common import Rule
-from bucketops_api.v1alpha1.kind import GROUP, VERSION, Kind
+from bucketops_api.v1alpha1.kind import Kind
 
 Schema = dict[str, Any]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from bucketops_api import names
 from bucketops_api.reasons import ConditionType, Reason
-from bucketops_api.v1alpha1 import KINDS
 from bucketops_api.v1alpha1.pod_template import PROXIES
+from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator import conditions
 from bucketops_operator.allowed import Allowed, endpoints, holds, holds_endpoint
 from bucketops_operator.desired import Desired

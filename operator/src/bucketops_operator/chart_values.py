@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from bucketops_api.v1alpha1 import KINDS
 from bucketops_api.v1alpha1.pod_template import WorkerTemplate
+from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator.access_limits import Access
 from bucketops_operator.settings import SYSTEM_NAMESPACES
 

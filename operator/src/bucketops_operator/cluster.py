@@ -14,8 +14,9 @@ from typing import Any
 
 from bucketops_api import counts, names
 from bucketops_api.reasons import Reason
-from bucketops_api.v1alpha1 import API_VERSION, KINDS
+from bucketops_api.v1alpha1 import API_VERSION
 from bucketops_api.v1alpha1.common import Status
+from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator import children, podstate
 from bucketops_operator.errors import ApiError, NamespaceEndsError, StalledError, WaitingError, refusal
 from bucketops_operator.events import event_manifest

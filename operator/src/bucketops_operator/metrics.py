@@ -15,7 +15,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from bucketops_api.reasons import ConditionType
-from bucketops_api.v1alpha1 import KINDS
+from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator.objects import VERSION
 from bucketops_operator.workqueue import Key
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from bucketops_api import names
 from bucketops_api.contract import RunSpec, run_digest, run_file
-from bucketops_api.v1alpha1 import KINDS
 from bucketops_api.v1alpha1.kind import Kind
 from bucketops_api.v1alpha1.pod_template import WorkerSecurity, WorkerTemplate
+from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_api.v1alpha1.worker import Worker
 from bucketops_operator.pod_resources import resources
 from bucketops_operator.pod_template import merged

@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bucketops_api.v1alpha1 import KINDS, Kind
+from bucketops_api.v1alpha1.kind import Kind
 from bucketops_api.v1alpha1.pod_template import WorkerTemplate
+from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator import access_limits, allowed
 from bucketops_operator.access_limits import Access
 from bucketops_operator.allowed import EVERYTHING, Allowed

@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from bucketops_api.reasons import ConditionType, Reason
-from bucketops_api.v1alpha1 import KINDS
 from bucketops_api.v1alpha1.common import Status
+from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator.conditions import Verdict, Verdicts, merge
 from bucketops_operator.errors import StalledError
 from bucketops_operator.executor import Resource

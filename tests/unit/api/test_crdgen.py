@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, Field, create_model
 
 from bucketops_api.crdgen import UnsupportedSchemaError, crd, schema
-from bucketops_api.v1alpha1 import KINDS
+from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_api.v1alpha1.scalars import FreeForm
 
 Short = Annotated[str, Field(max_length=10)]

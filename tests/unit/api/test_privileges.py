@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bucketops_api.privileges import migration, operator
-from bucketops_api.v1alpha1 import KINDS
 from bucketops_api.v1alpha1.migration import MigrationSpec
+from bucketops_api.v1alpha1.registry import KINDS
 
 Statement = dict[str, Any]
 READING = {"s3:GetObject", "s3:GetObjectTagging"}

@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from bucketops_api.crdgen import schema
-from bucketops_api.v1alpha1 import KINDS
+from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_api.v1alpha1.worker import Worker
 from bucketops_operator.admission import objections, refused
 from bucketops_operator.allowed import EVERYTHING, Allowed, endpoints, holds, holds_endpoint, read

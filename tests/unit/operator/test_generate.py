@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from bucketops_api.crdgen import crd
-from bucketops_api.v1alpha1 import KINDS
+from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator import generate
 from bucketops_operator.chart_values import Values
 from bucketops_operator.generators import NOTICE, chart, install, reference, text

@@ -12,9 +12,9 @@ import yaml
 from bucketops.__main__ import main
 from bucketops_api.privileges import access, migration
 from bucketops_api.privileges.registry import PRIVILEGES
-from bucketops_api.v1alpha1 import KINDS
 from bucketops_api.v1alpha1.access import AccessSpec
 from bucketops_api.v1alpha1.migration import MigrationSpec
+from bucketops_api.v1alpha1.registry import KINDS
 
 EXAMPLES = Path(__file__).parents[3] / "manifests/examples"
 MIGRATION, ACCESS = str(EXAMPLES / "s3migration.yaml"), str(EXAMPLES / "s3access.yaml")

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bucketops_api.v1alpha1 import EXIFPIPELINE, GROUP, KINDS, S3ACCESS
+from bucketops_api.v1alpha1 import GROUP
+from bucketops_api.v1alpha1.access import S3ACCESS
+from bucketops_api.v1alpha1.exifpipeline import EXIFPIPELINE
+from bucketops_api.v1alpha1.registry import KINDS
 
 PolicyRule = dict[str, Any]
 

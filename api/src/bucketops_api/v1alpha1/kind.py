@@ -7,10 +7,6 @@ from typing import Literal
 
 from bucketops_api.v1alpha1.common import Model, Rule, Status
 
-GROUP = "bucketops.dev"
-VERSION = "v1alpha1"
-API_VERSION = f"{GROUP}/{VERSION}"
-
 # A run is under way while it works or is suspended in the middle of its work. Written with `has`: the API server cannot
 # estimate the cost of what comes out of an optional (`.?field`), and refuses the rule.
 _ACTIVE = (

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bucketops_api import names
 from bucketops_api.crdgen import Schema, UnsupportedSchemaError, schema
-from bucketops_api.v1alpha1 import KINDS, Kind
+from bucketops_api.v1alpha1.kind import Kind
 from bucketops_api.v1alpha1.pod_template import EXCEPTIONS, PROXIES, ZONE
+from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator.generators import NOTICE
 from bucketops_operator.pods import WORKER_COMMAND
 

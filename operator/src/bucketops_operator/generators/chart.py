@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 
 from bucketops_api.crdgen import Schema, crd
 from bucketops_api.names import GROUP
-from bucketops_api.v1alpha1 import KINDS, Kind
+from bucketops_api.v1alpha1.kind import Kind
+from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator.chart_values import Values
 from bucketops_operator.generators import NOTICE, Files, admission, rbac
 from bucketops_operator.generators.text import escaped, to_yaml

@@ -7,7 +7,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from bucketops_api.crdgen import Schema
-from bucketops_api.v1alpha1 import API_VERSION, KINDS, Kind
+from bucketops_api.v1alpha1 import API_VERSION
+from bucketops_api.v1alpha1.kind import Kind
+from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator.generators import NOTICE, Files
 
 PATH = PurePosixPath("docs/reference.md")

@@ -13,7 +13,8 @@ import yaml
 from pydantic import ValidationError
 
 from bucketops_api.masking import MASK
-from bucketops_api.v1alpha1 import API_VERSION, KINDS
+from bucketops_api.v1alpha1 import API_VERSION
+from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator import private_file
 from bucketops_operator.executor import Resource
 from bucketops_operator.pods import config_map_names, secret_names

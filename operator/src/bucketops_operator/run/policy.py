@@ -17,9 +17,9 @@ from rich.table import Table
 from bucketops_api import names
 from bucketops_api.privileges.parts import Owner, Part
 from bucketops_api.privileges.registry import PRIVILEGES
-from bucketops_api.v1alpha1 import KINDS
 from bucketops_api.v1alpha1.common import Model
 from bucketops_api.v1alpha1.migration import S3MIGRATION
+from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator.executor import Origin, Resource
 from bucketops_operator.kinds.migration_rollback import NotNowError, spec_of
 from bucketops_operator.run.data import ManifestError
