@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bucketops_jobs.migration import claim, leftover, parts, plans
+from bucketops_jobs.migration import claim, dangled, leftover, parts, plans
 from bucketops_jobs.migration.census import count, dangling
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.copy import count_given_up, count_settled, decided
 from bucketops_jobs.migration.journal import Reader
-from bucketops_jobs.migration.lookup import listed
 from bucketops_jobs.migration.merge import Item, Outcome, Row, deletable, gave_up
 from bucketops_jobs.migration.walk import walk
+from bucketops_jobs.s3.forward import Forward
 
+AT_ONCE = 10_000
+"""Suspects that are looked at again together: a page of a listing answers for all that it spans."""
 DANGLING = "audit/dangling"
 UNFINISHED = "audit/unfinished"
 UNDELETED = "audit/undeleted"
@@ -33,21 +35,22 @@ def run(context: Context) -> None:
     plan = plans.of(context)
     within = plan.ranges()[context.shard]
     histories = Reader(context.records).histories(plan.epoch, context.shard, within)
-    known = set(plan.dangling)
+    known = dangled.Known(context.records, plan.dangling)
     if context.shard == 0:
         leftover.count(context)  # before the suspects, whose samples are then the first
-    suspects = list(_suspects(context, walk(context, within, histories), known))
-    for suspect in suspects:
-        _look_again(context, suspect)
+    suspects = _suspects(context, walk(context, within, histories), known)
+    for chunk in context.engine.chunks(suspects, AT_ONCE):
+        for suspect, item in zip(chunk, _afresh(context, [suspect.item for suspect in chunk]), strict=True):
+            _look_again(context, suspect, item)
     if context.shard == 0:
         parts.abort_all(context)
         claim.release(context)
 
 
-def _suspects(context: Context, items: Iterable[Item], known: set[str]) -> Iterator[Suspect]:
+def _suspects(context: Context, items: Iterable[Item], known: dangled.Known) -> Iterator[Suspect]:
     for item in items:
         count(context, item)
-        lost = [row for row in dangling(context, item) if f"{row.id} {item.key}" not in known]
+        lost = [row for row in dangling(context, item) if not known.has(item.key, row.id)]
         finished = _finished(context, item)  # counts it, whatever else is wrong with it
         if lost or not finished:
             yield Suspect(item, tuple(lost))
@@ -75,8 +78,8 @@ def _undeleted(context: Context, item: Item) -> bool:
     return context.spec.cleanup.policy == "Delete" and deletable(item) is None
 
 
-def _look_again(context: Context, suspect: Suspect) -> None:
-    item = _afresh(context, suspect.item)
+def _look_again(context: Context, suspect: Suspect, item: Item) -> None:
+    """Name what is still wrong with a suspect; `item`: it, as it is by now."""
     lost = [row for row in dangling(context, item) if row in suspect.lost]
     for row in lost:
         place = context.source_key(item.key) if row.legacy else context.destination_key(item.key)
@@ -98,15 +101,25 @@ def _unfinished(item: Item, kind: str) -> str:
     return f"a {kind} object that was not moved: the application still writes there"
 
 
-def _afresh(context: Context, item: Item) -> Item:
-    """The item as it is now."""
-    current = context.rows.current(item.rows) if context.rows is not None else {}
-    return replace(
-        item,
-        source=listed(context.source, context.spec.source.prefix, item.key),
-        destination=listed(context.destination, context.spec.destination.prefix, item.key),
-        rows=tuple(row for row in item.rows if current.get(row.id) == row.value),
-    )
+def _afresh(context: Context, items: Sequence[Item]) -> list[Item]:
+    """Return items, in key order, as they are now; their rows are read last.
+
+    Whoever deletes a row and then its object meanwhile has left no row without one.
+    """
+    source = Forward(context.source, context.spec.source.prefix)
+    destination = Forward(context.destination, context.spec.destination.prefix)
+    places = [(source.find(item.key), destination.find(item.key)) for item in items]
+    rows = (row for item in items for row in item.rows)
+    current = context.rows.current(rows) if context.rows is not None else {}
+    return [
+        replace(
+            item,
+            source=legacy,
+            destination=production,
+            rows=tuple(row for row in item.rows if current.get(row.id) == row.value),
+        )
+        for item, (legacy, production) in zip(items, places, strict=True)
+    ]
 
 
 def _name(context: Context, key: str, what: str, message: str) -> None:

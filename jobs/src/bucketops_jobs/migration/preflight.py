@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from bucketops_api.contract import Artifact
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import UserError
-from bucketops_jobs.migration import census, checks, claim, fit, properties, rights, twice
+from bucketops_jobs.migration import census, checks, claim, dangled, fit, properties, rights, twice
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.copy import LAST_LEGACY_WRITE
 from bucketops_jobs.migration.history import History
@@ -22,9 +22,9 @@ from bucketops_jobs.s3 import ranges
 from bucketops_jobs.s3.capabilities import classes_taken
 from bucketops_jobs.s3.places import SCRATCH
 from bucketops_jobs.shards import Range, Sampler, shard_count
+from bucketops_jobs.spool import Spool
 
 TOTAL = "total"
-MOST_DANGLING = 100_000
 
 
 def run(context: Context) -> tuple[Artifact, str]:
@@ -39,10 +39,10 @@ def run(context: Context) -> tuple[Artifact, str]:
     epoch = reader.next_epoch(back=context.goes_back)
     seen = _survey(context, reader.histories(epoch, 0, Range()))
     _require_fit(context, found, seen)
-    plan = _plan(context, epoch, found, seen)
+    name = f"plans/{epoch}-{secrets.token_hex(4)}"  # never the name of a plan that somebody works by
+    plan = _plan(context, epoch, found, seen, dangled.write(context.records, f"{name}-dangling", seen.dangling))
     context.tally.facts = _facts(context, plan)
-    name = f"plans/{epoch}-{secrets.token_hex(4)}.json"  # never the name of a plan that somebody works by
-    artifact = context.records.write_json(name, plan.model_dump(mode="json"))
+    artifact = context.records.write_json(f"{name}.json", plan.model_dump(mode="json"))
     newest = context.tally.marks.get(LAST_LEGACY_WRITE)
     context.tally.mark(LAST_LEGACY_WRITE, begun)  # what was written before may be younger than it looks
     losses = properties.warnings(context, plan, found, seen.properties)
@@ -89,7 +89,8 @@ class Survey:
     """What one walk over everything has shown."""
 
     sampler: Sampler = field(default_factory=lambda: Sampler([]))
-    dangling: list[str] = field(default_factory=list)
+    dangling: Spool = field(default_factory=Spool)
+    """(relative key, row id); more than fit in memory wait in a file."""
     fit: fit.Fit = field(default_factory=fit.Fit)
     properties: properties.Seen = field(default_factory=properties.Seen)
     doubles: twice.Doubles = field(default_factory=lambda: twice.Doubles(None))
@@ -104,7 +105,8 @@ def _survey(context: Context, histories: Iterable[tuple[str, History]]) -> Surve
         census.count(context, item)
         survey.fit.add(item, concerns=context.concerns(item))
         survey.doubles.add(item, concerns=context.concerns(item))
-        dangling += [f"{row.id} {item.key}" for row in census.dangling(context, item)][: MOST_DANGLING - len(dangling)]
+        for row in census.dangling(context, item):
+            dangling.add((item.key, row.id))
         if context.concerns(item):
             sampler.add(item.key)
             context.tally.add(TOTAL, int(item.counted))
@@ -114,7 +116,7 @@ def _survey(context: Context, histories: Iterable[tuple[str, History]]) -> Surve
     return survey
 
 
-def _plan(context: Context, epoch: str, found: checks.Found, seen: Survey) -> Plan:
+def _plan(context: Context, epoch: str, found: checks.Found, seen: Survey, dangling: tuple[dangled.Part, ...]) -> Plan:
     worker, sampler = context.spec.worker, seen.sampler
     named = context.spec.destination.storage_class
     return Plan(
@@ -123,7 +125,7 @@ def _plan(context: Context, epoch: str, found: checks.Found, seen: Survey) -> Pl
         capabilities=found.capabilities,
         server_copy=not found.why_streamed,
         why_streamed=found.why_streamed,
-        asks=not found.why_streamed and properties.asks(context, found.capabilities, sampler.keys),
+        asks=not found.why_streamed and properties.asks(context, found.capabilities, seen.properties.sample.keys),
         classes=() if named else classes_taken(context.destination, SCRATCH, seen.properties.copyable_classes),
-        dangling=tuple(seen.dangling),
+        dangling=dangling,
     )

@@ -14,7 +14,7 @@ from bucketops_jobs.migration.plans import Plan
 from bucketops_jobs.migration.transfer import ARCHIVED, MOST_AT_ONCE, STANDARD, copies
 from bucketops_jobs.s3.capabilities import Capabilities
 from bucketops_jobs.s3.store import Object
-from bucketops_jobs.shards import spread
+from bucketops_jobs.shards import Sampler, spread
 
 LONGEST_KEY = 1024
 """Bytes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""
@@ -33,10 +33,13 @@ class Seen:
     """Objects above 5 GiB, which go in parts or not at all."""
     too_long: int = 0
     """Keys that would be longer than a key may be."""
+    sample: Sampler = field(default_factory=lambda: Sampler([], most=2 * LOOKED_AT))
+    """Keys of objects, and of no row without one."""
 
     def add(self, key: str, source: Object, prefix: str) -> None:
         """Take notice of one; `key` is relative, `prefix` the destination's."""
         self.classes[source.storage_class] += 1
+        self.sample.add(key)
         self.too_large += source.size > MOST_AT_ONCE
         if _LONGEST_CHARACTER * (len(prefix) + len(key)) > LONGEST_KEY:
             self.too_long += int(len(f"{prefix}{key}".encode()) > LONGEST_KEY)
@@ -53,7 +56,7 @@ class Seen:
 
 
 def asks(context: Context, can: Capabilities, keys: Sequence[str]) -> bool:
-    """Whether each object is asked for its properties before the server copies it, given some of all keys.
+    """Whether each object is asked for its properties before the server copies it, given some keys of objects.
 
     A request for each costs nearly as much as a copy. It is worth that where a property is kept by no means, since
     nobody else could name who loses it; where all bytes are read anyway; and where one object of a sample has what

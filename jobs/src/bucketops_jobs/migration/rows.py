@@ -63,7 +63,7 @@ class Rows(Session):
         return heapq.merge(*streams, key=itemgetter(0))
 
     def leftover(self) -> Iterator[tuple[str, Row]]:
-        """(relative key, row) of every row that names the legacy place: no shard and no range hides one."""
+        """(relative key, row) of every row that names the legacy place, in key order: no range hides one."""
         tables = [table for table in self.tables if not table.stays]
 
         def run() -> list[Spool]:
@@ -71,8 +71,8 @@ class Rows(Session):
                 return [_begun(stream, table) for table in tables]
 
         spools = self.retried("look for legacy rows", run)
-        for table, spool in zip(tables, spools, strict=True):
-            yield from _rows(table, spool, legacy=True)
+        streams = [_rows(table, spool, legacy=True) for table, spool in zip(tables, spools, strict=True)]
+        return heapq.merge(*streams, key=itemgetter(0))
 
     def boundaries(self) -> list[str]:
         """Relative keys that cut all rows into even ranges, as far as the database's statistics know; sorted."""

@@ -46,12 +46,12 @@ def pages(store: Pages, prefix: str, after: str = "", until: str | None = None) 
 
     A consumer may stop at any page: what is on its way then is dropped when it arrives.
     """
-    page = _next(store, prefix, Page([], None), after=after)
+    page = next_page(store, prefix, Page([], None), after=after)
     ahead: ThreadPoolExecutor | None = None
     try:
         while going_on(page, until):
             ahead = ahead or ThreadPoolExecutor(1, thread_name_prefix="next-page")
-            coming = ahead.submit(_next, store, prefix, page)
+            coming = ahead.submit(next_page, store, prefix, page)
             yield page
             page = coming.result()
     finally:
@@ -101,8 +101,11 @@ def is_record(key: str) -> bool:
     return key.rpartition("/")[2] == names.PROBE_KEY
 
 
-def _next(store: Pages, prefix: str, page: Page, after: str = "") -> Page:
-    """Start-after opens a listing, the token goes on; pages without keys are skipped (AWS answers them at times)."""
+def next_page(store: Pages, prefix: str, page: Page, after: str = "") -> Page:
+    """Return the page after this one, checked; of a page without a token the first one after the key `after`.
+
+    Pages without keys are skipped (AWS answers them at times).
+    """
     last = page.objects[-1].key if page.objects else after
     for _ in range(MOST_EMPTY):
         token = page.token

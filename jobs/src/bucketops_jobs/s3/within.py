@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from bucketops_jobs.s3 import ranges
+from bucketops_jobs.s3.forward import Forward, before
 from bucketops_jobs.s3.store import Object, Store
 from bucketops_jobs.shards import Range
 
-_FIRST, _SURROGATES = "!", range(0xD800, 0xE000)
+__all__ = ["before", "listed", "listing", "seen"]
 
 
 def listing(
@@ -28,26 +29,10 @@ def listing(
 
 
 def listed(store: Store, prefix: str, key: str) -> Object | None:
-    """Return the object of a relative key as a listing below the prefix shows it, or None.
-
-    Never by the key as a prefix: a server that folds names shows what it is asked for.
-    """
-    within = Range(after=before(key), until=key)
-    return next((entry for name, entry in listing(store, prefix, within) if name == key), None)
+    """Return the object of a relative key as a listing below the prefix shows it, or None."""
+    return Forward(store, prefix).find(key)
 
 
 def seen(entry: Object | None) -> tuple[str, int] | None:
     """Return what is expected of an object that has not changed."""
     return (entry.etag, entry.size) if entry is not None else None
-
-
-def before(key: str) -> str:
-    """Return a string close below a key; what lies between is listed too. Control characters are none to begin at.
-
-    Of a folder's own key: below its name without the slash, which is how SeaweedFS orders folders.
-    """
-    key = key.rstrip("/") or key
-    if not key or key[-1] <= _FIRST:
-        return key[:-1]
-    last = ord(key[-1]) - 1
-    return f"{key[:-1]}{chr(last if last not in _SURROGATES else _SURROGATES.start - 1)}~~"
