@@ -23,6 +23,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("an unknown mode", {"mode": "Go"}, 'supported values: "Plan", "Apply"'),
     ("a format without the key", {"database": {"references": [{"format": "x"}]}}, "write the key once"),
+    ("a format with other braces", {"database": {"references": [{"format": "{name}/{key}"}]}}, "braces hold the key"),
+    ("a format that is literal", {"database": {"references": [{"format": "{{key}}"}]}}, "write the key once"),
     ("an unknown field", {"sorce": {}}, "unknown field"),
     ("a rollback with a source of its own", {"rollbackOf": "avatars"}, "rollbackOf goes with mode, suspend, trigger"),
     ("no pods", {"worker": {"parallelism": 0}}, "greater than or equal to 1"),

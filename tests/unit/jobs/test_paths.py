@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucketops_jobs.migration.paths import Form, Format
+from bucketops_jobs.migration.paths import Form, Format, literally
 
-TEXT = st.text(st.characters(exclude_characters="{}", exclude_categories=["Cs"]), max_size=12)
+TEXT = st.one_of(st.text(st.characters(exclude_categories=["Cs"]), max_size=12), st.text("{}ke:", max_size=6))
 KEY = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
@@ -17,8 +17,9 @@ PLACEHOLDER = st.sampled_from(["{key}", "{key:url}", "{key:relative}", "{key:rel
 
 @given(before=TEXT, after=TEXT, key=KEY, placeholder=PLACEHOLDER)
 def test_what_is_written_is_read_again(before: str, after: str, key: str, placeholder: str) -> None:
-    form = Format.parse(before + placeholder + after)
+    form = Format.parse(literally(before) + placeholder + literally(after))
     assert form.read(form.write(key)) == key
+    assert (form.before, form.after) == (before, after)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,10 @@ def test_what_is_written_is_read_again(before: str, after: str, key: str, placeh
         ("ab{key}ba", "aba", None),
         ("{key:url}", "a%20b%2Fc+d", "a b/c+d"),
         ("{key}", "a%20b", "a%20b"),
+        ("{key}", "image/{a}", "image/{a}"),
+        ("{{a}}/{key}", "{a}/b", "b"),
+        ("{{{key}}}", "{b}", "b"),
+        ("{{key}}{key}{{key}}", "{key}b{key}", "b"),
     ],
 )
 def test_what_a_value_names(form: str, value: str, key: str | None) -> None:

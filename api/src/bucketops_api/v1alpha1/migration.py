@@ -24,12 +24,21 @@ from bucketops_api.v1alpha1.kind import Column, Kind
 from bucketops_api.v1alpha1.scalars import Count, Duration, Identifier, Name, Schema, matches
 from bucketops_api.v1alpha1.worker import Worker
 
+_PLACEHOLDER = r"\{key(:relative)?(:url)?\}"
+_LITERAL = r"([^{}\x00]|\{\{|\}\})*"
+"""Text beside the key, in which a brace is written twice."""
 Format = Annotated[
     str,
     Field(max_length=1024),
     matches(
-        r"^[^{}\x00]*\{key(:relative)?(:url)?\}[^{}\x00]*$",
-        "write the key once, as {key}, {key:url}, {key:relative} or {key:relative:url}, such as https://legacy-url/{key}",
+        rf"^([^{{}}]|\{{\{{|\}}\}}|{_PLACEHOLDER})*$",
+        "braces hold the key and nothing else: write {key}, {key:url}, {key:relative} or {key:relative:url}, and a "
+        "brace that stands in the path itself twice, as {{ or }}",
+    ),
+    matches(
+        rf"^{_LITERAL}{_PLACEHOLDER}{_LITERAL}$",
+        "write the key once, as {key}, {key:url}, {key:relative} or {key:relative:url}, such as "
+        "https://legacy-url/{key}; {{key}} stands for the text {key} itself",
     ),
 ]
 _MOST_KEY_COLUMNS = 32
@@ -76,7 +85,8 @@ class Reference(Model):
     format: Format = Field(
         "{key}",
         description="How the key is written in the column: {key} is the whole key, {key:relative} what stands below "
-        "the prefix, and {key:url} and {key:relative:url} the same in percent-encoding.",
+        "the prefix, and {key:url} and {key:relative:url} the same in percent-encoding. A brace of the path itself is "
+        "written twice: {{ or }}.",
     )
     new_format: Format | None = Field(
         None,

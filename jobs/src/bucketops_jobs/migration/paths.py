@@ -6,7 +6,13 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-_KEY = re.compile(r"\{key(:relative)?(:url)?\}")
+_LITERAL = r"((?:[^{}]|\{\{|\}\})*)"
+_FORMAT = re.compile(rf"{_LITERAL}\{{key(:relative)?(:url)?\}}{_LITERAL}")
+
+
+def literally(text: str) -> str:
+    """Return how a text is written within a format: its braces twice."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 @dataclass(frozen=True)
@@ -22,9 +28,12 @@ class Format:
 
     @classmethod
     def parse(cls, text: str) -> Format:
-        """Read a format; it holds the key exactly once (the API's models see to it)."""
-        before, relative, quoted, after = _KEY.split(text)
-        return cls(before, after, quoted is not None, relative is not None)
+        """Read a format; it holds the key exactly once (the API's models see to it). ValueError for any other."""
+        found = _FORMAT.fullmatch(text)
+        if found is None:
+            raise ValueError(f"{text!r} is no format: the key stands in it once, other braces twice")
+        before, relative, quoted, after = found.groups()
+        return cls(_plain(before), _plain(after), quoted is not None, relative is not None)
 
     def write(self, key: str) -> str:
         """Return the column's value for a key. Percent-encoding leaves '/' as it is, as browsers write paths."""
@@ -38,6 +47,10 @@ class Format:
             return None
         inner = value[len(self.before) : len(value) - len(self.after)]
         return unquote(inner) if self.quoted else inner
+
+
+def _plain(literal: str) -> str:
+    return literal.replace("{{", "{").replace("}}", "}")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import quote
 
-from bucketops_jobs.migration.paths import Form, Format
+from bucketops_jobs.migration.paths import Form, Format, literally
 
 _CHARACTERS = 120
 _USER = re.compile(r"(?<=://)[^/@]*@")
@@ -44,14 +44,14 @@ def spellings(value: str, prefix: str) -> Iterator[Spelling]:
 
     Whether there is such an object is not known here.
     """
-    if masked(value) != value or not {"{", "}"}.isdisjoint(value):
+    if masked(value) != value:
         return
     behind = _BEHIND.search(value)
     for after in ("", behind[0]) if behind else ("",):
         body = value.removesuffix(after)
         for before, placeholder, new_format in (*_below(body, prefix), *_from_the_root(body, prefix)):
             for encoded in ("", ":url"):
-                text = f"{before}{{{placeholder}{encoded}}}{after}"
+                text = f"{literally(before)}{{{placeholder}{encoded}}}{literally(after)}"
                 key = Form(Format.parse(text), prefix).read(value)
                 if key is not None:
                     yield Spelling(text, new_format, key)
@@ -66,7 +66,7 @@ def _below(body: str, prefix: str) -> Iterator[tuple[str, str, str]]:
             yield body[: found.start()], "key", ""
     for found in re.finditer(re.escape(prefix), body, re.IGNORECASE):
         if found[0] != prefix:
-            yield body[: found.end()], "key:relative", body[: found.start()] + "{key}"
+            yield body[: found.end()], "key:relative", literally(body[: found.start()]) + "{key}"
 
 
 def _from_the_root(body: str, prefix: str) -> Iterator[tuple[str, str, str]]:
