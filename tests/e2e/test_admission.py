@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support.cluster import Cluster, example
+from support.cluster import EXAMPLES, Cluster, example
 from support.hostile import HOSTILE, SPECS, Hostile, worker_pod
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
@@ -42,6 +42,30 @@ WRONG_RETENTIONS: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
+RECORDS = {"bucket": "bucket-a", "prefix": ".bucketops/", "access": "ReadOnly"}
+WRITER = {"bucket": "bucket-a", "access": "ReadWrite"}
+WRONG_ACCESSES: list[tuple[str, dict[str, Any], str]] = [
+    ("a prefix in the records", {"grants": [RECORDS]}, "set records: true if this user is another bucketops"),
+    (
+        "a reader that opens the records to a writer",
+        {"grants": [RECORDS | {"records": True}, WRITER]},
+        "Set records: true in both or in neither",
+    ),
+    (
+        "a writer to whom a reader opens the records",
+        {"grants": [WRITER, RECORDS | {"records": True}]},
+        "Set records: true in both or in neither",
+    ),
+    ("a proof on a bucket with a grant", {"probeBucket": "bucket-a"}, "probeBucket has a grant"),
+]
+RIGHT_ACCESSES: list[tuple[str, dict[str, Any]]] = [
+    ("both open", {"grants": [WRITER | {"records": True}, RECORDS | {"records": True}]}),
+    ("apart", {"grants": [WRITER | {"prefix": "in/"}, RECORDS | {"records": True}]}),
+    ("in another bucket", {"grants": [WRITER, RECORDS | {"bucket": "bucket-b", "records": True}]}),
+    ("a name that only ends like the folder", {"grants": [WRITER | {"prefix": "my.bucketops/"}]}),
+]
+
+
 def merged(base: Any, change: Any) -> Any:
     if isinstance(base, list) and isinstance(change, list):
         return [merged(base[0], change[0])]
@@ -62,6 +86,24 @@ def test_an_invalid_retention_is_refused_with_words_that_help(
     cluster: Cluster, change: dict[str, Any], words: str
 ) -> None:
     expect_refused(cluster, "s3retention", change, words)
+
+
+@pytest.mark.parametrize(("change", "words"), [w[1:] for w in WRONG_ACCESSES], ids=[w[0] for w in WRONG_ACCESSES])
+def test_an_access_that_says_two_things_is_refused_with_words_that_help(
+    cluster: Cluster, change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(RuntimeError, match=words):
+        create(cluster, access(change))
+
+
+@pytest.mark.parametrize("change", [right[1] for right in RIGHT_ACCESSES], ids=[right[0] for right in RIGHT_ACCESSES])
+def test_an_access_whose_grants_are_apart_is_let_in(cluster: Cluster, change: dict[str, Any]) -> None:
+    create(cluster, access(change))
+
+
+def access(change: dict[str, Any]) -> dict[str, Any]:
+    manifest: dict[str, Any] = next(yaml.safe_load_all((EXAMPLES / "s3access.yaml").read_text()))
+    return manifest | {"spec": manifest["spec"] | change}
 
 
 def test_a_migration_says_from_where_to_where_or_what_it_rolls_back(cluster: Cluster) -> None:

@@ -393,6 +393,32 @@ def test_a_user_can_not_forge_the_records_of_bucketops(access_lab: AccessLab) ->
     assert records["expected"] == dict.fromkeys(("get", "put", "delete", "multipart"), "Refused") | {"list": "Allowed"}
 
 
+def test_a_reader_of_the_records_and_a_writer_beside_it_are_kept_apart(access_lab: AccessLab) -> None:
+    lab, bucket = access_lab, access_lab.name("bucket-a")
+    reader = lab.grant("bucket-a", "ReadOnly", ".bucketops/") | {"records": True}
+    driver = lab.drive(lab.spec(lab.grant("bucket-a", "ReadWrite", "in/"), reader))
+    assert condition(driver.finish(), "Ready"), driver.status
+    for key in (".bucketops/s3migration/x", "in/.bucketops/x"):
+        lab.s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    user = lab.user(driver)
+    assert passes(user, bucket, ".bucketops/") == {"list", "get"}
+    assert passes(user, bucket, "in/") == EVERYTHING
+    assert passes(user, bucket, "in/.bucketops/") == {"list"}
+    assert condition(check(driver), "Ready"), driver.status
+
+
+def test_a_reader_of_a_bucket_that_begins_with_records_is_as_granted(access_lab: AccessLab) -> None:
+    """Records are listed before all other keys, and denied."""
+    lab, bucket = access_lab, access_lab.name("bucket-a")
+    lab.s3.create_bucket(Bucket=bucket)
+    for key in (".bucketops/s3migration/x", "in/.bucketops/x", "in/x"):
+        lab.s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    driver = lab.drive(lab.spec(lab.grant("bucket-a", "ReadOnly")))
+    status = driver.finish()
+    assert condition(status, "AccessVerified"), status["access"]
+    assert status["access"][0]["seen"]["get"] == "206"
+
+
 def test_what_was_not_granted_is_proved_without_naming_another_tenants_bucket(access_lab: AccessLab) -> None:
     lab = access_lab
     theirs = f"0-of-another-tenant-{lab.token}"

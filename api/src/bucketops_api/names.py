@@ -87,6 +87,11 @@ _SCHEDULED = "-scheduled"
 _LISTENER = "-events"
 
 
+def lies_in_records(key: str) -> bool:
+    """Return whether a key, or every key below a prefix, lies in a folder of records, which may be anywhere."""
+    return f"/{RECORDS_FOLDER}" in f"/{key}"
+
+
 def run_name(resource: str, number: int, phase: str) -> str:
     """The name of a run's Job and ConfigMap: `<resource>-<number>-<phase>`, shortened with a digest where too long."""
     return _shortened(resource, f"-{number}-{phase}", _NAME_MAX)

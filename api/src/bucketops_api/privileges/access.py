@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bucketops_api.names import MANAGER, RECORDS_FOLDER
+from bucketops_api.names import MANAGER, RECORDS_FOLDER, lies_in_records
 from bucketops_api.privileges import s3
 from bucketops_api.privileges.parts import Owner, Part
 from bucketops_api.privileges.s3 import Statement, policy
@@ -131,17 +131,29 @@ def _on_bucket(grants: Iterable[Grant]) -> tuple[str, ...]:
 
 def _no_records(spec: AccessSpec, buckets: Sequence[str]) -> tuple[Statement, ...]:
     """Deny the records: whoever writes there can make other resources of bucketops believe what never happened."""
-    closed = [s3.bucket_arn(spec.admin.bucket(bucket)) for bucket in buckets if not has_records(spec, bucket)]
-    folders = [f"{arn}/{where}{RECORDS_FOLDER}*" for arn in closed for where in ("", "*/")]
-    if len(closed) == len(buckets):  # in short, for AWS counts: also in buckets without a grant
-        folders = [f"{closed[0].rpartition(':')[0]}:*/{RECORDS_FOLDER}*"]
+    arns = {bucket: s3.bucket_arn(spec.admin.bucket(bucket)) for bucket in buckets}
+    folders = [f"{arn}/{pattern}" for bucket, arn in arns.items() for pattern in _closed(spec, bucket)]
+    if not any(grant.records for grant in spec.grants):  # in short, for AWS counts: also in buckets without a grant
+        folders = [f"{arns[buckets[0]].rpartition(':')[0]}:*/{RECORDS_FOLDER}*"]
     return ({"Sid": "NoRecords", "Effect": "Deny", "Action": ["s3:*"], "Resource": folders},) if folders else ()
 
 
-def has_records(spec: AccessSpec, bucket: str) -> bool:
-    """Return whether a grant opens the records of a bucket: it says so, or has a prefix below them."""
-    grants = (grant for grant in spec.grants if grant.bucket == bucket)
-    return any(grant.records or f"/{RECORDS_FOLDER}" in f"/{grant.prefix}" for grant in grants)
+def _closed(spec: AccessSpec, bucket: str) -> list[str]:
+    """Return patterns of the records of a bucket that no grant opens: all, or those below the grants that open none.
+
+    A Deny wins over every grant, so AccessSpec refuses grants that overlap where only one of them opens its records.
+    """
+    grants = [grant for grant in spec.grants if grant.bucket == bucket]
+    closed = _outermost(grant.prefix for grant in grants if not grant.records)
+    prefixes = closed if any(grant.records for grant in grants) else [""]
+    return [pattern for prefix in prefixes for pattern in _records_below(prefix)]
+
+
+def _records_below(prefix: str) -> list[str]:
+    """Return patterns of all records whose keys begin with a prefix, which may end within the folder's name."""
+    folder = f"/{RECORDS_FOLDER}"
+    begun = [length for length in range(1, len(folder) + 1) if f"/{prefix}".endswith(folder[:length])]
+    return [f"{prefix}*{folder}*", *(f"{prefix}{folder[length:]}*" for length in begun)]
 
 
 def _own_keys(spec: AccessSpec) -> tuple[Statement, ...]:
@@ -178,11 +190,14 @@ def shortened(text: str, most: int) -> str:
 
 
 def expected(spec: AccessSpec, bucket: str, key: str) -> frozenset[Call]:
-    """Return which calls the grants allow at a key, all of them together; records can be listed at most."""
+    """Return which calls the grants allow at a key, all of them together; without `records`, records can be listed."""
     fitting = (grant for grant in spec.grants if grant.bucket == bucket and key.startswith(grant.prefix))
-    allowed = frozenset(call for grant in fitting for call in _GRANTED[grant.access])
-    record = f"/{RECORDS_FOLDER}" in f"/{key}"
-    return allowed & {"list"} if record and not has_records(spec, bucket) else allowed
+    return frozenset(
+        call
+        for grant in fitting
+        for call in _GRANTED[grant.access]
+        if call == "list" or grant.records or not lies_in_records(key)
+    )
 
 
 def places(spec: AccessSpec) -> tuple[Place, ...]:

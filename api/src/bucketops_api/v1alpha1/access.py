@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from bucketops_api.names import lies_in_records
 from bucketops_api.v1alpha1.common import (
     AssumeRole,
     BucketRef,
@@ -66,9 +67,21 @@ FurtherAction = Literal[
 ]
 
 
+_UNOPENED = (
+    "the prefix lies in .bucketops/, where the records of bucketops are: set records: true if this user is another "
+    "bucketops resource's identity, or choose another prefix"
+)
+
+
 class Grant(Model):
     """What the user may do below a prefix of a bucket."""
 
+    RULES = (
+        Rule(
+            "(has(self.records) && self.records) || !has(self.prefix) || !('/' + self.prefix).contains('/.bucketops/')",
+            _UNOPENED,
+        ),
+    )
     bucket: BucketName
     prefix: LiteralPrefix = Field("", description="Only keys below it; taken as it is written, so end it with '/'.")
     access: Access = Field(description="ReadWrite: list, get, put, delete. ReadOnly: list, get. WriteOnly: put.")
@@ -79,9 +92,16 @@ class Grant(Model):
     )
     records: bool = Field(
         default=False,
-        description="Also below .bucketops/, which is denied otherwise: for the identity of another bucketops resource "
-        "and nobody else, for whoever writes records there can forge them.",
+        description="Also in the folders .bucketops/ at and below this prefix, which are denied otherwise: for the "
+        "identity of another bucketops resource and nobody else, for whoever writes records there can forge them. "
+        "Grants of one bucket that overlap say the same.",
     )
+
+    @model_validator(mode="after")
+    def _records_are_asked_for(self) -> Grant:
+        if lies_in_records(self.prefix) and not self.records:
+            raise ValueError(_UNOPENED)
+        return self
 
 
 BoundaryArn = Annotated[
@@ -94,6 +114,11 @@ BoundaryArn = Annotated[
 ]
 _OWN_SECRET = "credentialsSecret is the admin's own Secret: name another one, in which the user's key is put"  # noqa: S105
 _BOUNDARY = "permissionsBoundary is for AWS: MinIO knows none; leave it out"
+_MIXED = (
+    "two grants of one bucket overlap, and only one has records: true: a policy cannot open .bucketops/ to one of them "
+    "alone. Set records: true in both or in neither, or make two users"
+)
+_PROBE = "probeBucket has a grant: name a bucket without one, on which every call must be refused, or leave it out"
 _MINIO_ADMIN = "MinIO needs admin.endpoint and admin.credentials: name the server and who may create users"
 
 
@@ -118,6 +143,13 @@ class AccessSpec(Model):
             _OWN_SECRET,
         ),
         Rule("self.provider == 'AWS' || !has(self.permissionsBoundary)", _BOUNDARY),
+        Rule(
+            "self.grants.all(a, self.grants.all(b, a.bucket != b.bucket || "
+            "(has(a.records) && a.records) == (has(b.records) && b.records) || "
+            "!(has(a.prefix) ? a.prefix : '').startsWith(has(b.prefix) ? b.prefix : '')))",
+            _MIXED,
+        ),
+        Rule("!has(self.probeBucket) || self.grants.all(g, g.bucket != self.probeBucket)", _PROBE),
     )
     provider: Provider
     suspend: bool = Field(default=False, description="Touch nothing, repair nothing.")
@@ -159,6 +191,20 @@ class AccessSpec(Model):
         if self.provider == "MinIO" and self.permissions_boundary is not None:
             raise ValueError(_BOUNDARY)
         return self
+
+    @model_validator(mode="after")
+    def _grants_fit(self) -> AccessSpec:
+        if any(_mixed(one, other) for one in self.grants for other in self.grants):
+            raise ValueError(_MIXED)
+        if self.probe_bucket in {grant.bucket for grant in self.grants}:
+            raise ValueError(_PROBE)
+        return self
+
+
+def _mixed(inner: Grant, outer: Grant) -> bool:
+    """Return whether one grant lies within another one and only one of them opens its records."""
+    below = inner.bucket == outer.bucket and inner.prefix.startswith(outer.prefix)
+    return below and inner.records != outer.records
 
 
 Call = Literal["list", "get", "put", "delete", "multipart"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore import exceptions
 
-from bucketops_api.names import PROBE_KEY
+from bucketops_api.names import PROBE_KEY, RECORDS_FOLDER, lies_in_records
 from bucketops_api.privileges.access import CALLS, Place
 from bucketops_api.v1alpha1.access import Call
 from bucketops_jobs.errors import StoppedError
@@ -25,6 +25,10 @@ UNPROVEN = 1
 """No HTTP status: a get that was refused where there is nothing to get; see _get."""
 _UNKNOWN, _DENIED, _SERVER = 0, 403, 500
 _PAUSE = 1.0  # seconds
+_FOLDERS = 8
+"""Folders of records that are passed over in search of another key."""
+_BEHIND_RECORDS = RECORDS_FOLDER.removesuffix("/") + "0"
+"""Sorts behind every key of such a folder: 0 comes after the slash."""
 
 Answers = dict[Call, int]
 
@@ -102,12 +106,27 @@ def _get(s3: Any, bucket: str, prefix: str) -> int:  # noqa: ANN401 - boto3 has 
 
 
 def _some_key(s3: Any, bucket: str, prefix: str) -> tuple[str, bool]:  # noqa: ANN401 - boto3 has no types
-    """The first key; the scratch key where nothing is shown, and whether nothing is there to be shown."""
+    """The first key that is no record; the scratch key where none is shown, and whether none is there to be shown."""
     try:
-        found = s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("Contents", [])
+        found = _first_key(s3, bucket, prefix)
     except exceptions.ClientError:
         return prefix + KEY, False
-    return (str(found[0]["Key"]), False) if found else (prefix + KEY, True)
+    return found or prefix + KEY, not found
+
+
+def _first_key(s3: Any, bucket: str, prefix: str) -> str:  # noqa: ANN401 - boto3 has no types
+    """The first key, behind folders of records unless the prefix lies in one: those are listed, and denied.
+
+    Empty where none is shown, or where folder after folder is one of records.
+    """
+    after = ""
+    for _ in range(_FOLDERS):
+        found = s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1, StartAfter=after).get("Contents", [])
+        key = str(found[0]["Key"]) if found else ""
+        if not lies_in_records(key) or lies_in_records(prefix):
+            return key
+        after = key[: f"/{key}".index(f"/{RECORDS_FOLDER}")] + _BEHIND_RECORDS
+    return ""
 
 
 def _put(s3: Any, bucket: str, prefix: str) -> int:  # noqa: ANN401 - boto3 has no types

@@ -96,9 +96,7 @@ def without_records(objects: list[Object]) -> list[Object]:
 
 def is_record(key: str) -> bool:
     """Whether a key lies under a `.bucketops/` folder or is S3Access's probe: in no listing, count, rule or audit."""
-    if key.startswith(names.RECORDS_FOLDER) or f"/{names.RECORDS_FOLDER}" in key:
-        return True
-    return key.rpartition("/")[2] == names.PROBE_KEY
+    return names.lies_in_records(key) or key.rpartition("/")[2] == names.PROBE_KEY
 
 
 def next_page(store: Pages, prefix: str, page: Page, after: str = "") -> Page:
