@@ -96,7 +96,7 @@ clean: ## take the cluster away and forget everything that was built
 	@$(CLUSTER) clean --engine $(ENGINE)
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-$(READY): $(LOCKED) api/pyproject.toml operator/pyproject.toml jobs/pyproject.toml cli/pyproject.toml
+$(READY): $(LOCKED) api/src/bucketops_api/__init__.py $(wildcard */pyproject.toml)
 	@$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable api --editable operator --editable jobs --editable cli
 	@touch $@
 

@@ -57,9 +57,8 @@ def load_archive(archive: Path, *more_names: str) -> None:
 
 
 def tag(image: str, other: str) -> None:
-    """Give an image of ours another name, with each of its registries' names, and take that from who had it."""
-    for full in (known for known in names() if known.endswith(f"/{image}")):
-        run(*CTR, "images", "tag", "--force", full, full.removesuffix(image) + other)
+    """Give an image another name, and take that from the image that had it."""
+    run(*CTR, "images", "tag", "--force", image, other)
 
 
 def names() -> set[str]:

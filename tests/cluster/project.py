@@ -25,7 +25,7 @@ def name() -> str:
 def load() -> str:
     """Have the image in our containerd, built if its sources changed; its name."""
     image = name()
-    if not any(known.endswith(f"/{image}") for known in containerd.names()):
+    if image not in containerd.names():
         with locked(CACHE / "project.lock"):
             _build(image)
             with step(f"loading image {image}"), tempfile.TemporaryDirectory(dir=CACHE) as folder:

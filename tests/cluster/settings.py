@@ -44,11 +44,11 @@ PAUSE_IMAGE: Final = f"{KUBERNETES_IMAGES}/pause:1"
 BASE_IMAGE: Final = "python:3.13-slim-trixie"
 POSTGRES_IMAGE: Final = "postgres:17-trixie"
 MINIO_IMAGE: Final = "minio/minio:RELEASE.2025-09-07T16-13-09Z"
-PROJECT_IMAGE: Final = "bucketops/bucketops"
+PROJECT_IMAGE: Final = "ghcr.io/bucketops/bucketops"
 
 # What the project's image is built from, relative to PROJECT: its tag is a digest of these.
 PROJECT_SOURCES: Final = ("Dockerfile", ".dockerignore", "pyproject.toml", "requirements", "api", "operator", "jobs",
-                          "tools")  # fmt: skip
+                          "tools/image_files.py")  # fmt: skip
 
 DEBIAN_PACKAGES: Final = (
     "buildah",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import NoReturn
 
-from bucketops_api import names
+from bucketops_api import __version__, names
 
 GROUP = "bucketops.commands"
 """An entry point takes argparse's subparsers and adds one, with `set_defaults(run=…)` that answers the exit code."""
@@ -25,6 +25,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, dispatch, answer the exit code."""
     parser = _Parser(prog="bucketops", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for found in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         found.load()(commands)

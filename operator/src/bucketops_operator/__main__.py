@@ -7,11 +7,10 @@ import logging
 import kopf
 from prometheus_client import make_wsgi_app
 
-from bucketops_api import listening, logs
+from bucketops_api import __version__, listening, logs
 from bucketops_operator import handlers, probe, rest
 from bucketops_operator.cluster import Cluster
 from bucketops_operator.controller import Controller
-from bucketops_operator.objects import VERSION
 from bucketops_operator.settings import from_environment
 
 _LOG = logging.getLogger(__name__)
@@ -21,7 +20,7 @@ def main() -> None:
     """Run until SIGTERM."""
     settings = from_environment()
     logs.setup(settings.log_format)
-    _LOG.info("operator starts", extra={"version": VERSION, "namespaces": settings.namespaces or "all"})
+    _LOG.info("operator starts", extra={"version": __version__, "namespaces": settings.namespaces or "all"})
     controller = Controller(settings, Cluster(rest.connect()))
     listening.serve(make_wsgi_app(controller.metrics.registry), settings.metrics_port)
     listening.serve(probe.app(controller), settings.probe_port)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path, PurePosixPath
 
-from bucketops_operator.generators import Files, chart, install, privileges, reference
+from bucketops_operator.generators import Files, chart, install, privileges, reference, release
 
 
 def files() -> Files:
@@ -15,8 +15,9 @@ def files() -> Files:
 
 
 def all_files(root: Path) -> Files:
-    """These, and what Helm renders from the chart that they belong to."""
+    """These, the files that name the version, and what Helm renders from the chart that they belong to."""
     made = files()
+    made |= release.files(root, made)
     return made | install.files(root, made)
 
 

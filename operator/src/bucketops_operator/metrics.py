@@ -14,9 +14,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from bucketops_api import __version__
 from bucketops_api.reasons import ConditionType
+<<<<<<< HEAD
 from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator.objects import VERSION
+=======
+from bucketops_api.v1alpha1 import KINDS
+>>>>>>> db70bd2 (One version in one place: pins, chart, image and examples follow it; the image's repository names its registry)
 from bucketops_operator.workqueue import Key
 
 _RESOURCE = "bucketops_resource_"
@@ -123,7 +128,7 @@ class Metrics:
         self._gauge("queue_depth", "Resources that wait to be reconciled.", depth)
         self._gauge("list_age_seconds", "Seconds since the last successful list through the API server.", list_age)
         build = Gauge("bucketops_operator_build_info", "1.", ["version"], registry=self.registry)
-        build.labels(VERSION).set(1)
+        build.labels(__version__).set(1)
         for kind in KINDS:
             self._seconds.labels(kind)
 

@@ -7,11 +7,10 @@ stable since Kubernetes 1.34.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import PurePosixPath
 from typing import Any
 
-from bucketops_api import names
+from bucketops_api import names, release
 from bucketops_api.contract import Limits, RunSpec, run_file
 from bucketops_api.v1alpha1 import API_VERSION
 from bucketops_api.v1alpha1.common import Scheduled
@@ -25,7 +24,6 @@ LIMITS_KEY = PurePosixPath(names.LIMITS_FILE).name
 ATTEMPTS = 6
 """Retries of one shard. The Job controller waits 10 s before the first, twice as long before each next one."""
 MAKE_UP_SECONDS = 3600
-VERSION = version("bucketops-operator")
 
 
 def run_objects(
@@ -101,7 +99,7 @@ def run_labels(resource: Resource, run: RunSpec) -> dict[str, str]:
     """The labels on everything that belongs to a run; the operator lists and watches by them."""
     return {
         names.LABEL_MANAGED_BY: names.MANAGER,
-        names.LABEL_VERSION: names.label_value(VERSION),
+        names.LABEL_VERSION: names.label_value(release.TAG),
         names.LABEL_KIND: resource.kind,
         names.LABEL_NAME: names.label_value(resource.name),
         names.LABEL_OWNER: resource.uid,

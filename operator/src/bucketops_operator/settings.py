@@ -6,7 +6,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+<<<<<<< HEAD
 from bucketops_api.v1alpha1.kind import Kind
+=======
+from bucketops_api import release
+from bucketops_api.v1alpha1 import KINDS, Kind
+>>>>>>> db70bd2 (One version in one place: pins, chart, image and examples follow it; the image's repository names its registry)
 from bucketops_api.v1alpha1.pod_template import WorkerTemplate
 from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator import access_limits, allowed
@@ -22,7 +27,7 @@ SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
 class Settings:
     """How the operator runs."""
 
-    image: str = "bucketops/bucketops:0.1.0"
+    image: str = release.IMAGE
     """The operator's own image, which the Jobs run too: one version of both."""
     namespaces: tuple[str, ...] = ()
     """Namespaces to watch; empty: all."""

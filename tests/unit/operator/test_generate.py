@@ -11,7 +11,12 @@ import yaml
 from pydantic import ValidationError
 
 from bucketops_api.crdgen import crd
+<<<<<<< HEAD
 from bucketops_api.v1alpha1.registry import KINDS
+=======
+from bucketops_api.release import IMAGE_REPOSITORY
+from bucketops_api.v1alpha1 import KINDS
+>>>>>>> db70bd2 (One version in one place: pins, chart, image and examples follow it; the image's repository names its registry)
 from bucketops_operator import generate
 from bucketops_operator.chart_values import Values
 from bucketops_operator.generators import NOTICE, chart, install, reference, text
@@ -35,7 +40,7 @@ def test_every_generated_file_says_so_at_its_top(path: PurePosixPath) -> None:
 
 
 def test_default_values_are_valid() -> None:
-    assert Values.model_validate(default_values()).image.repository == "bucketops/bucketops"
+    assert Values.model_validate(default_values()).image.repository == IMAGE_REPOSITORY
 
 
 @pytest.mark.parametrize("wrong", [{"replicas": 2}, {"logFormat": "xml"}, {"namespaces": ["No_Name"]}])

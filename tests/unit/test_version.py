@@ -1,0 +1,93 @@
+"""The version stands in api/src/bucketops_api/__init__.py; whatever else names it follows."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bucketops_api import __version__
+from bucketops_api.release import IMAGE, TAG, semver
+from bucketops_operator import generate
+from bucketops_operator.generators import helm, install
+from bucketops_operator.generators import release as rules
+from bucketops_operator.settings import Settings
+
+ROOT = generate.find_root(Path(__file__).resolve())
+PROJECTS = sorted(path.parent for path in ROOT.glob("*/pyproject.toml"))
+HISTORY = re.compile(r"CHANGELOG\.md|.*\.(lock|sum|mod)|tests/.*")
+
+
+@pytest.mark.parametrize(
+    ("python", "others"),
+    [
+        ("0.1.0", "0.1.0"),
+        ("10.20.30", "10.20.30"),
+        ("1.2.3rc4", "1.2.3-rc.4"),
+        ("1.2.3a0", "1.2.3-alpha.0"),
+        ("1.2.3b12.dev7", "1.2.3-beta.12.dev.7"),
+        ("1.2.3.dev5", "1.2.3-dev.5"),
+    ],
+)
+def test_a_version_of_python_as_helm_and_registries_write_it(python: str, others: str) -> None:
+    assert semver(python) == others
+
+
+@pytest.mark.parametrize("version", ["", "1.2", "v1.2.3", "1.2.3-rc.1", "1.2.3.post1", "1.2.3+local", "1!1.2.3", "1.2.3\n"])
+def test_a_version_without_a_counterpart_is_refused(version: str) -> None:
+    with pytest.raises(ValueError, match=r"write 1\.2\.3"):
+        semver(version)
+
+
+def test_each_file_that_names_the_version_is_up_to_date() -> None:
+    """`make generate` changes it."""
+    assert generate.differing(ROOT, rules.files(ROOT, {})) == []
+
+
+def test_chart_image_and_operator_agree() -> None:
+    chart = yaml.safe_load((ROOT / "charts/bucketops/Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (TAG, TAG)
+    assert IMAGE.partition("/")[0] == "ghcr.io"
+    assert Settings().image == IMAGE
+    assert f'image: "{IMAGE}"' in (ROOT / install.PATH).read_text()
+
+
+@pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.name)
+def test_each_distribution_has_the_version_and_wants_its_siblings_in_the_same(project: Path) -> None:
+    name = re.search(r'^name = "(.*)"$', (project / "pyproject.toml").read_text(), re.MULTILINE)
+    assert name
+    assert metadata.version(name[1]) == __version__
+    siblings = [need for need in metadata.requires(name[1]) or [] if need.startswith("bucketops")]
+    assert all(f"=={__version__}" in need for need in siblings), siblings
+
+
+def test_a_new_version_is_one_line_and_make_generate(tmp_path: Path) -> None:
+    old, new = __version__, "9.8.7rc6"
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, files.split("\0")):
+        if (ROOT / name).is_file():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, tmp_path / name)
+    place = tmp_path / "api/src/bucketops_api/__init__.py"
+    place.write_text(place.read_text().replace(old, new))
+
+    path = os.pathsep.join(str(project / "src") for project in tmp_path.glob("*") if (project / "src").is_dir())
+    environ = os.environ | {"PYTHONPATH": path, "HELM": helm.find(ROOT)}
+    command = [sys.executable, "-m", "bucketops_operator.generate"]
+    subprocess.run(command, cwd=tmp_path, env=environ, check=True, capture_output=True)
+
+    named = re.compile(rf"(?<![\d.]){re.escape(old)}(?![\d.]*\d)")
+    left = [name for name in files.split("\0") if name and not HISTORY.fullmatch(name) and _names(tmp_path / name, named)]
+    assert left == []
+    assert f"ghcr.io/bucketops/bucketops:{semver(new)}" in (tmp_path / install.PATH).read_text()
+
+
+def _names(path: Path, version: re.Pattern[str]) -> bool:
+    return path.is_file() and version.search(path.read_text(errors="replace")) is not None
