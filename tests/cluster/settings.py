@@ -47,7 +47,7 @@ MINIO_IMAGE: Final = "minio/minio:RELEASE.2025-09-07T16-13-09Z"
 PROJECT_IMAGE: Final = "ghcr.io/bucketops/bucketops"
 
 # What the project's image is built from, relative to PROJECT: its tag is a digest of these.
-PROJECT_SOURCES: Final = ("Dockerfile", ".dockerignore", "pyproject.toml", "requirements", "api", "operator", "jobs",
+PROJECT_SOURCES: Final = ("Dockerfile", ".dockerignore", "requirements/runtime.lock", "api", "operator", "jobs",
                           "tools/image_files.py")  # fmt: skip
 
 DEBIAN_PACKAGES: Final = (
