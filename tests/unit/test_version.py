@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bucketops.__main__ import main
 from bucketops_api import __version__
 from bucketops_api.release import IMAGE, TAG, semver
 from bucketops_operator import generate
@@ -40,7 +41,9 @@ def test_a_version_of_python_as_helm_and_registries_write_it(python: str, others
     assert semver(python) == others
 
 
-@pytest.mark.parametrize("version", ["", "1.2", "v1.2.3", "1.2.3-rc.1", "1.2.3.post1", "1.2.3+local", "1!1.2.3", "1.2.3\n"])
+@pytest.mark.parametrize(
+    "version", ["", "1.2", "v1.2.3", "1.2.3-rc.1", "1.2.3.post1", "1.2.3+local", "1!1.2.3", "1.2.3\n"]
+)
 def test_a_version_without_a_counterpart_is_refused(version: str) -> None:
     with pytest.raises(ValueError, match=r"write 1\.2\.3"):
         semver(version)
@@ -70,11 +73,10 @@ def test_each_distribution_has_the_version_and_wants_its_siblings_in_the_same(pr
 
 def test_a_new_version_is_one_line_and_make_generate(tmp_path: Path) -> None:
     old, new = __version__, "9.8.7rc6"
-    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, files.split("\0")):
-        if (ROOT / name).is_file():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, tmp_path / name)
+    files = [name for name in _tracked() if (ROOT / name).is_file()]
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
     place = tmp_path / "api/src/bucketops_api/__init__.py"
     place.write_text(place.read_text().replace(old, new))
 
@@ -84,10 +86,17 @@ def test_a_new_version_is_one_line_and_make_generate(tmp_path: Path) -> None:
     subprocess.run(command, cwd=tmp_path, env=environ, check=True, capture_output=True)
 
     named = re.compile(rf"(?<![\d.]){re.escape(old)}(?![\d.]*\d)")
-    left = [name for name in files.split("\0") if name and not HISTORY.fullmatch(name) and _names(tmp_path / name, named)]
-    assert left == []
+    current = [name for name in files if not HISTORY.fullmatch(name)]
+    assert [name for name in current if named.search((tmp_path / name).read_text(errors="replace"))] == []
     assert f"ghcr.io/bucketops/bucketops:{semver(new)}" in (tmp_path / install.PATH).read_text()
 
 
-def _names(path: Path, version: re.Pattern[str]) -> bool:
-    return path.is_file() and version.search(path.read_text(errors="replace")) is not None
+def _tracked() -> list[str]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True)
+    return listed.stdout.rstrip("\0").split("\0")
+
+
+def test_the_command_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"bucketops {__version__}\n")

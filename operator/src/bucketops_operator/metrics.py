@@ -16,12 +16,7 @@ from prometheus_client.registry import Collector
 
 from bucketops_api import __version__
 from bucketops_api.reasons import ConditionType
-<<<<<<< HEAD
 from bucketops_api.v1alpha1.registry import KINDS
-from bucketops_operator.objects import VERSION
-=======
-from bucketops_api.v1alpha1 import KINDS
->>>>>>> db70bd2 (One version in one place: pins, chart, image and examples follow it; the image's repository names its registry)
 from bucketops_operator.workqueue import Key
 
 _RESOURCE = "bucketops_resource_"

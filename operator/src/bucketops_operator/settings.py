@@ -6,12 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-<<<<<<< HEAD
-from bucketops_api.v1alpha1.kind import Kind
-=======
 from bucketops_api import release
-from bucketops_api.v1alpha1 import KINDS, Kind
->>>>>>> db70bd2 (One version in one place: pins, chart, image and examples follow it; the image's repository names its registry)
+from bucketops_api.v1alpha1.kind import Kind
 from bucketops_api.v1alpha1.pod_template import WorkerTemplate
 from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator import access_limits, allowed

@@ -11,12 +11,8 @@ import yaml
 from pydantic import ValidationError
 
 from bucketops_api.crdgen import crd
-<<<<<<< HEAD
-from bucketops_api.v1alpha1.registry import KINDS
-=======
 from bucketops_api.release import IMAGE_REPOSITORY
-from bucketops_api.v1alpha1 import KINDS
->>>>>>> db70bd2 (One version in one place: pins, chart, image and examples follow it; the image's repository names its registry)
+from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator import generate
 from bucketops_operator.chart_values import Values
 from bucketops_operator.generators import NOTICE, chart, install, reference, text

@@ -25,7 +25,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     str(CHART / "values.yaml"): ((r"^  repository: .*$", f"  repository: {IMAGE_REPOSITORY}"),),
     "Dockerfile": ((r"^ARG VERSION=.*$", f"ARG VERSION={TAG}"),),
-    "*/pyproject.toml": ((rf'"(bucketops(?:-\w+)?)(\[\w+\])?==[^"]*"', rf'"\1\2=={__version__}"'),),
+    "*/pyproject.toml": ((r'"(bucketops(?:-\w+)?)(\[\w+\])?==[^"]*"', rf'"\1\2=={__version__}"'),),
     "manifests/examples/*.yaml": (_IMAGE,),
     "README.md": (_IMAGE, _FILES, _PACKAGE),
     "docs/*.md": (_IMAGE, _FILES, _PACKAGE),
