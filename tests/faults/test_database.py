@@ -17,7 +17,8 @@ import pytest
 
 from bucketops_api import names
 from bucketops_jobs.migration import connection, database
-from bucketops_operator.run import display
+from bucketops_operator.run.speed import Speed
+from bucketops_operator.run.view import observe
 from support import driver as driving
 from support.application import Application
 from support.avatars import LEGACY, MODERN, Reader, cursor_of, name
@@ -142,7 +143,8 @@ def test_a_wait_for_the_database_is_shown_while_it_lasts_and_since_when(scene: S
     assert since, words
     assert before - timedelta(seconds=1) <= datetime.fromisoformat(since[1]) <= datetime.now(UTC)
     assert words in driving.message(status, "Reconciling")
-    assert words.partition(" (")[0] in display.waiting(status)
+    shown = observe(driver.resource, status, driver.local.observed[driver.resource.uid], Speed(), datetime.now(UTC))
+    assert any(note.kind == "database" for note in shown.notes)
     scene.server.live()
     gate.open()
     status = driver.finish()

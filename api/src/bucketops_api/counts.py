@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bucketops_api.names import WORKER_METRICS
+from bucketops_api.names import METRIC_REQUEST_SECONDS, METRIC_RETRIES, METRIC_THROTTLES, WORKER_METRICS
 
 OBJECTS = "objects/"
 ROWS = "rows/"
@@ -41,6 +41,14 @@ EVENTS_PENDING = f"{NOW}pending"
 OLDEST_PENDING = f"{NOW}oldestPendingSeconds"
 WAITS = f"{NOW}waits/"
 """Followed by what is waited for and since when (seconds since 1970): how many workers wait for it."""
+AHEAD = f"{NOW}copied"
+"""Objects that are copied and have no outcome yet: their chunk is still to be looked at again and rewritten."""
+AHEAD_BYTES = f"{NOW}copiedBytes"
+REQUESTS = f"{NOW}requests"
+"""Requests that the store has answered."""
+RETRIES = f"{NOW}retries"
+THROTTLES = f"{NOW}throttles"
+"""Requests that the store has answered by SlowDown, or not in time."""
 LATENCY = f"{NOW}latency/"
 """Followed by the bound in milliseconds: how many events of the last minutes took at most so long, and more than the
 bound before."""
@@ -56,7 +64,13 @@ _FAMILIES = {
 }
 _LABEL = {NOW: "what"}
 _PLAIN = f"{WORKER_METRICS}count_total"
-METRICS = (*_FAMILIES.values(), _PLAIN)
+_BESIDE = {
+    f"{METRIC_REQUEST_SECONDS}_count": REQUESTS,
+    f"{METRIC_RETRIES}_total": RETRIES,
+    f"{METRIC_THROTTLES}_total": THROTTLES,
+}
+"""Metrics of a worker's requests that are read as counts, summed over their labels."""
+METRICS = (*_FAMILIES.values(), _PLAIN, *_BESIDE)
 """Names of all metrics that carry counts; a worker has many others."""
 
 
@@ -73,7 +87,7 @@ def from_metric(name: str, labels: dict[str, str]) -> str | None:
     for prefix, family in _FAMILIES.items():
         if name == family:
             return prefix + labels[_LABEL.get(prefix, "outcome")]
-    return labels["count"] if name == _PLAIN else None
+    return labels["count"] if name == _PLAIN else _BESIDE.get(name)
 
 
 def add(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:

@@ -128,6 +128,7 @@ def _worked(root: Path, shard: int, stop: threading.Event, serve: Callable[[Tall
         pace = Pace(int(run.spec["worker"]["concurrency"]), root / names.LIMITS_FILE, stop)
         pace.refresh()
         tally.beside.append(pace.metrics)
+        tally.show(pace.waits)
         serve(tally)
         with Engine(pace, int(run.spec["worker"]["concurrency"])) as engine:
             result = _job(run.kind)(run, shard, root, engine, tally)

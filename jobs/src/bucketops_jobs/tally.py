@@ -27,8 +27,8 @@ class Tally(Collector):
         self.facts: dict[str, str] = {}
         self.run_sha256 = ""
         """Of the run file that the work follows."""
-        self.now: Callable[[], Mapping[str, int]] = dict
-        """What is so at this moment, by names that begin with counts.NOW; no part of the result."""
+        self._sources: list[Callable[[], Mapping[str, int]]] = []
+        self._levels: Counter[str] = Counter()
         self.beside: list[Collector] = []
         """Whose metrics are shown with the counts."""
         self._lock = threading.Lock()
@@ -37,6 +37,26 @@ class Tally(Collector):
         """Count."""
         with self._lock:
             self.counts[name] += amount
+
+    def raise_level(self, name: str, amount: int) -> None:
+        """Change what is so at this moment (a name that begins with counts.NOW); no part of the result."""
+        with self._lock:
+            self._levels[name] += amount
+
+    def show(self, source: Callable[[], Mapping[str, int]]) -> None:
+        """Show, beside the counts, what a source says of this moment, by names that begin with counts.NOW."""
+        self._sources.append(source)
+
+    def now(self) -> Mapping[str, int]:
+        """Return what is so at this moment, by names that begin with counts.NOW."""
+        found: dict[str, int] = {}
+        for source in list(self._sources):
+            found |= source()
+        with self._lock:
+            return found | self._raised()
+
+    def _raised(self) -> dict[str, int]:
+        return {name: amount for name, amount in self._levels.items() if amount > 0}
 
     def mark(self, name: str, when: datetime) -> None:
         """Keep the latest time."""
@@ -71,8 +91,9 @@ class Tally(Collector):
     def collect(self) -> Iterator[Metric]:
         """The counts as Prometheus metrics (see bucketops_api.counts)."""
         now = dict(self.now())  # before the counts: whoever hears everything again has counted the gap by then
-        with self._lock:
+        with self._lock:  # levels together with the counts: what leaves the one comes to the other
             counted = dict(self.counts)
+            now = {name: amount for name, amount in now.items() if name not in self._levels} | self._raised()
         families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
         for name, amount in sorted((counted | now).items()):
             family, labels = counts.to_metric(name)

@@ -6,8 +6,10 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
+from bucketops_api import counts
 from bucketops_api.contract import Limits
 from bucketops_jobs.errors import TransientError
 from bucketops_jobs.gate import Gate
@@ -20,6 +22,8 @@ log = logging.getLogger(__name__)
 Tickets = tuple[float, float]
 _FRESH = 2.0
 """Seconds for which the limits file is believed."""
+_SHOWN_AFTER = 1.0
+"""Seconds without an answer; whatever is over sooner is no wait for people."""
 _CLASS = 18
 """Requests of up to 2^18 bytes should take equally long, and those between any two further powers of two."""
 
@@ -36,6 +40,8 @@ class Turns:
         self.max_replication_lag: float | None = None
         self.stop = stop
         self.retries = 0
+        self._silent_since: float | None = None
+        """Seconds since 1970 of the first failure after the last answer."""
         self._file, self._read_at = limits_file, now
 
     def refresh(self) -> None:
@@ -69,14 +75,23 @@ class Turns:
         """A request has its answer, be it a refusal of that one object."""
         self.gate.answered((operation, (cost >> _CLASS).bit_length()), started, now)
         self.budget.earn()
+        self._silent_since = None
         self.metrics.answered(operation, now - started)
 
     def failed(self, error: TransientError, started: float, now: float) -> None:
         """A request failed in a way that another time might not."""
         self.budget.failed(now)
+        if self._silent_since is None:
+            self._silent_since = time.time()
         if error.throttled:
             self.gate.slowed(started, now)
             self.metrics.throttles.inc()
+
+    def waits(self) -> Mapping[str, int]:
+        """Return by `counts.waits` that the store has answered nothing but errors, if so for more than a moment."""
+        since = self._silent_since
+        late = since is not None and time.time() - since > _SHOWN_AFTER
+        return {counts.waits("store", int(since)): 1} if since is not None and late else {}
 
     def again(self) -> None:
         """A request is sent again."""

@@ -72,6 +72,8 @@ class Local:
         self.statuses: dict[str, Mapping[str, object]] = {}
         self.events: list[tuple[str, Event]] = []
         self.released: set[str] = set()
+        self.observed: dict[str, Sequence[ObservedRun]] = {}
+        """By the uid of a resource its runs, as they were last observed."""
 
     def add(self, other: Resource) -> None:
         """Let other resources find this one."""
@@ -89,6 +91,7 @@ class Local:
             run = job.step()
             self._collect(self._mounts(owner, name) / names.DELIVERED_DIR)
             found.append(replace(run, staged=names.staged_secret(name) in self._secrets))
+        self.observed[owner.uid] = found
         return found
 
     def replicas(self, owner: Resource) -> Sequence[ObservedReplica]:
@@ -179,8 +182,10 @@ class Local:
         """Keep the Events."""
         self.events += [(owner.uid, event) for event in events]
 
-    def close(self) -> None:
-        """Stop every process that is still at work."""
+    def close(self, *, wait: bool = True) -> None:
+        """Stop every process that is still at work. Threads are waited for until a safe point, unless not to `wait`."""
+        if not wait and self._run_worker is not None:
+            return
         for job in self._jobs.values():
             job.kill()
         for listeners in self._sets.values():

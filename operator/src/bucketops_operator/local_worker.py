@@ -8,17 +8,19 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
+
+from prometheus_client.core import Metric
 
 from bucketops_api import names
 from bucketops_api.contract import RunResult, UnknownResultError, read_result, run_digest
 from bucketops_api.masking import MASK
 from bucketops_api.reasons import Reason
 from bucketops_operator import deaths
-from bucketops_operator.scrape import live_counts
+from bucketops_operator.scrape import live_counts, metric_counts
 
 _TAIL = 16 << 10  # bytes of a log
 
@@ -26,13 +28,8 @@ _TAIL = 16 << 10  # bytes of a log
 class Counted(Protocol):
     """Something that counts while it works."""
 
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """So far."""
-
-    @property
-    def now(self) -> Callable[[], Mapping[str, int]]:
-        """What is so at this moment."""
+    def collect(self) -> Iterable[Metric]:
+        """Yield the metrics that a process would serve."""
 
 
 RunWorker = Callable[[Path, int, threading.Event, Callable[[Counted], None]], tuple[int, RunResult]]
@@ -174,7 +171,7 @@ class ThreadAttempt:
         return self._answer[1]
 
     def live(self) -> Mapping[str, int]:
-        return {**self._counted.counts, **self._counted.now()} if self._counted else {}
+        return metric_counts(self._counted.collect()) if self._counted else {}
 
     def stop(self) -> None:
         self._stop.set()

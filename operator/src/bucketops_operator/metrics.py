@@ -29,6 +29,7 @@ _PROGRESS = {
     "progress_percent": ("percent", "How far the work is; never falls."),
     "objects_expected": ("objectsTotal", "Objects that the work is about."),
     "objects_done": ("objectsDone", "Objects that have their outcome."),
+    "objects_copied": ("objectsCopied", "Objects whose copies are there."),
     "objects_deleted": ("objectsDeleted", "Objects deleted."),
     "objects_failed": ("objectsFailed", "Objects that could not be deleted."),
     "folders_seen": ("foldersSeen", "Folders in scope at the last run."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from datetime import UTC, datetime
 
@@ -73,7 +74,7 @@ def test_the_operator_reads_the_very_counts_from_the_metrics() -> None:
     assert parse(generate_latest(registry).decode()) == found
 
 
-def test_requests_are_shown_beside_the_counts_and_the_operator_takes_them_for_none() -> None:
+def test_requests_are_shown_beside_the_counts_and_the_operator_reads_three_numbers_of_them() -> None:
     tally, registry, pace = Tally(), CollectorRegistry(), Pace(64, None, threading.Event())
     tally.beside.append(pace.metrics)
     registry.register(tally)
@@ -94,7 +95,8 @@ def test_requests_are_shown_beside_the_counts_and_the_operator_takes_them_for_no
     assert registry.get_sample_value(f"{names.METRIC_THROTTLES}_total") == 1
     assert registry.get_sample_value(names.METRIC_IN_FLIGHT) == 0
     assert registry.get_sample_value(names.METRIC_IN_FLIGHT_LIMIT) == pace.gate.limit
-    assert parse(generate_latest(registry).decode()) == {"done": 4}
+    shown = {counts.REQUESTS: 1, counts.RETRIES: 1, counts.THROTTLES: 1}
+    assert parse(generate_latest(registry).decode()) == {"done": 4} | shown
 
 
 def test_what_is_so_now_is_read_before_what_was_counted() -> None:
@@ -105,7 +107,7 @@ def test_what_is_so_now_is_read_before_what_was_counted() -> None:
         tally.add(counts.GAPS)
         return {counts.DROPPING: 0}
 
-    tally.now = now
+    tally.show(now)
     samples = [(sample.name, sample.labels) for family in tally.collect() for sample in family.samples]
     assert {counts.from_metric(name, labels) for name, labels in samples} == {counts.GAPS, counts.DROPPING}
 
@@ -119,9 +121,10 @@ def test_the_operator_asks_a_worker_for_its_counts_alone(monkeypatch: pytest.Mon
     found = {"objects/moved": 3, "rows/rewritten": 4, "done": 4}
     for name, amount in found.items():
         tally.add(name, amount)
-    tally.now = lambda: {"now/listening": 1}
+    tally.show(lambda: {"now/listening": 1})
     monkeypatch.setattr(scrape, "parse", lambda text: asked.append(text) or parse(text))
     _serve(tally)
-    assert scrape.live_counts(["127.0.0.1"], port) == found | {"now/listening": 1}
-    shown = {line.split("{")[0] for line in asked[0].splitlines() if not line.startswith("#")}
+    none = dict.fromkeys((counts.REQUESTS, counts.RETRIES, counts.THROTTLES), 0)
+    assert scrape.live_counts(["127.0.0.1"], port) == found | none | {"now/listening": 1}
+    shown = {re.split("[{ ]", line)[0] for line in asked[0].splitlines() if not line.startswith("#")}
     assert shown <= set(counts.METRICS)

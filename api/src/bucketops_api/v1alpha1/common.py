@@ -188,6 +188,11 @@ class Progress(StatusModel):
     eta_seconds: Count | None = None
     updated_at: datetime | None = Field(None, description="When these numbers were read.")
 
+    @property
+    def reached(self) -> int:
+        """Objects that are done, or half done where a kind knows of such."""
+        return self.objects_done
+
 
 class Sample(StatusModel):
     """One object or row that did not end well, for people to look at."""

@@ -259,8 +259,16 @@ class MigrationRequest(_Terms, _MaybePlaces, _Control):
 class MigrationProgress(Progress):
     """Progress of a migration."""
 
+    objects_copied: Count = Field(
+        0, description="Copies that are there; those beyond objectsDone wait for the second look and for their rows."
+    )
     rows_updated: Count = 0
     objects_deleted: Count = 0
+
+    @property
+    def reached(self) -> int:
+        """Objects that are copied."""
+        return max(self.objects_copied, self.objects_done)
 
 
 class Outcomes(StatusModel):

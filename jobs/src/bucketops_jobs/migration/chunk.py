@@ -19,6 +19,7 @@ from bucketops_jobs.errors import (
     StoppedError,
 )
 from bucketops_jobs.migration import claim, evidence, replicas, rights
+from bucketops_jobs.migration.ahead import Ahead
 from bucketops_jobs.migration.content import Copied, equal_etags
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.evidence import DifferentError, Proof, UnknownError
@@ -84,24 +85,25 @@ class Chunks:
     def process(self, journal: Chunk, works: Sequence[Work]) -> None:
         """All steps, in their order. Chunks may be processed side by side: none has a key of another."""
         journal.intend((w.item.key, w.intent) for w in works if w.decision.journal)
-        with self._copying:
-            answers = self._copied(works)
-        replicas.wait(self._context)
-        settled = self._look_again(works, answers)
-        claim.require(self._context)
-        verdicts = self._rewrite(settled)
-        journal.done((s.work.item.key, outcome(s, verdicts)) for s in settled if s.commit or s.failure)
+        with Ahead(self._context.tally) as ahead:
+            with self._copying:
+                answers = self._copied(works, ahead)
+            replicas.wait(self._context)
+            settled = self._look_again(works, answers)
+            claim.require(self._context)
+            verdicts = self._rewrite(settled)
+            journal.done((s.work.item.key, outcome(s, verdicts)) for s in settled if s.commit or s.failure)
         for one in settled:
             self._count(one, verdicts)
 
-    def _copied(self, works: Sequence[Work]) -> Mapping[str, Answer]:
+    def _copied(self, works: Sequence[Work], ahead: Ahead) -> Mapping[str, Answer]:
         """By the item's key what came of its copy, of those that are copied."""
         wanted = {
             work.item.key: (work.item.source, self._context.destination_key(work.item.key), work.decision.copy)
             for work in works
             if work.decision.copy is not None and work.item.source is not None
         }
-        answers = transfer(self._context, self._plan, list(wanted.values()))
+        answers = transfer(self._context, self._plan, list(wanted.values()), ahead)
         rights.still(self._context, answers, in_parts=self._plan.capabilities.multipart)
         return dict(zip(wanted, answers, strict=True))
 

@@ -104,7 +104,8 @@ def build(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tally) ->
     folder = recording.folder(spec.records, run.kind, run.namespace, run.rollback_of or run.name, onto)
     prefixes, back = (spec.source.prefix, spec.destination.prefix), bool(run.rollback_of)
     rows = Rows(spec.database, root, *prefixes, goes_back=back) if spec.database else None
-    tally.now = rows.waits.now if rows else dict
+    if rows is not None:
+        tally.show(rows.waits.now)
     in_scope, recall = matcher(spec.filter), backward if run.rollback_of else onward
     records = Records(kept, folder, seal)
     report = Report(records, run.run, shard) if run.phase in reporting.PHASES else None

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 from bucketops_jobs.errors import DeniedError, ItemError, NotFoundError, NotSupportedError
 from bucketops_jobs.migration import odd_headers
+from bucketops_jobs.migration.ahead import Ahead
 from bucketops_jobs.migration.content import BLOCK, Copied, denied, kept
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.s3.multipart import LARGEST_PART, Upload, original_part_size, part_size, spans, whole_etag
@@ -42,6 +43,7 @@ class Job:
     expect: Expect
     on_server: bool
     """Whether the server copies the parts, or they pass through here."""
+    ahead: Ahead
     lost: Collection[str] = ()
     extra: Mapping[str, str] | None = None
 
@@ -125,6 +127,7 @@ def _copied(job: Job, upload: Upload, left: Mapping[int, Span]) -> dict[int, str
         etag = upload.copy_part(number, job.context.source.bucket, job.source, left[number])
         if not etag:
             raise NotSupportedError(f"copy part {number} of {job.source.key!r}: the server answers no ETag for it")
+        job.ahead.bytes(left[number][1])
         return etag
 
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="parts") as pool:
@@ -163,7 +166,9 @@ def _read(job: Job, span: Span, update: Callable[[bytes], None]) -> _Part:
 def _put(job: Job, upload: Upload, number: int, part: _Part) -> str:
     try:
         with part.body:
-            return upload.put_part(number, part.body, part.md5, part.size)
+            etag = upload.put_part(number, part.body, part.md5, part.size)
+            job.ahead.bytes(part.size)
+            return etag
     finally:
         job.context.room.give(part.held)
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from bucketops_jobs.errors import ItemError, StoppedError, TransientError, WorkerError
 from bucketops_jobs.migration import content, parts
+from bucketops_jobs.migration.ahead import Ahead
 from bucketops_jobs.migration.content import Copied
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.plans import Plan
@@ -36,8 +37,11 @@ class Way(StrEnum):
     CARRY_PARTS = "GET and UploadPart"
 
 
-def transfer(context: Context, plan: Plan, wanted: Sequence[Wanted]) -> list[Answer]:
-    """Copy all; the answers are in the same order."""
+_IN_PARTS = frozenset({Way.COPY_PARTS, Way.CARRY_PARTS})
+
+
+def transfer(context: Context, plan: Plan, wanted: Sequence[Wanted], ahead: Ahead) -> list[Answer]:
+    """Copy all; the answers are in the same order, and each copy is shown as soon as it is there."""
     strict = context.spec.guard == "Strict"
     refused = {key: error for source, key, _ in wanted if (error := _renamed(context, plan, key, source))}
     everything, wanted = wanted, [one for one in wanted if one[1] not in refused]
@@ -47,11 +51,14 @@ def transfer(context: Context, plan: Plan, wanted: Sequence[Wanted]) -> list[Ans
     ):
         ways[key] = way(plan.model_copy(update={"server_copy": False}), source, strict=strict)
     flying = [one for one in wanted if ways[one[1]] is Way.COPY]
-    given: dict[str, Answer] = {
-        copy.key: _required(answer) for copy, answer in context.destination.copies(_copies(context, plan, flying))
-    }
+    given: dict[str, Answer] = {}
+    for copy, answer in context.destination.copies(_copies(context, plan, flying)):
+        given[copy.key] = _required(answer)
+        if isinstance(answer, str):
+            ahead.object()
+            ahead.bytes(copy.source.size)
     others = [one for one in wanted if ways[one[1]] is not Way.COPY]
-    answers = context.engine.map(lambda one: _moved(context, plan, ways[one[1]], one), others)
+    answers = context.engine.map(lambda one: _moved(context, plan, ways[one[1]], one, ahead), others)
     given |= {key: answer for (_, key, _), answer in zip(others, answers, strict=True)}
     return [refused.get(key) or given[key] for _, key, _ in everything]
 
@@ -109,13 +116,21 @@ def storage_class(context: Context, plan: Plan, source: Object) -> str | None:
     return source.storage_class if source.storage_class in plan.classes else None
 
 
-def _moved(context: Context, plan: Plan, how: Way, wanted: Wanted) -> Copied:
+def _moved(context: Context, plan: Plan, how: Way, wanted: Wanted, ahead: Ahead) -> Copied:
+    made = _one(context, plan, how, wanted, ahead)
+    ahead.object()
+    if how not in _IN_PARTS:
+        ahead.bytes(wanted[0].size)
+    return made
+
+
+def _one(context: Context, plan: Plan, how: Way, wanted: Wanted, ahead: Ahead) -> Copied:
     can, (source, key, expect) = plan.capabilities, wanted
     kept = storage_class(context, plan, source)
     extra = {STORAGE_CLASS: kept} if kept else {}
-    if how in {Way.COPY_PARTS, Way.CARRY_PARTS}:
+    if how in _IN_PARTS:
         guarded = can.completion_holds(expect) or ANYTHING
-        job = parts.Job(context, source, key, guarded, how is Way.COPY_PARTS, can.lost, extra)
+        job = parts.Job(context, source, key, guarded, how is Way.COPY_PARTS, ahead, can.lost, extra)
         return parts.copy(job)
     if source.size > MOST_AT_ONCE:
         remedy = "choose guard: Check, or copy" if can.multipart else "copy"

@@ -42,7 +42,7 @@ class Desk:
             threading.Thread(target=self._work, name=f"desk-{number}", daemon=True)
             for number in range(context.spec.worker.concurrency)
         ]
-        context.tally.now = self.now
+        context.tally.show(self.now)
         for thread in self._threads:
             thread.start()
 

@@ -25,6 +25,7 @@ from bucketops_operator.executor import ObservedRun, Resource
 from bucketops_operator.kinds import access_results as results
 from bucketops_operator.kinds import runs
 from bucketops_operator.kinds.access_case import MADE, Case, objects, started
+from bucketops_operator.kinds.waits import waits
 from bucketops_operator.settings import Settings
 
 PHASES = {
@@ -105,10 +106,11 @@ def _lost(case: Case, run: Run, seen: ObservedRun) -> Case | None:
 
 def _waits(case: Case, seen: ObservedRun) -> Case:
     """Say what is in the way of a run; a check that goes on says nothing."""
-    if not seen.waiting or case.spec.suspend:
+    waiting = seen.waiting or waits(seen)
+    if not waiting or case.spec.suspend:
         return case
     phase = PHASES[seen.phase][1]
-    return case.judged({conditions.RECONCILING: Verdict("True", phase, seen.waiting)})
+    return case.judged({conditions.RECONCILING: Verdict("True", phase, waiting)})
 
 
 def _failed(case: Case, run: Run, seen: ObservedRun) -> Case:

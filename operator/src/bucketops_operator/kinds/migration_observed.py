@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from bucketops_api import counts
 from bucketops_api.names import run_number
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import Run
@@ -16,6 +14,8 @@ from bucketops_operator.kinds import migration_results as results
 from bucketops_operator.kinds import runs
 from bucketops_operator.kinds.migration_case import Case
 from bucketops_operator.kinds.migration_order import PHASES
+from bucketops_operator.kinds.waits import DATABASE, WAITS_FOR
+from bucketops_operator.kinds.waits import waits as waiting
 
 
 def observed(case: Case) -> Case:
@@ -67,34 +67,17 @@ def _works_on(case: Case, run: Run, seen: ObservedRun) -> Case:
     if case.spec.suspend:
         return case
     message = seen.waiting or f"run {run.id}: {seen.succeeded} of {seen.shards} shards are done"
-    waits = "; ".join(_waits(seen))
+    waits = waiting(seen)
     if waits and not seen.waiting:
         message += f"; {waits}"
     return _unreachable(case.judged(conditions.working(PHASES[run.phase][1], message)), waits)
-
-
-_WAITS_FOR = {
-    "database": "the database, which does not answer",
-    "transactions": "transactions that are open in the database and may still write legacy paths",
-    "replicas": "replicas of the database, which are behind by more than maxReplicationLag",
-}
-
-
-def _waits(seen: ObservedRun) -> Iterator[str]:
-    """What workers say that they wait for, and since when."""
-    found = counts.waiting(seen.live)
-    for what, words in _WAITS_FOR.items():
-        if what in found:
-            since, workers = found[what]
-            when = datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds")
-            yield f"waits for {words}, since {when} ({workers} of {seen.active} workers)"
 
 
 def _unreachable(case: Case, waits: str) -> Case:
     """Degraded while the database does not answer, told once; it is as it was before when it answers again."""
     known = next((c for c in case.status.conditions if c.type == conditions.DEGRADED), None)
     already = known is not None and known.reason == Reason.DATABASE_UNREACHABLE and known.status == "True"
-    if _WAITS_FOR["database"] in waits:
+    if WAITS_FOR[DATABASE] in waits:
         verdict = conditions.Verdict("True", Reason.DATABASE_UNREACHABLE, waits)
         degraded = case.judged({conditions.DEGRADED: verdict})
         return degraded if already else degraded.told(Reason.DATABASE_UNREACHABLE, waits, warning=True)

@@ -166,15 +166,19 @@ def _counted(status: MigrationStatus, run: Run, so_far: Mapping[str, int], now: 
     if run.phase == "plan":
         return status
     known = status.progress
+    shown = so_far if run.phase == "copy" else {}
     advanced = progress.advance(
         known,
         total=so_far.get(TOTAL, 0),
-        done=so_far.get(counts.DONE, 0) if run.phase == "copy" else 0,
-        bytes_done=so_far.get(counts.BYTES, 0) if run.phase == "copy" else 0,
+        done=shown.get(counts.DONE, 0),
+        ahead=shown.get(counts.AHEAD, 0),
+        bytes_done=shown.get(counts.BYTES, 0) + shown.get(counts.AHEAD_BYTES, 0),
         now=now,
     )
+    copied = min(advanced.objects_total, max(known.reached, shown.get(counts.DONE, 0) + shown.get(counts.AHEAD, 0)))
     rows = so_far.get(f"{counts.ROWS}rewritten", 0) + so_far.get(f"{counts.ROWS}healed", 0)
     moved = {
+        "objects_copied": max(copied, advanced.objects_done),
         "rows_updated": max(known.rows_updated, rows),
         "objects_deleted": max(known.objects_deleted, so_far.get(counts.DELETED, 0)),
     }

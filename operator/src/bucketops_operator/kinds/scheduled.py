@@ -24,6 +24,7 @@ from bucketops_operator.executor import Manifest, ObjectName, ObservedRun, Resou
 from bucketops_operator.kinds import case as shared
 from bucketops_operator.kinds import runs, schedule
 from bucketops_operator.kinds.conclusion import Conclusion, conclusion
+from bucketops_operator.kinds.waits import waits
 from bucketops_operator.objects import run_objects
 from bucketops_operator.settings import Settings
 
@@ -155,7 +156,7 @@ class Machine:
         if case.spec.suspend:
             return case.noted(shards=shards)
         phase, reason = self.work.doing(case.spec)
-        message = seen.waiting or f"run {seen.run} is under way"
+        message = seen.waiting or "; ".join(filter(None, (f"run {seen.run} is under way", waits(seen))))
         return case.judged(conditions.working(reason, message), phase=phase, shards=shards)
 
     def _told(self, case: Case, seen: ObservedRun, result: RunResult) -> Case:

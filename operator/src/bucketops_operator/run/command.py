@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import signal
+import os
 import sys
-import threading
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,23 +14,27 @@ from typing import Any
 
 from bucketops_api import names
 from bucketops_api.reasons import OPEN_ENDS, Reason
+from bucketops_operator.executor import Resource
 from bucketops_operator.local import Local
 from bucketops_operator.local_worker import RunWorker, thread_worker
 from bucketops_operator.reconcile import reconcile
-from bucketops_operator.run import display
+from bucketops_operator.run import display, stopping, terminal
 from bucketops_operator.run.data import ManifestError
 from bucketops_operator.run.manifest import Manifest, read
+from bucketops_operator.run.output import FORMS, dump
+from bucketops_operator.run.stopping import Stop, on_signals
+from bucketops_operator.run.summary import Ending, Summary, ending
 from bucketops_operator.run.workspace import workspace
 from bucketops_operator.settings import Settings
 
 HELP = "run a resource from a file on this machine: the same work as in a cluster, resumable, stopped by Ctrl-C"
 EPILOG = """exit codes: 0 complete or planned; 1 failed, wholly or in part, or complete with rows that have no object or
-objects that have no row; 64 something must be changed first; 130 stopped by Ctrl-C at a safe point: the same command
-goes on from there."""
+objects that have no row; 64 something must be changed first; 130 stopped by Ctrl-C at a safe point (pressed twice: at
+once): the same command goes on from there."""
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 LOOK_SECONDS = 0.2
 _NOT_THE_USERS = {Reason.RUN_FAILED, Reason.RESULT_UNKNOWN, Reason.RESULT_TOO_LARGE}
-SETTINGS = Settings(status_seconds=1.0)
+SETTINGS = Settings(status_seconds=0.25)
 
 
 def add(commands: Any) -> None:  # noqa: ANN401 - argparse has no public type for it
@@ -50,7 +54,7 @@ def add(commands: Any) -> None:  # noqa: ANN401 - argparse has no public type fo
         "--in-process", action="store_true", help="workers are threads, so that a debugger's breakpoints hold"
     )
     parser.add_argument(
-        "-o", "--output", choices=("table", "json", "yaml"), default="table", help="form of the final status"
+        "-o", "--output", choices=FORMS, help="all fields of the final status on stdout; the rest goes to stderr"
     )
     parser.set_defaults(run=run)
 
@@ -62,42 +66,56 @@ def run(options: argparse.Namespace) -> int:
     except ManifestError as error:
         sys.stderr.write(f"{error}\n")
         return names.EXIT_USER
-    stop = threading.Event()
-    previous = signal.signal(signal.SIGINT, lambda *_: stop.set())
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    try:
+    stop, began = Stop(), time.monotonic()
+    with on_signals(stop):
         status = work(manifest, stop, thread_worker() if options.in_process else None)
-    finally:
-        signal.signal(signal.SIGINT, previous)
-    display.result(status, options.output, sys.stdout)
+    end = ending(status, open_ends=_has_open_ends(status), at_once=stop.at_once)
+    _tell(manifest.resource, status, end, options.output, time.monotonic() - began)
+    if stop.at_once and options.in_process:  # threads in the middle of their work would keep the process
+        sys.stdout.flush()
+        os._exit(EXIT_INTERRUPTED)
     return exit_code(status)
 
 
-def work(manifest: Manifest, stop: threading.Event, run_worker: RunWorker | None) -> Mapping[str, Any]:
+def _tell(resource: Resource, status: Mapping[str, Any], end: Ending, output: str, seconds: float) -> None:
+    """The end for people goes to stdout, unless it is the fields that are wanted there."""
+    stream = sys.stderr if output else sys.stdout
+    Summary(terminal.console_of(stream), terminal.glyphs_of(stream)).whole(resource, status, end, seconds)
+    stream.flush()
+    if output:
+        dump(status, output, sys.stdout)
+    elif terminal.is_live(sys.stderr) and not sys.stdout.isatty():
+        Summary(terminal.console_of(sys.stderr), terminal.glyphs_of(sys.stderr)).headline(end, seconds)
+
+
+def work(manifest: Manifest, stop: Stop, run_worker: RunWorker | None) -> Mapping[str, Any]:
     """Reconcile until the end, the user's turn, or a stop; the last status."""
-    with workspace() as root, display.Display(sys.stderr) as shown:
+    with workspace() as root, display.Display(sys.stderr, manifest.resource) as shown:
         given: dict[str, Any] = {"config_maps": manifest.config_maps, "keep": manifest.keep, "beside": manifest.beside}
         local = Local(root, manifest.secrets, run_worker=run_worker, **given)
         try:
             return _loop(manifest, local, shown, stop)
         finally:
-            local.close()
+            local.close(wait=not stop.at_once)
 
 
-def _loop(manifest: Manifest, local: Local, shown: display.Display, stop: threading.Event) -> Mapping[str, Any]:
+def _loop(manifest: Manifest, local: Local, shown: display.Display, stop: Stop) -> Mapping[str, Any]:
     told, resource = 0, manifest.resource
     while True:
-        if stop.is_set() and not resource.spec.get("suspend"):
-            shown.say("stopping at a safe point …")
+        if stop.wanted and not resource.spec.get("suspend"):
+            shown.say(stopping.AT_A_SAFE_POINT)
             resource = replace(resource, spec={**resource.spec, "suspend": True})
         status = local.statuses.get(resource.uid, {})
         reconcile(replace(resource, status=status), local, datetime.now(UTC), SETTINGS)
         status = local.statuses[resource.uid]
         for _, event in local.events[told:]:
-            shown.say(f"{event.reason}: {event.message}")
+            shown.tell(event)
         told = len(local.events)
-        shown.show(status)
-        if _is_true(status, "Complete", "Failed", "Stalled") or (stop.is_set() and not local.busy()):
+        shown.show(status, local.observed.get(resource.uid, ()))
+        if _is_true(status, "Complete", "Failed", "Stalled") or (stop.wanted and not local.busy()):
+            return status
+        if stop.at_once:
+            shown.say(stopping.AT_ONCE)
             return status
         local.wait(LOOK_SECONDS)
 

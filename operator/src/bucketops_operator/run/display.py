@@ -1,118 +1,121 @@
-"""What people see while a run works: a bar with rate and ETA on a terminal, a line per change elsewhere."""
+"""What people see while a run works: a live block on a terminal, a line per change elsewhere."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-import yaml
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.cells import cell_len
+from rich.control import Control
+from rich.live import Live
+from rich.segment import ControlType
+from rich.text import Text
+
+from bucketops_api.reasons import Reason
+from bucketops_operator.executor import Event, ObservedRun, Resource
+from bucketops_operator.run import terminal
+from bucketops_operator.run.drawing import Changes, Drawing, line, stamp
+from bucketops_operator.run.speed import Speed
+from bucketops_operator.run.view import View, ended, observe
 
 Status = Mapping[str, Any]
-_RUN = "run "
-"""How a message begins that says how far a run is; what it waits for follows."""
-_GETS_ON = ("begins", "spec.suspend is")
-"""How messages begin that say nothing of a wait."""
+_STARTED = "has started"
+"""How messages end that the block shows better."""
+_ENDS = {Reason.SUCCEEDED, Reason.PLANNED, Reason.GRANTED, Reason.PARTIALLY_FAILED}
+"""Reasons of what the end of the run says again."""
 
 
 class Display:
-    """Shows a status; `say` tells one Event."""
+    """Shows how a resource's work goes. A stream that nobody reads any more ends no work."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._console = Console(file=stream, highlight=False)
-        self._bar = Progress(
-            TextColumn("{task.description:10}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[numbers]}"),
-            TextColumn("{task.fields[waiting]}"),
-            TimeElapsedColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
+    def __init__(self, stream: TextIO, resource: Resource) -> None:
+        self._resource = resource
+        self._console, self._glyphs = terminal.console_of(stream), terminal.glyphs_of(stream)
+        self._live = (
+            Live(console=self._console, auto_refresh=False, transient=True) if terminal.is_live(stream) else None
         )
-        self._task = self._bar.add_task("Pending", total=100, numbers="", waiting="")
-        self._last = ""
+        self._drawing, self._changes, self._speed = Drawing(self._glyphs), Changes(), Speed()
+        self._began = time.monotonic()
+        self._said: set[str] = set()
+        self._ended: set[str] = set()
+        """Runs whose end has been told."""
+        self._drawn: list[int] = []
+        """Columns of each line that was drawn last."""
+
+    @property
+    def live(self) -> bool:
+        """Whether this is a terminal whose lines can be written over."""
+        return self._live is not None
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        with suppress(OSError):
+            if self._live:
+                self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        with suppress(OSError):
+            if self._live:
+                self._live.stop()
 
-    def show(self, status: Status) -> None:
-        """The status as it is now."""
-        progress = status.get("progress", {})
-        phase, numbers = str(status.get("phase", "Pending")), describe(progress)
-        self._bar.update(self._task, description=phase, completed=progress.get("percent", 0), numbers=numbers)
-        self._bar.update(self._task, waiting=waiting(status))
-        line = "  ".join(filter(None, (f"{phase:10} {progress.get('percent', 0):3} %", numbers, waiting(status))))
-        if not self._console.is_terminal and line != self._last:
-            self._console.print(line, soft_wrap=True)
-        self._last = line
+    def show(self, status: Status, runs: Sequence[ObservedRun] = ()) -> None:
+        """Show how it stands now."""
+        self._tell_ended(status, runs)
+        now = datetime.now(UTC)
+        view, seconds = observe(self._resource, status, runs, self._speed, now), time.monotonic() - self._began
+        with suppress(OSError):
+            if self._live:
+                self._draw(self._live, view, seconds)
+            elif (view.numbers or view.notes) and self._changes.worth(view, seconds):
+                self._print(f"{stamp(now)} {line(view, self._glyphs)}")
 
-    def say(self, text: str) -> None:
-        """One sentence above the bar."""
-        self._console.print(text, soft_wrap=True)
+    def _tell_ended(self, status: Status, runs: Sequence[ObservedRun]) -> None:
+        """Say of each run that has gone well how long it took."""
+        for run in status.get("runs", ()):
+            if run["result"] == "Succeeded" and run["id"] not in self._ended:
+                self._ended.add(run["id"])
+                found = next((dict(seen.result.counts) for seen in runs if seen.run == run["id"]), {})
+                self.say(ended(self._resource.kind, run, found, status, self._glyphs), style="green")
 
+    def tell(self, event: Event) -> None:
+        """Say what an Event says, once, above the block."""
+        text = f"{event.reason}: {event.message}"
+        shown = self._live and (event.message.endswith(_STARTED) or event.reason in _ENDS)
+        if text in self._said or shown:
+            return
+        self._said.add(text)
+        self.say(text, style="yellow" if event.type == "Warning" else "")
 
-def waiting(status: Status) -> str:
-    """What is in the way of the work: a database that does not answer, a shard that is tried again."""
-    held = {c["type"]: c.get("message", "") for c in status.get("conditions", ()) if c["status"] == "True"}
-    found = str(held.get("Degraded") or held.get("Reconciling") or "")
-    if found.startswith(_RUN):
-        return found.partition("; ")[2]
-    return "" if found.startswith(_GETS_ON) else found
+    def say(self, text: str, *, style: str = "") -> None:
+        """Say one sentence."""
+        text = self._glyphs.plain(text)
+        with suppress(OSError):
+            if self._live:
+                self._console.print(Text(text, style=style), overflow="fold")
+            else:
+                self._print(f"{stamp(datetime.now(UTC))} {text}", style)
 
+    def _print(self, text: str, style: str = "") -> None:
+        self._console.print(Text(text.replace("\n", " "), style=style), soft_wrap=True)
+        self._console.file.flush()
 
-def describe(progress: Mapping[str, Any]) -> str:
-    """Numbers of a progress in words; some kinds have none."""
-    if not progress:
-        return ""
-    parts = [f"{progress.get('objectsDone', 0)} of {progress.get('objectsTotal', 0)} objects"]
-    if progress.get("objectsDeleted"):
-        parts.append(f"{progress['objectsDeleted']} deleted")
-    if progress.get("objectsPerSecond"):
-        parts.append(f"{progress['objectsPerSecond']}/s")
-    if progress.get("etaSeconds"):
-        parts.append(f"{progress['etaSeconds']} s left")
-    return ", ".join(parts)
+    def _draw(self, live: Live, view: View, seconds: float) -> None:
+        block = self._drawing.block(view, seconds, self._console.width)
+        self._erase_wrapped(self._console.width)
+        live.update(block, refresh=True)
+        rows = self._console.render_lines(block, pad=False)
+        self._drawn = [sum(cell_len(part.text) for part in row) for row in rows]
 
-
-def result(status: Status, form: str, stream: TextIO) -> None:
-    """The final status, for programs (json, yaml) or people (table)."""
-    if form == "json":
-        stream.write(json.dumps(status, indent=2) + "\n")
-    elif form == "yaml":
-        stream.write(yaml.safe_dump(dict(status), sort_keys=False))
-    else:
-        Console(file=stream, highlight=False).print(_table(status))
-
-
-def _table(status: Status) -> Table:
-    table = Table(box=None, show_header=False)
-    for section in ("outcomes", "rowOutcomes", "removal"):
-        for name, amount in status.get(section, {}).items():
-            table.add_row(section, name, str(amount))
-    for when, census in status.get("audit", {}).items():
-        for name, amount in census.items():
-            table.add_row(f"audit {when}", name, str(amount))
-    if report := status.get("report"):
-        table.add_row("report", report)
-    _access(table, status)
-    for sample in status.get("samples", ()):
-        table.add_row(f"{sample['outcome']}", sample["key"], sample.get("message", ""))
-    return table
-
-
-def _access(table: Table, status: Status) -> None:
-    for place in status.get("access", ()):
-        for call, expected in place["expected"].items():
-            where = f"{place['bucket']}/{place.get('prefix', '')}"
-            table.add_row(where, call, f"{expected.lower()} {place['seen'][call]}")
+    def _erase_wrapped(self, width: int) -> None:
+        """Erase the lines that a terminal has made of longer ones since it is narrower; rich erases the others."""
+        more = sum(max(0, math.ceil(drawn / width) - 1) for drawn in self._drawn)
+        if more:
+            up = [(ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2)]
+            self._console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2), *up * more))

@@ -1,0 +1,127 @@
+"""The end of a run for people: what came of it in one sentence, before and after, what failed with a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Column, Table
+from rich.text import Text
+
+from bucketops_operator.executor import Resource
+from bucketops_operator.run import stopping
+from bucketops_operator.run.facts import Facts, facts_of, speed
+from bucketops_operator.run.remedies import OTHERWISE, READ_ON, REMEDIES
+from bucketops_operator.run.words import Glyphs, duration, number
+
+Status = Mapping[str, Any]
+EACH = 5
+"""Samples that are shown of one outcome."""
+_RECORDS_OF = {"S3Migration": "journal and report", "S3Retention": "report", "ExifPipeline": "what was found out"}
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run has ended."""
+
+    well: bool | None
+    """None: it was stopped."""
+    sentence: str
+
+
+def ending(status: Status, *, open_ends: bool, at_once: bool = False) -> Ending:
+    """Return how a run has ended, in one sentence."""
+    held = {c["type"]: c for c in status.get("conditions", ()) if c["status"] == "True"}
+    for type_ in ("Complete", "Failed", "Stalled"):
+        if found := held.get(type_):
+            return Ending(type_ == "Complete" and not open_ends, f"{found['reason']}: {found['message']}")
+    how = "Stopped at once" if at_once else "Stopped at a safe point"
+    return Ending(None, f"{how}: {stopping.GO_ON}")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Prints the end of a run."""
+
+    console: Console
+    glyphs: Glyphs
+
+    def headline(self, end: Ending, seconds: float) -> None:
+        """Print what came of it."""
+        sign, style = {
+            True: (self.glyphs.done, "green"),
+            False: (self.glyphs.failed, "red"),
+            None: (self.glyphs.warning, "yellow"),
+        }[end.well]
+        text = Text(f"{sign} ", style=style, overflow="fold")
+        text.append(self.glyphs.plain(end.sentence), style="bold")
+        took = f" ({duration(seconds)})"
+        text.append(self.glyphs.together(took) if self.console.is_terminal else took, style="dim")
+        self._print(text)
+
+    def whole(self, resource: Resource, status: Status, end: Ending, seconds: float) -> None:
+        """Print what came of it, and everything that a person wants to know then."""
+        self.headline(end, seconds)
+        for facts in facts_of(resource, status):
+            self._facts(facts)
+        self._samples(status.get("samples", ()))
+        self._where(resource, status, end)
+
+    def _facts(self, facts: Facts) -> None:
+        columns = [Column(overflow="fold"), *(Column(h, justify=facts.justify, overflow="fold") for h in facts.heads)]
+        table = Table(*columns, box=None, padding=(0, 2, 0, 0), show_header=any(facts.heads), header_style="dim")
+        for row in facts.rows:
+            table.add_row(*(self._cell(cell) for cell in row))
+        self._print(Text())
+        self._print(Padding(table, (0, 0, 0, 2)))
+
+    def _samples(self, samples: Sequence[Mapping[str, str]]) -> None:
+        by_outcome = sorted(
+            samples, key=lambda sample: list(REMEDIES).index(sample["outcome"]) if sample["outcome"] in REMEDIES else -1
+        )
+        for outcome, group in groupby(by_outcome, key=lambda sample: sample["outcome"]):
+            remedy, some = REMEDIES.get(outcome, OTHERWISE), list(group)
+            self._print(Text())
+            head = Text(overflow="fold")
+            head.append(outcome, style="yellow").append(f": {remedy.meaning}")
+            self._print(head)
+            for sample in some[:EACH]:
+                self._print(Padding(self._sample(sample), (0, 0, 0, 2)))
+            if len(some) > EACH:
+                self._print(Text(f"  {number(len(some) - EACH)} more with -o table", style="dim"))
+            self._print(Padding(self._labelled("what to do", remedy.what_to_do), (0, 0, 0, 2)))
+
+    def _sample(self, sample: Mapping[str, str]) -> Text:
+        text = self._cell(sample["key"])
+        return (
+            text.append(self.glyphs.plain(f": {message}"), style="dim") if (message := sample.get("message")) else text
+        )
+
+    def _where(self, resource: Resource, status: Status, end: Ending) -> None:
+        self._print(Text())
+        for label, text in _pointers(resource, status, end):
+            self._print(self._labelled(label, text))
+
+    def _labelled(self, label: str, text: str) -> Text:
+        return Text(f"{label}: ", style="dim", overflow="fold").append(self.glyphs.plain(text), style="default")
+
+    def _cell(self, text: str) -> Text:
+        return Text(self.glyphs.plain(text), overflow="fold")
+
+    def _print(self, what: RenderableType) -> None:
+        self.console.print(what)
+
+
+def _pointers(resource: Resource, status: Status, end: Ending) -> Iterator[tuple[str, str]]:
+    if fast := speed(status):
+        yield "copied", fast
+    if records := status.get("report") or status.get("records"):
+        yield _RECORDS_OF.get(resource.kind, "records"), records
+    if end.well is None:
+        yield "go on", "type the same command"
+    yield "all fields", "the same command with -o yaml"
+    yield "read on", READ_ON[resource.kind]
