@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bucketops_api import counts
 from bucketops_jobs import retries
 from bucketops_jobs.errors import ItemError, StoppedError, TransientError
 from bucketops_jobs.pace import Pace
@@ -110,3 +111,17 @@ def test_limits_are_read_live_and_a_broken_file_changes_nothing(pace: Pace, tmp_
     file.write_text("{}")
     pace.refresh()
     assert pace.requests.rate is None
+
+
+def test_a_store_that_answers_nothing_but_errors_is_named_until_it_answers(
+    pace: Pace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("bucketops_jobs.turns.time.time", lambda: now[0])
+    pace.failed(TransientError("no route"), 0.0, 0.1)
+    assert pace.waits() == {}
+    now[0] = 1005.5
+    pace.failed(TransientError("no route"), 5.0, 5.5)
+    assert pace.waits() == {counts.waits("store", 1000): 1}
+    pace.answered("copy", 0, 5.6, 5.7)
+    assert pace.waits() == {}

@@ -13,6 +13,7 @@ from bucketops_api import counts, names
 from bucketops_api.contract import SAMPLES
 from bucketops_jobs.__main__ import _serve
 from bucketops_jobs.errors import TransientError
+from bucketops_jobs.migration.ahead import Ahead
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.tally import Tally
 from bucketops_operator import scrape
@@ -128,3 +129,21 @@ def test_the_operator_asks_a_worker_for_its_counts_alone(monkeypatch: pytest.Mon
     assert scrape.live_counts(["127.0.0.1"], port) == found | none | {"now/listening": 1}
     shown = {re.split("[{ ]", line)[0] for line in asked[0].splitlines() if not line.startswith("#")}
     assert shown <= set(counts.METRICS)
+
+
+def test_what_is_copied_ahead_leaves_with_its_chunk() -> None:
+    tally, registry = Tally(), CollectorRegistry()
+    registry.register(tally)
+
+    def shown() -> dict[str, int]:
+        return parse(generate_latest(registry).decode())
+
+    with Ahead(tally) as ahead:
+        for _ in range(3):
+            ahead.object()
+            ahead.bytes(10)
+        assert shown() == {counts.AHEAD: 3, counts.AHEAD_BYTES: 30}
+        assert tally.now() == shown()
+        assert tally.result().counts == {}
+    tally.add(counts.DONE, 3)
+    assert shown() == {counts.DONE: 3}
