@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         manifest = read(options.file, options.secret)
     except ManifestError as error:
-        sys.stderr.write(f"{error}\n")
+        terminal.complain(error)
         return names.EXIT_USER
     stop, began = Stop(), time.monotonic()
     with on_signals(stop):

@@ -19,6 +19,7 @@ from bucketops_operator import private_file
 from bucketops_operator.executor import Resource
 from bucketops_operator.pods import config_map_names, secret_names
 from bucketops_operator.run.data import Data, ManifestError, data_of, require_key, require_name
+from bucketops_operator.run.spec_errors import sentences
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ def _resource(file: Path, document: dict[str, Any]) -> Resource:
     try:
         KINDS[kind].spec.model_validate(document.get("spec") or {})
     except ValidationError as error:
-        raise ManifestError(f"{file}:\n" + "\n".join(_sentences(error))) from error
+        told = "".join(f"\n  {sentence}" for sentence in sentences(error, KINDS[kind].spec))
+        raise ManifestError(f"{file}: {kind} {name} cannot be run:{told}") from error
     uid = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}/{namespace}/{name}"))
     return Resource(kind, namespace, name, uid, 1, _now(kind, document["spec"]), labels=metadata.get("labels") or {})
 
@@ -130,13 +132,6 @@ def _now(kind: str, spec: Mapping[str, Any]) -> Mapping[str, Any]:
     now = {field: value for field, value in spec.items() if field != "schedule"}
     swept = "sweep" in KINDS[kind].spec.model_fields
     return now | {"sweep": {**(now.get("sweep") or {}), "schedule": ""}} if swept else now
-
-
-def _sentences(error: ValidationError) -> Iterable[str]:
-    for fault in error.errors():
-        where = ".".join(("spec", *(str(part) for part in fault["loc"])))
-        what = "unknown field: see docs/reference.md" if fault["type"] == "extra_forbidden" else fault["msg"]
-        yield f"  {where}: {what.removeprefix('Value error, ')}"
 
 
 def _made(resource: Resource) -> list[str]:

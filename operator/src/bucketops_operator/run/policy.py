@@ -22,6 +22,7 @@ from bucketops_api.v1alpha1.migration import S3MIGRATION
 from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator.executor import Origin, Resource
 from bucketops_operator.kinds.migration_rollback import NotNowError, spec_of
+from bucketops_operator.run import terminal
 from bucketops_operator.run.data import ManifestError
 from bucketops_operator.run.manifest import origin_of, resources
 
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         resource = _resource(options)
         found = _parts(resource, options)
     except ManifestError as error:
-        sys.stderr.write(f"{error}\n")
+        terminal.complain(error)
         return names.EXIT_USER
     if options.part and not options.output:
         sys.stdout.write(native(found[0]))

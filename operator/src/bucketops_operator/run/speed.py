@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 WINDOW = 10.0
 """Seconds: shorter ones jump with every chunk, longer ones hide a change."""
+SOON = 3.0
+"""Seconds: for what is told only while it lasts."""
 SHORTEST = 0.5
 """Seconds: before that, a rate would be a guess."""
 
@@ -27,11 +29,12 @@ class Speed:
         while len(self._looks) > 2 and seconds - self._looks[1][0] >= WINDOW:  # noqa: PLR2004 - two make a rate
             self._looks.popleft()
 
-    def of(self, name: str) -> float:
+    def of(self, name: str, window: float = WINDOW) -> float:
         """Return what came in a second; 0 where nobody can tell yet, and never less: a worker may begin anew."""
         if not self._looks:
             return 0.0
-        (first, before), (last, now) = self._looks[0], self._looks[-1]
+        last, now = self._looks[-1]
+        first, before = next(look for look in self._looks if last - look[0] <= window)
         if last - first < SHORTEST:
             return 0.0
         return max(0.0, (now.get(name, 0) - before.get(name, 0)) / (last - first))

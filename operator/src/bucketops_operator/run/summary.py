@@ -19,6 +19,7 @@ from bucketops_operator.run.remedies import OTHERWISE, READ_ON, REMEDIES
 from bucketops_operator.run.words import Glyphs, duration, number
 
 Status = Mapping[str, Any]
+Sample = Mapping[str, str]
 EACH = 5
 """Samples that are shown of one outcome."""
 _RECORDS_OF = {"S3Migration": "journal and report", "S3Retention": "report", "ExifPipeline": "what was found out"}
@@ -79,27 +80,29 @@ class Summary:
         self._print(Text())
         self._print(Padding(table, (0, 0, 0, 2)))
 
-    def _samples(self, samples: Sequence[Mapping[str, str]]) -> None:
-        by_outcome = sorted(
-            samples, key=lambda sample: list(REMEDIES).index(sample["outcome"]) if sample["outcome"] in REMEDIES else -1
-        )
-        for outcome, group in groupby(by_outcome, key=lambda sample: sample["outcome"]):
-            remedy, some = REMEDIES.get(outcome, OTHERWISE), list(group)
-            self._print(Text())
-            head = Text(overflow="fold")
-            head.append(outcome, style="yellow").append(f": {remedy.meaning}")
-            self._print(head)
-            for sample in some[:EACH]:
-                self._print(Padding(self._sample(sample), (0, 0, 0, 2)))
-            if len(some) > EACH:
-                self._print(Text(f"  {number(len(some) - EACH)} more with -o table", style="dim"))
-            self._print(Padding(self._labelled("what to do", remedy.what_to_do), (0, 0, 0, 2)))
+    def _samples(self, samples: Sequence[Sample]) -> None:
+        known = list(REMEDIES)
+        by_outcome = sorted(samples, key=lambda one: known.index(one["outcome"]) if one["outcome"] in known else -1)
+        for outcome, group in groupby(by_outcome, key=lambda one: one["outcome"]):
+            self._outcome(outcome, list(group))
 
-    def _sample(self, sample: Mapping[str, str]) -> Text:
-        text = self._cell(sample["key"])
-        return (
-            text.append(self.glyphs.plain(f": {message}"), style="dim") if (message := sample.get("message")) else text
-        )
+    def _outcome(self, outcome: str, some: Sequence[Sample]) -> None:
+        """Print what did not end well in one way; what is said of all samples alike is said once."""
+        remedy, why = REMEDIES.get(outcome, OTHERWISE), {sample.get("message", "") for sample in some}
+        self._print(Text())
+        head = Text(self.glyphs.plain(outcome), style="yellow", overflow="fold")
+        self._print(head.append(self.glyphs.plain(f": {remedy.meaning}"), style="default"))
+        for sample in some[:EACH]:
+            message = f": {sample.get('message')}" if len(why) > 1 and sample.get("message") else ""
+            self._indented(self._cell(sample["key"]).append(self.glyphs.plain(message), style="dim"))
+        if len(some) > EACH:
+            self._indented(Text(f"and {number(len(some) - EACH)} more, with -o table", style="dim"))
+        if len(why) == 1 and (message := why.pop()):
+            self._indented(self._labelled("why", message))
+        self._indented(self._labelled("what to do", remedy.what_to_do))
+
+    def _indented(self, text: Text) -> None:
+        self._print(Padding(text, (0, 0, 0, 2)))
 
     def _where(self, resource: Resource, status: Status, end: Ending) -> None:
         self._print(Text())

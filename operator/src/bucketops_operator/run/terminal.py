@@ -6,6 +6,7 @@ NO_COLOR: https://no-color.org. CLICOLOR, CLICOLOR_FORCE: http://bixense.com/cli
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TextIO
@@ -62,6 +63,11 @@ def has_colours(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool
     if says("CLICOLOR_FORCE") or says("FORCE_COLOR"):
         return True
     return is_live(stream, environ) and environ.get("CLICOLOR", "1") != "0"
+
+
+def complain(error: Exception) -> None:
+    """Write what is wrong to stderr; it may quote a file, which is input."""
+    sys.stderr.write(f"{glyphs_of(sys.stderr).plain(str(error))}\n")
 
 
 class _Console(Console):

@@ -12,7 +12,7 @@ from rich import filesize
 from bucketops_api import counts
 from bucketops_operator.executor import ObservedRun
 from bucketops_operator.run.phases import FOUND, Far, far, steps
-from bucketops_operator.run.speed import Speed
+from bucketops_operator.run.speed import SOON, Speed
 from bucketops_operator.run.words import Glyphs, duration, number, rate
 
 Status = Mapping[str, Any]
@@ -102,8 +102,8 @@ def _notes(
 ) -> Iterator[Note]:
     if seen:
         yield from _waits(seen, now)
-        if throttled := speed.of(counts.THROTTLES):
-            answered = throttled + speed.of(counts.REQUESTS)
+        if throttled := speed.of(counts.THROTTLES, SOON):
+            answered = throttled + speed.of(counts.REQUESTS, SOON)
             text = f"the store answers SlowDown to {rate(throttled)} of {rate(answered)} requests a second"
             yield Note("throttled", f"{text}: fewer are sent at once")
         if again := found.get(counts.RETRIES, 0):
