@@ -111,7 +111,7 @@ class Deployments:
     def report(self, key: str) -> dict[str, dict[str, Any]]:
         """Its lines by folder."""
         data = gzip.decompress(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
-        lines = [json.loads(line) for line in data.decode().splitlines()]
+        lines = [json.loads(line) for line in data.decode().split("\n") if line]
         return {line["folder"]: line for line in lines}
 
     def spec(self, **changes: Any) -> dict[str, Any]:

@@ -19,7 +19,8 @@ class Folder:
     oldest: datetime
     newest: datetime
     live: tuple[datetime, datetime] | None = None
-    """The first and the last date of what a reader gets. None: of all entries, for nothing else is there."""
+    """The first and the last date of what a reader gets, empty objects that end in a slash left out. None: of all
+    entries, for nothing else is there."""
     marker: datetime | None = None
     """The date of the object that `folders.markerKey` names."""
     pinned: bool = False

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
+
+from bucketops_jobs.retention.names import composed
 
 _ESCAPE = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|(["/\\bfnrt]))')
 _LEVELS = 3
@@ -14,17 +16,19 @@ _SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 def named(names: Iterable[str], text: str) -> set[str]:
-    """The names that stand in a text, whether plain, percent-encoded or escaped as JSON does it.
+    """The names that stand in a text, whether plain, percent-encoded, as JSON escapes them, or as HTML does.
 
     `deploy1` does not stand in `deploy10`, nor `12` in `2012`; apart from that nothing need surround it.
     """
-    texts = list(_readings(text))
-    return {name for name in names if any(_stands(name, reading) for reading in texts)}
+    wanted, found = set(names), set[str]()
+    for reading in _readings(text):
+        found |= {name for name in wanted - found if _stands(name, reading)}
+    return found
 
 
 def _stands(name: str, text: str) -> bool:
     r"""Escapes end in a letter or digit (`%2F`, `\n`), so what precedes a name says little; what follows says more."""
-    plain = unicodedata.normalize("NFC", name)
+    plain = composed(name)
     if plain not in text:
         return False
     before = r"(?<![0-9])" if plain[:1].isdigit() else ""
@@ -33,11 +37,14 @@ def _stands(name: str, text: str) -> bool:
 
 
 def _readings(text: str) -> Iterator[str]:
-    whole = [text]
-    for _ in range(_LEVELS):
-        whole.append(_unescaped(whole[-1]))
-    for reading in dict.fromkeys((*whole, *map(unquote, whole))):
-        yield unicodedata.normalize("NFC", reading)
+    """The text in each way in which it may be meant, one at a time: it may have 16 MiB."""
+    for _ in range(_LEVELS + 1):
+        for marked in dict.fromkeys((text, html.unescape(text))):
+            for plain in dict.fromkeys((marked, unquote(marked), unquote_plus(marked))):
+                yield composed(plain)
+        before, text = text, _unescaped(text)
+        if text == before:
+            return
 
 
 def _unescaped(text: str) -> str:

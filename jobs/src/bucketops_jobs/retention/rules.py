@@ -18,7 +18,7 @@ from bucketops_api.v1alpha1.retention import KeepRules, RetentionSpec
 from bucketops_api.v1alpha1.scalars import parse_duration
 from bucketops_jobs.retention.ages import Aged, dater
 from bucketops_jobs.retention.folders import Folder, Plan, Verdict
-from bucketops_jobs.s3.filters import any_of
+from bucketops_jobs.retention.names import matching
 
 BEGUN = "begun by an earlier run: finished"
 REMNANT = "deleted before: old versions are all that is left"
@@ -64,10 +64,10 @@ def grouper(pattern: str) -> Callable[[str], str]:
 
 def glob(globs: Sequence[str]) -> Callable[[Folder], str | None]:
     """The first glob that matches a folder's path or its last segment."""
-    each = [(text, any_of([text])) for text in globs]
+    each = [(text, matching([text])) for text in globs]
 
     def match(folder: Folder) -> str | None:
-        return next((text for text, matches in each if matches(folder.path) or matches(folder.name)), None)
+        return next((text for text, matches in each if matches(folder.path)), None)
 
     return match
 

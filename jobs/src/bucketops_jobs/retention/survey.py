@@ -16,9 +16,9 @@ from bucketops_jobs.errors import NotFoundError, UserError
 from bucketops_jobs.retention.context import Context
 from bucketops_jobs.retention.folders import Folder
 from bucketops_jobs.retention.journal import Journal
+from bucketops_jobs.retention.names import matching, spellings
 from bucketops_jobs.retention.places import Entry, is_live
 from bucketops_jobs.retention.references import named
-from bucketops_jobs.s3.filters import any_of
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 GZIP = b"\x1f\x8b"
@@ -60,8 +60,9 @@ class Count:
 
     def __init__(self, path: str, spec: RetentionSpec) -> None:
         below = f"{spec.bucket.prefix}{path}/"
-        self._path, self._marker_key = path, below + (spec.folders.marker_key or "\0")
-        self._keep_key = below + (spec.keep.marker_key or "\0")
+        self._path = path
+        self._marker_keys = {below + name for name in spellings(spec.folders.marker_key or "\0")}
+        self._keep_keys = {below + name for name in spellings(spec.keep.marker_key or "\0")}
         self.objects = self.bytes = 0
         self.newest, self.oldest = FIRST, LAST
         self._first, self._last = LAST, FIRST
@@ -75,16 +76,17 @@ class Count:
         self.newest, self.oldest = max(self.newest, entry.modified), min(self.oldest, entry.modified)
         if is_live(entry):
             self._current = True
-            self._first, self._last = min(self._first, entry.modified), max(self._last, entry.modified)
-            self._pinned = self._pinned or entry.key == self._keep_key
-            self._content = self._content or (entry.size > 0 and entry.key != self._keep_key)
-            self._marker = entry.modified if entry.key == self._marker_key else self._marker
+            if entry.size or not entry.key.endswith("/"):  # a console's "Create folder" is no upload
+                self._first, self._last = min(self._first, entry.modified), max(self._last, entry.modified)
+            self._pinned = self._pinned or entry.key in self._keep_keys
+            self._content = self._content or (entry.size > 0 and entry.key not in self._keep_keys)
+            self._marker = entry.modified if entry.key in self._marker_keys else self._marker
 
     def folder(self) -> Folder | None:
         """What was counted; None if that is nothing."""
         if not self.objects:
             return None
-        live = (self._first, self._last) if self._current else None
+        live = (self._first, self._last) if self._first <= self._last else None
         return Folder(
             self._path, self.objects, self.bytes, self.oldest, self.newest, live, self._marker, self._pinned,
             current=self._current, content=self._content,
@@ -100,12 +102,10 @@ def _paths(context: Context) -> list[str]:
 
 
 def _scope(context: Context) -> Callable[[str], bool]:
-    include, exclude = any_of(context.spec.folders.include), any_of(context.spec.folders.exclude)
+    include, exclude = matching(context.spec.folders.include), matching(context.spec.folders.exclude)
 
     def within(path: str) -> bool:
-        name = path.rpartition("/")[2]
-        included = not context.spec.folders.include or include(path) or include(name)
-        return included and not (exclude(path) or exclude(name))
+        return (include(path) or not context.spec.folders.include) and not exclude(path)
 
     return within
 
