@@ -22,7 +22,14 @@ class ManifestError(Exception):
 
 def data_of(documents: Iterable[Mapping[str, Any]], kind: str) -> dict[str, dict[str, str]]:
     """Return by name what all objects of a kind hold: `data` of a Secret is base64, `stringData` is plain."""
-    return {_name(document, kind): _values(document, kind) for document in documents if document.get("kind") == kind}
+    found: dict[str, dict[str, str]] = {}
+    for document in documents:
+        if document.get("kind") == kind:
+            name = _name(document, kind)
+            if name in found:
+                raise ManifestError(f"{kind} {name} stands in the file twice: leave the one out that does not hold")
+            found[name] = _values(document, kind)
+    return found
 
 
 def require_key(key: str, what: str) -> None:

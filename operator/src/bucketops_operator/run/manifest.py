@@ -18,8 +18,10 @@ from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator import private_file
 from bucketops_operator.executor import Resource
 from bucketops_operator.pods import config_map_names, secret_names
-from bucketops_operator.run.data import Data, ManifestError, data_of, require_key, require_name
+from bucketops_operator.run.data import Data, ManifestError, data_of, require_name
+from bucketops_operator.run.env_file import env_file
 from bucketops_operator.run.spec_errors import sentences
+from bucketops_operator.run.strict_yaml import read_yaml
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def read(file: Path, env_files: Iterable[str]) -> Manifest:
     (resource, *beside), files = _chosen(file, documents), dict(map(_named_file, env_files))
     made = {name: files.get(name, Path(f"{name}.env")) for name in _made(resource)}
     given = {name: path for name, path in (files | made).items() if name not in made or path.exists()}
-    secrets = data_of(documents, "Secret") | {name: _env_file(name, path) for name, path in given.items()}
+    secrets = data_of(documents, "Secret") | {name: env_file(name, path) for name, path in given.items()}
     found = Manifest(resource, tuple(beside), secrets, data_of(documents, "ConfigMap"), made)
     _require(found)
     MASK.publish([json.dumps(one.spec, default=str) for one in (resource, *beside)])
@@ -93,7 +95,7 @@ def resources(file: Path) -> list[Resource]:
 def _documents(file: Path) -> list[dict[str, Any]]:
     """Return the objects of a file. Errors quote nothing of it: its Secrets may stand there."""
     try:
-        found = [document for document in yaml.safe_load_all(file.read_text()) if isinstance(document, dict)]
+        found = [document for document in read_yaml(file.read_text("utf-8")) if isinstance(document, dict)]
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ManifestError(f"{file}{line}: this is no YAML: {error.problem}") from None
@@ -106,6 +108,13 @@ def _documents(file: Path) -> list[dict[str, Any]]:
             raise ManifestError(f"{file}: kind: write one of {', '.join(KINDS)}, Secret or ConfigMap")
         if not isinstance(document.get("metadata") or {}, dict):
             raise ManifestError(f"{file}: metadata: write a name and labels, as keys and values")
+    return found
+
+
+def _labels(file: Path, metadata: Mapping[str, Any]) -> Mapping[str, str]:
+    found = metadata.get("labels") or {}
+    if not isinstance(found, Mapping) or not all(isinstance(text, str) for pair in found.items() for text in pair):
+        raise ManifestError(f"{file}: metadata.labels: write keys and values, both of them texts")
     return found
 
 
@@ -124,7 +133,7 @@ def _resource(file: Path, document: dict[str, Any]) -> Resource:
         told = "".join(f"\n  {sentence}" for sentence in sentences(error, KINDS[kind].spec))
         raise ManifestError(f"{file}: {kind} {name} cannot be run:{told}") from error
     uid = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}/{namespace}/{name}"))
-    return Resource(kind, namespace, name, uid, 1, _now(kind, document["spec"]), labels=metadata.get("labels") or {})
+    return Resource(kind, namespace, name, uid, 1, _now(kind, document["spec"]), labels=_labels(file, metadata))
 
 
 def _now(kind: str, spec: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -144,19 +153,6 @@ def _named_file(argument: str) -> tuple[str, Path]:
     if not equals:
         raise ManifestError("--secret: write NAME=FILE.env")  # what stands there may be a secret
     return require_name(name, "--secret"), Path(file)
-
-
-def _env_file(name: str, file: Path) -> dict[str, str]:
-    """A KEY=VALUE per line, as `kubectl create secret --from-env-file` reads it."""
-    try:
-        lines = file.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"--secret {name}={file}: {error}") from error
-    pairs = (line.strip().partition("=") for line in lines if line.strip() and not line.strip().startswith("#"))
-    found = {key.strip(): value for key, _, value in pairs}
-    for key in found:
-        require_key(key, f"--secret {name}={file}")
-    return found
 
 
 def _require(manifest: Manifest) -> None:
