@@ -25,15 +25,15 @@ def env_file(name: str, file: Path) -> dict[str, str]:
             raise ManifestError(f"{what}: line {number}: write KEY=VALUE; no '=' stands there")
         if not names.is_data_key(key):
             raise ManifestError(
-                f"{what}: line {number}: before the '=' write a key of letters, digits, '-', '_' and '.' alone, without "
-                "export or blanks; a value of several lines has no place here, put it into a Secret of the manifest"
+                f"{what}: line {number}: before the '=' write a key of letters, digits, '-', '_' and '.' alone, "
+                "without export or blanks; a value of several lines belongs into a Secret of the manifest"
             )
         if key in found:
             raise ManifestError(f"{what}: line {number}: {key} stands there for the second time: leave one out")
         if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES:
             raise ManifestError(
-                f"{what}: line {number}: take the quotes off the value of {key}: as in kubectl, they would be a part of "
-                "it (a value that has them belongs into a Secret of the manifest)"
+                f"{what}: line {number}: take the quotes off the value of {key}: as in kubectl, they would be a part "
+                "of it (a value that has them belongs into a Secret of the manifest)"
             )
         found[key] = value
     return found
