@@ -12,7 +12,7 @@ from bucketops_jobs.migration.merge import RowOutcome
 from bucketops_jobs.migration.rewrite import Rewrite, Verdict
 from bucketops_jobs.shards import Range
 from support.avatars import LEGACY, MODERN, name
-from support.database import Database
+from support.database import Database, trigger
 from support.driver import condition, message, phases
 
 TABLE = "CREATE TABLE avatars (id serial PRIMARY KEY, path text NOT NULL);"
@@ -21,14 +21,6 @@ CASE_BLIND = (
     "CREATE COLLATION blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
     "CREATE TABLE avatars (id serial PRIMARY KEY, path text COLLATE blind NOT NULL);"
 )
-
-
-def trigger(body: str, when: str = "BEFORE UPDATE ON avatars FOR EACH ROW", kind: str = "TRIGGER") -> str:
-    """A trigger `keeper` that does this."""
-    return (
-        f"CREATE FUNCTION keeper() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;"
-        f"CREATE {kind} keeper {when} EXECUTE FUNCTION keeper();"
-    )
 
 
 RESTORES = "UPDATE avatars SET path = OLD.path WHERE id = NEW.id AND path <> OLD.path; RETURN NULL;"

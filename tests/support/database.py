@@ -17,6 +17,14 @@ from support.avatars import LEGACY, MODERN, cursor_of
 from support.servers import Server, dsn_of
 
 
+def trigger(body: str, when: str = "BEFORE UPDATE ON avatars FOR EACH ROW", kind: str = "TRIGGER") -> str:
+    """A trigger `keeper` that does this."""
+    return (
+        f"CREATE FUNCTION keeper() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;"
+        f"CREATE {kind} keeper {when} EXECUTE FUNCTION keeper();"
+    )
+
+
 @dataclass
 class Database:
     """An administrator's view of it, and a worker's."""

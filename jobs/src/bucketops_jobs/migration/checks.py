@@ -11,7 +11,7 @@ from botocore import exceptions
 from bucketops_api.privileges.sql import typed
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import DeniedError, ItemError, NotSupportedError, UserError
-from bucketops_jobs.migration import columns, fit, index_check, key_checks, pooler, rights, visibility
+from bucketops_jobs.migration import columns, fit, foreign_keys, index_check, key_checks, pooler, rights, visibility
 from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.database import queries as sql
 from bucketops_jobs.migration.rows import Rows
@@ -117,6 +117,7 @@ def rows(context: Context) -> None:
         _statistics(context.rows)
     for table in context.rows.tables:
         _table(context.rows, table, goes_back=context.goes_back)
+    foreign_keys.require(context.rows.foreign_keys, context.rows.tables, context.rows.leaders)
 
 
 def still_allowed(context: Context) -> None:
@@ -213,6 +214,7 @@ def warnings(context: Context, newest: datetime | None, seen: fit.Fit) -> Iterat
         yield from context.rows.warnings()
         for table in context.rows.tables:
             yield from columns.warnings(context.rows, table)
+        yield from foreign_keys.warnings(context.rows.foreign_keys, context.rows.tables)
         yield from fit.warnings(context, context.rows, seen)
         yield from _lookalikes(context, context.rows)
 

@@ -75,6 +75,17 @@ WHERE g.tgrelid IN (SELECT relid FROM pg_partition_tree(to_regclass(%(table)s)) 
   AND NOT g.tgisinternal AND g.tgenabled <> 'D' AND g.tgtype & 16 > 0
 ORDER BY 1
 
+-- foreign_keys: each column that references another one, and what becomes of it when that one changes
+SELECT DISTINCT c.conname::text AS name, ARRAY[nc.nspname, rc.relname, ac.attname]::text[] AS child,
+       ARRAY[np.nspname, rp.relname, ap.attname]::text[] AS parent, c.confupdtype::text AS action
+FROM pg_catalog.pg_constraint c CROSS JOIN LATERAL unnest(c.conkey, c.confkey) AS k (child, parent)
+JOIN pg_catalog.pg_attribute ac ON ac.attrelid = c.conrelid AND ac.attnum = k.child
+JOIN pg_catalog.pg_attribute ap ON ap.attrelid = c.confrelid AND ap.attnum = k.parent
+JOIN pg_catalog.pg_class rc ON rc.oid = coalesce(pg_partition_root(c.conrelid), c.conrelid)
+JOIN pg_catalog.pg_class rp ON rp.oid = coalesce(pg_partition_root(c.confrelid), c.confrelid)
+JOIN pg_catalog.pg_namespace nc ON nc.oid = rc.relnamespace JOIN pg_catalog.pg_namespace np ON np.oid = rp.relnamespace
+WHERE c.contype = 'f' ORDER BY 1, 2, 3
+
 -- leftover: rows whose value begins so, found without a shard and without a range of keys
 SELECT {keys}, t.{column}::text FROM {table} t WHERE starts_with(t.{column}::text COLLATE "C", %(start)s)
 

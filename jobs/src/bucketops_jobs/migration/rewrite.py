@@ -8,6 +8,7 @@ from functools import partial
 
 from bucketops_jobs.errors import DatabaseError, DatabaseUnreachableError
 from bucketops_jobs.migration.database import Ask, Session, queries
+from bucketops_jobs.migration.foreign_keys import Column, in_order
 from bucketops_jobs.migration.merge import Row, RowOutcome
 from bucketops_jobs.migration.tables import Table
 
@@ -44,14 +45,48 @@ class _Target:
     tables: Sequence[Table]
 
 
-def rewrite(session: Session, tables: Sequence[Table], wanted: Sequence[Rewrite]) -> dict[str, Verdict]:
-    """Compare and swap; by row id what became of it, None if it is still held, or why it failed."""
+def rewrite(
+    session: Session, tables: Sequence[Table], leaders: Mapping[int, Column], wanted: Sequence[Rewrite]
+) -> dict[str, Verdict]:
+    """Compare and swap; by row id what became of it, None if it is still held, or why it failed.
+
+    `leaders`: by reference the column that it follows (ON UPDATE CASCADE), whose rows come first.
+    """
     outcomes: dict[str, Verdict] = {}
-    for table in tables:
+    for table in in_order(tables, leaders):
         rows = sorted((w for w in wanted if w.row.reference == table.index), key=lambda w: w.row.value)
+        if rows and table.index in leaders:
+            led = {
+                w.row.value: (w, outcomes[w.row.id])
+                for w in wanted
+                if tables[w.row.reference].column == leaders[table.index] and w.row.id in outcomes
+            }
+            outcomes |= _followed(session, table, tables, rows, led)
+            rows = [w for w in rows if w.row.id not in outcomes]
         if rows:
             outcomes |= _swap(session, _Target(table, tables), rows)
     return outcomes
+
+
+def _followed(
+    session: Session,
+    table: Table,
+    tables: Sequence[Table],
+    rows: Sequence[Rewrite],
+    led: Mapping[str, tuple[Rewrite, Verdict]],
+) -> dict[str, Verdict]:
+    """What became of rows that follow others, by the values that these had; without those that can be rewritten alone.
+
+    Such a row changes with its leader, and never without it: the database does it, not the application.
+    """
+    told: dict[str, Verdict] = {}
+    for w in rows:
+        leader, verdict = led.get(w.row.value, (None, RowOutcome.REWRITTEN))
+        if leader is not None and not isinstance(verdict, RowOutcome):
+            name = f"row {leader.row.pk} of {tables[leader.row.reference].name}"
+            told[w.row.id] = verdict and f"row {w.row.pk} follows {name}, which failed: {verdict}"
+    now = _judge(session, table, [w for w in rows if w.row.id not in told and w.row.value in led])
+    return told | {row: verdict for row, verdict in now.items() if verdict is RowOutcome.REWRITTEN}
 
 
 def _swap(session: Session, target: _Target, wanted: Sequence[Rewrite]) -> dict[str, Verdict]:

@@ -8,6 +8,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from bucketops_api.v1alpha1 import migration as api
+from bucketops_jobs.migration import foreign_keys
 from bucketops_jobs.migration.database import Session, Stream, queries
 from bucketops_jobs.migration.merge import Row
 from bucketops_jobs.migration.rewrite import Rewrite, Verdict, rewrite
@@ -38,6 +39,9 @@ class Rows(Session):
             for index, ref in enumerate(database.references)
         ]
         self._goes_back = goes_back
+        self.foreign_keys = foreign_keys.read(self)
+        self.leaders = foreign_keys.leaders(self.foreign_keys, self.tables)
+        """By reference the column that it follows (ON UPDATE CASCADE)."""
         self.readers = [() if goes_back or table.stays else self._readers(table) for table in self.tables]
         """Of each reference, those of the same column that may read its new paths as legacy ones (twice.py)."""
 
@@ -96,7 +100,7 @@ class Rows(Session):
 
     def rewrite(self, wanted: Sequence[Rewrite]) -> dict[str, Verdict]:
         """Compare and swap; by row id what became of it, None if it is still held, or why it failed."""
-        return rewrite(self, self.tables, wanted)
+        return rewrite(self, self.tables, self.leaders, wanted)
 
     def current(self, rows: Iterable[Row]) -> dict[str, str]:
         """By row id, what stands in these rows now; a row that is gone is left out."""
