@@ -11,26 +11,30 @@ READY := $(VENV)/.ready
 CLUSTER := $(PYTHON) tests/cluster
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := --numprocesses 2 --dist worksteal
+NOT_SLOW := -m "not slow"
+SLOW := -m slow
 CLUSTER_FAULTS := tests/faults/test_cluster.py tests/faults/test_operator.py
 FAULTS_IN_CLUSTER = KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) $(CLUSTER_FAULTS)
 FAULTS_HERE = $(PYTEST) tests/faults $(addprefix --ignore ,$(CLUSTER_FAULTS)) $(PARALLEL)
 export BUCKETOPS_ENGINE := $(ENGINE)
 
-.PHONY: help demo test lane-here lane-cluster up down status unit integration e2e faults soak fuzz mutants bench lint format generate verify lock image clean
+.PHONY: help demo test test-cluster lane-here lane-cluster up down status unit integration slow e2e faults soak fuzz mutants bench lint format generate verify verify-models lock image clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: up $(READY) ## 10,000 avatars move from one bucket to another while a live database names them
 	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(BIN)/python tests/demo.py
 
-test: lint verify unit up ## everything that CI runs; what waits for pods runs beside what works here
+test: lint verify-models unit integration ## what a contributor runs: minutes, real servers, no cluster
+
+test-cluster: verify up ## what CI runs besides: the slow tests, the chart in a cluster, and faults; two lanes at once
 	@$(MAKE) --no-print-directory --jobs 2 lane-here lane-cluster
 
-lane-here: integration
+lane-here: slow
+	@$(FAULTS_HERE)
 
 lane-cluster: e2e
 	@$(FAULTS_IN_CLUSTER)
-	@$(FAULTS_HERE)
 
 up: ## a Kubernetes with MinIO, PostgreSQL and bucketops in it (ENGINE=kind: in Docker)
 	@$(CLUSTER) up --engine $(ENGINE)
@@ -41,12 +45,16 @@ down: ## take the cluster away; what was built is kept
 status: ## nodes and pods of the cluster
 	@$(CLUSTER) status --engine $(ENGINE)
 
-unit: $(READY) ## pure cores, in seconds, without a network
-	@$(PYTEST) tests/unit $(PARALLEL)
+unit: $(READY) ## pure cores, without a network
+	@$(PYTEST) tests/unit $(NOT_SLOW) $(PARALLEL)
 
-integration: $(READY) ## whole migrations on real MinIO and PostgreSQL, as processes of this machine
+integration: $(READY) ## whole runs of every kind on real servers, as processes of this machine
 	@$(CLUSTER) packages
-	@$(PYTEST) tests/integration $(PARALLEL)
+	@$(PYTEST) tests/integration $(NOT_SLOW) $(PARALLEL)
+
+slow: $(READY) ## the tests marked slow: many rounds, large worlds, rare servers
+	@$(CLUSTER) packages
+	@$(PYTEST) tests/unit tests/integration $(SLOW) $(PARALLEL)
 
 e2e: up $(READY) ## the chart and the examples in the cluster
 	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) tests/e2e
@@ -80,6 +88,9 @@ format: $(READY) ## let ruff mend what it can
 
 generate: $(READY) ## write CRDs, RBAC, schema, reference and install.yaml from the models
 	@HELM=$$($(CLUSTER) tool helm) $(BIN)/python -m bucketops_operator.generate
+
+verify-models: $(READY)
+	@$(BIN)/python -m bucketops_operator.generate --check --without-helm
 
 verify: $(READY) ## fail if anything generated is out of date
 	@HELM=$$($(CLUSTER) tool helm) $(BIN)/python -m bucketops_operator.generate --check

@@ -1,4 +1,4 @@
-"""The only writer of generated files: `python -m bucketops_operator.generate [--check]`."""
+"""The only writer of generated files: `python -m bucketops_operator.generate [--check] [--without-helm]`."""
 
 from __future__ import annotations
 
@@ -50,14 +50,21 @@ def write(root: Path, made: Files) -> list[PurePosixPath]:
 
 def main() -> int:
     """Write the files or, with --check, only tell which are out of date."""
+    options = parse(sys.argv[1:])
+    root = find_root()
+    made = files() if options.without_helm else all_files(root)
+    changed = (differing if options.check else write)(root, made)
+    for path in changed:
+        sys.stdout.write(f"{'out of date' if options.check else 'wrote'}: {path}\n")
+    return 1 if options.check and changed else 0
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command line's options."""
     parser = argparse.ArgumentParser(prog="bucketops_operator.generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is out of date")
-    check: bool = parser.parse_args().check
-    root = find_root()
-    changed = (differing if check else write)(root, all_files(root))
-    for path in changed:
-        sys.stdout.write(f"{'out of date' if check else 'wrote'}: {path}\n")
-    return 1 if check and changed else 0
+    parser.add_argument("--without-helm", action="store_true", help="leave out what Helm renders: install.yaml")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
