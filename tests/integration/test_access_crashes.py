@@ -15,6 +15,8 @@ from bucketops_api.privileges.access import claim
 from support.access import AccessLab, delete, matrix, settled
 from support.driver import Driver, condition
 
+pytestmark = pytest.mark.slow
+
 MOST_CALLS = 40
 STRIDE = 3
 """Every third call, for the sake of time."""

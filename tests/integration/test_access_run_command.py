@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from bucketops_api import names
 from support.access import AccessLab, matrix
 from support.avatars import s3_client
+
+pytestmark = pytest.mark.slow
 
 BUCKETOPS = str(Path(sys.executable).with_name("bucketops"))
 

@@ -27,6 +27,8 @@ from support.driver import Driver, driving, ended
 from support.echoing import Echo
 from support.servers import Server
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 20
 """At most, for what never ends by itself."""
 ENOUGH = 25

@@ -29,6 +29,8 @@ from bucketops_jobs.s3.wire import Calls, place
 from support.examples import SAME_EACH_TIME, examples
 from support.raw_server import HANG_UP, Asked, Piece, RawServer
 
+pytestmark = pytest.mark.slow
+
 KEY, ETAG, DATA = "a/b", "0" * 32, b"content"
 SECRET = "a-secret-that-is-told-nobody"
 DATE = b"Thu, 01 Jan 2026 00:00:00 GMT"

@@ -14,6 +14,8 @@ from support.driver import condition, message, phases
 from support.places import Place, migrating
 from support.proxy import Answer, Proxy, Request
 
+pytestmark = pytest.mark.slow
+
 KEYS = {"one", "three", "two"}
 MIB = 1 << 20
 CONSTANT = "0123456789abcdef" * 2

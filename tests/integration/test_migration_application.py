@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from support.application import Application, put
 from support.avatars import LEGACY, MODERN, World, name, picture, transaction
 from support.driver import condition
 from support.proxy import Proxy, Request
 from support.under_way import waiting_for_locks
+
+pytestmark = pytest.mark.slow
 
 
 def last_run(phase: str, result: str) -> Any:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from support.avatars import LEGACY, MODERN, name, picture
 from support.driver import condition, phases, reason
+
+pytestmark = pytest.mark.slow
 
 
 def conflicting(lab: Any) -> None:

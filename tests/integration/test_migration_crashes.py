@@ -14,6 +14,8 @@ from support.driver import Driver, condition
 from support.gate import Gate
 from support.proxy import Answer, Hold, Proxy, Request
 
+pytestmark = pytest.mark.slow
+
 WORKER = {"parallelism": 2, "shards": 2, "concurrency": 8}
 KILLS = (5, 36, 67)
 """Rows of a hundred. The gate lets through up to twenty more than it was asked for, and the UPDATEs that the dead leave

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg2
+import pytest
 from hypothesis import HealthCheck, Phase, given, reject, settings
 
 from support.ddl import WORLDS, Ddl
 from support.driver import condition, message, reason
 from support.examples import examples
+
+pytestmark = pytest.mark.slow
 
 MOST_RUNS = 9
 """Phases until the end: nobody sweeps for ever."""

@@ -9,6 +9,8 @@ import pytest
 from support.avatars import LEGACY, MODERN, name
 from support.driver import condition, message, reason
 
+pytestmark = pytest.mark.slow
+
 NONE_FITS = {
     "relative to the prefix": ("{}", "{key:relative}"),
     "leading slash": ("/image/{}", "/{key}"),

@@ -15,6 +15,8 @@ from support.driver import Driver, condition, message, reason
 from support.identities import Identity, store_user
 from support.servers import ADMIN, PASSWORD
 
+pytestmark = pytest.mark.slow
+
 THEIRS = b"what somebody else has put where a picture is to come"
 
 

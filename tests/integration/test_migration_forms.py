@@ -12,6 +12,8 @@ from support.driver import Driver, condition, driving
 from support.identities import anybody
 from support.places import Place, spec
 
+pytestmark = pytest.mark.slow
+
 ODD = (
     "a b",
     "a+b",

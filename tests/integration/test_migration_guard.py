@@ -12,6 +12,8 @@ from support.driver import condition
 from support.places import Place, migrating
 from support.proxy import Answer, Proxy, Request
 
+pytestmark = pytest.mark.slow
+
 THEIRS = b"the application's own picture"
 REFUSED = Answer(412, b"<Error><Code>PreconditionFailed</Code><Message>not as expected</Message></Error>")
 

@@ -19,6 +19,8 @@ from support.driver import condition
 from support.places import Place, migrating
 from support.proxy import Answer, Proxy, Request
 
+pytestmark = pytest.mark.slow
+
 MIB = 1 << 20
 FIVE, NINE = (random.Random(seed).randbytes(size * MIB) for seed, size in ((1, 5), (2, 9)))
 SERVERS = ["minio", "versitygw"]

@@ -12,6 +12,8 @@ from support.driver import Driver, condition
 from support.places import Place, migrating
 from support.proxy import Answer, Hold, Proxy, Request
 
+pytestmark = pytest.mark.slow
+
 MIB = 1 << 20
 PIECES = [random.Random(seed).randbytes(8 * MIB) for seed in range(3)]
 WHOLE = b"".join(PIECES) + b"end"

@@ -11,6 +11,8 @@ from support.avatars import LEGACY, MODERN, name
 from support.driver import condition, reason
 from support.proxy import Proxy
 
+pytestmark = pytest.mark.slow
+
 OBJECTS = 40
 
 

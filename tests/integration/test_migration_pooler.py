@@ -17,6 +17,8 @@ from support.background import Background
 from support.driver import condition, message, reason
 from support.pooler import client, every_connection, pooled
 
+pytestmark = pytest.mark.slow
+
 POOL = 4
 OBJECTS = 60
 HELD_SECONDS = 1.5

@@ -16,6 +16,8 @@ from support.places import ROOT, Place, migrating, spec, users, warned
 from support.proxy import Answer, Proxy, Request
 from support.servers import start_minio
 
+pytestmark = pytest.mark.slow
+
 FULL: dict[str, Any] = {
     "ContentType": "image/x-own",
     "CacheControl": "max-age=7",

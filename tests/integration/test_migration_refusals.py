@@ -13,6 +13,8 @@ from support.avatars import cursor_of, name
 from support.driver import Driver, condition, message, reason
 from support.servers import WITH_PASSWORD
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 30
 """What users are promised."""
 

@@ -13,6 +13,8 @@ from support.driver import condition
 from support.replica import Replica, replica_of
 from support.servers import Server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def replica(postgres: Server) -> Iterator[Replica]:

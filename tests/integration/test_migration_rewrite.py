@@ -15,6 +15,8 @@ from support.avatars import LEGACY, MODERN, name
 from support.database import Database, trigger
 from support.driver import condition, message, phases
 
+pytestmark = pytest.mark.slow
+
 TABLE = "CREATE TABLE avatars (id serial PRIMARY KEY, path text NOT NULL);"
 CITEXT = "CREATE EXTENSION citext; CREATE TABLE avatars (id serial PRIMARY KEY, path citext NOT NULL);"
 CASE_BLIND = (

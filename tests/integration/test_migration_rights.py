@@ -15,6 +15,8 @@ from support.access import ROOT
 from support.driver import condition, message, reason
 from support.identities import forbid, store_user
 
+pytestmark = pytest.mark.slow
+
 WARNED = {
     "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:ListBucketMultipartUploads",
     "s3:GetBucketVersioning", "s3:GetLifecycleConfiguration",

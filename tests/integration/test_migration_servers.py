@@ -17,6 +17,8 @@ from support.places import Place, migrating, spec, users
 from support.proxy import Answer, Proxy, Request
 from support.servers import ADMIN, PASSWORD, start_minio
 
+pytestmark = pytest.mark.slow
+
 ROOT = Identity(ADMIN, PASSWORD)
 
 

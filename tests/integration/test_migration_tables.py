@@ -21,6 +21,8 @@ from bucketops_jobs.shards import Range
 from support.avatars import LEGACY, MODERN, cursor_of, name
 from support.driver import condition, message, reason
 
+pytestmark = pytest.mark.slow
+
 Refs = list[dict[str, Any]]
 BY_YEAR = """
 CREATE TABLE pictures (id serial, created date NOT NULL, path text, PRIMARY KEY (id, created))

@@ -12,6 +12,8 @@ from support.driver import condition
 from support.places import Place, migrating
 from support.proxy import Proxy
 
+pytestmark = pytest.mark.slow
+
 
 class Damage:
     """Changes a byte of each body that is read of one key, as a bad disk does, as often as told."""

@@ -16,6 +16,8 @@ from support.avatars import LEGACY, MODERN, name
 from support.database import Database
 from support.driver import condition, message, phases, reason
 
+pytestmark = pytest.mark.slow
+
 TABLE = "CREATE TABLE avatars (id serial PRIMARY KEY, tenant int DEFAULT 1, path text NOT NULL);"
 POLICY = "CREATE POLICY own ON avatars USING (tenant = 1);"
 SECURED = TABLE + POLICY + "ALTER TABLE avatars ENABLE ROW LEVEL SECURITY;"

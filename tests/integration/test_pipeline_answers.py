@@ -8,6 +8,8 @@ from support import faulty
 from support.pipeline import PipelineLab, photo, stripped
 from support.proxy import Proxy, Request
 
+pytestmark = pytest.mark.slow
+
 OLD, NEW = photo("old", 16), photo("new", 24)
 
 

@@ -28,6 +28,8 @@ from support.pipeline import PipelineLab, photo, stripped, wait
 from support.proxy import Hold, Proxy
 from support.servers import ADMIN, PASSWORD, start_minio
 
+pytestmark = pytest.mark.slow
+
 KEYS = [f"{number % 5}/{number:03} é+%.jpg" for number in range(40)]
 
 

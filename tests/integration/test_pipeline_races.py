@@ -12,6 +12,8 @@ from bucketops_jobs.pipeline.cleaner import Cleaner, Outcome
 from bucketops_jobs.pipeline.notes import Notes
 from support.pipeline import SCHEDULED, PipelineLab, photo, stripped
 
+pytestmark = pytest.mark.slow
+
 OLD, NEW = photo("old", 16), photo("new", 24)
 
 

@@ -8,11 +8,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from bucketops_api import names
 from bucketops_api.contract import RunResult
 from bucketops_jobs.__main__ import work
 from support.pipeline import SCHEDULED, PipelineLab, photo, stripped
 from support.proxy import Answer, Proxy, Request
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_changed_source_is_saved_again(pipeline_lab: PipelineLab) -> None:

@@ -22,6 +22,8 @@ from support.pipeline import ROOT, PipelineLab, photo
 from support.servers import ADMIN, PASSWORD, start_minio
 from support.ultrahdr import UltraHdr
 
+pytestmark = pytest.mark.slow
+
 AWKWARD = ["a b+c%20.jpg", "été/部署.jpg", "q?&=#'\"<>.jpg", "deep/er/and/deeper.jpg"]
 
 

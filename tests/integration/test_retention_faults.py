@@ -24,6 +24,8 @@ from support.proxy import Answer, Proxy, Request
 from support.retention import Deployments, Retainer, retain_place
 from support.servers import ADMIN, PASSWORD
 
+pytestmark = pytest.mark.slow
+
 
 def five(deployments: Deployments, assets: int = 2) -> None:
     """Two that stay and three that go."""

@@ -17,6 +17,8 @@ from support.identities import Identity, store_user
 from support.retention import Deployments, Retainer, retain_place
 from support.servers import ADMIN, PASSWORD
 
+pytestmark = pytest.mark.slow
+
 
 def writer(deployments: Deployments) -> Any:
     """A user that may put objects anywhere in the bucket, and nothing else."""

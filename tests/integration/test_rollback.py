@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from support import faulty
 from support.avatars import LEGACY, MODERN, Reader, name, picture
 from support.driver import Driver, condition, ended, message
 from support.ending import expect_nothing_wrong
 from support.proxy import Proxy
+
+pytestmark = pytest.mark.slow
 
 
 def roll_back(lab: Any, migration: Driver, spec: dict[str, Any] | None = None) -> Driver:

@@ -17,6 +17,8 @@ from support.ending import expect_nothing_wrong
 from support.gate import Gate
 from support.proxy import Hold, Proxy
 
+pytestmark = pytest.mark.slow
+
 
 def suspended(lab: Any, gate: Gate, percent: int) -> Driver:
     """A migration that was stopped by its user in the middle of the copy."""

@@ -17,6 +17,8 @@ from support.cluster import wait_for
 from support.command import beside
 from support.gate import Gate
 
+pytestmark = pytest.mark.slow
+
 
 def run(command: list[str], seconds: float = 300) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)

@@ -21,6 +21,8 @@ from support.proxy import Answer, Proxy, Request
 from support.relay import Relay
 from support.terminal import CTRL_C, Terminal
 
+pytestmark = pytest.mark.slow
+
 HOLDS = {"parallelism": 1, "shards": 1, "concurrency": 4}
 
 

@@ -29,6 +29,8 @@ from support.jpegs import EOI, after_soi, exif, icc_chunks, look, picture, segme
 from support.traps import CANARY, TRAPS, canary
 from support.ultrahdr import UltraHdr
 
+pytestmark = pytest.mark.slow
+
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,

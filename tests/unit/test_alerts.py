@@ -17,6 +17,8 @@ from bucketops_operator.generators import helm, install
 from bucketops_operator.metrics import Metrics
 from support.servers import built
 
+pytestmark = pytest.mark.slow
+
 ROOT = find_root(Path(__file__).resolve())
 PIPELINE = 'kind="ExifPipeline",namespace="shop",name="pictures"'
 RESOURCE = 'kind="S3Migration",namespace="shop",name="avatars"'

@@ -24,6 +24,8 @@ from bucketops_operator.generators import chart, helm, install
 from bucketops_operator.metrics import Metrics
 from bucketops_operator.settings import from_environment
 
+pytestmark = pytest.mark.slow
+
 ROOT = generate.find_root(Path(__file__).resolve())
 Manifest = dict[str, Any]
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.simulation import COUNTS, MOVED, Simulation
+
+pytestmark = pytest.mark.slow
 
 CHANGES: dict[str, Callable[[Simulation], dict[str, Any]]] = {
     "suspend": lambda _: {"suspend": True},
