@@ -15,7 +15,7 @@ from typing import Any
 from bucketops_api import names
 from bucketops_api.v1alpha1 import API_VERSION
 from bucketops_operator.cluster import Cluster
-from bucketops_operator.errors import Consequence
+from bucketops_operator.errors import Consequence, UnreadableStatusError
 from bucketops_operator.executor import Event, Resource
 from bucketops_operator.health import Health
 from bucketops_operator.metrics import Metrics
@@ -132,10 +132,14 @@ class Controller:
         resource = self._cluster.get(*key) if decided.reason else None
         if resource is None or decided.reason is None:
             return
+        event = Event(decided.reason, str(error), "Warning")
+        if isinstance(error, UnreadableStatusError):
+            self._cluster.emit(resource, [event])
+            return
         status = troubled(resource, error, decided.reason, datetime.now(UTC))
         if status is not None:
             self._cluster.write_status(resource, status)
-            self._cluster.emit(resource, [Event(decided.reason, str(error), "Warning")])
+            self._cluster.emit(resource, [event])
 
 
 def _key(resource: Resource) -> Key:

@@ -30,6 +30,13 @@ class StalledError(Exception):
         super().__init__(self.message)
 
 
+class UnreadableStatusError(StalledError):
+    """The status of a resource is none that the operator has written, so nothing can be written into it, either."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.CONTRACT_MISMATCH, message)
+
+
 class WaitingError(Exception):
     """Nothing is wrong: come back after `delay`."""
 

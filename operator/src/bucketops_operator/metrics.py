@@ -6,7 +6,8 @@ operator, start at zero when a resource is first seen (so that `increase()` sees
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from bucketops_api.reasons import ConditionType
 from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator.workqueue import Key
 
+_LOG = logging.getLogger(__name__)
 _RESOURCE = "bucketops_resource_"
 _LABELS = ("kind", "namespace", "name")
 _OUTCOMES = {
@@ -148,9 +150,18 @@ def _family(
 ) -> GaugeMetricFamily:
     family = GaugeMetricFamily(_RESOURCE + name, text, labels=(*_LABELS, *labels))
     for key, status in statuses.items():
-        for extra, value in values(key.kind, status):
+        for extra, value in _readable(values, key, status):
             family.add_metric((*key, *extra), value)
     return family
+
+
+def _readable(values: _Values, key: Key, status: Json) -> Sequence[tuple[tuple[str, ...], float]]:
+    """What a status says; nothing where somebody has edited it so that it says none: the others are still shown."""
+    try:
+        return list(values(key.kind, status))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        _LOG.debug("a status says no number", extra={"resource": "/".join(key), "error": repr(error)})
+        return ()
 
 
 def _counts_of(field: str) -> _Values:

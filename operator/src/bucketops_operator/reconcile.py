@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bucketops_api.reasons import Reason
+from bucketops_operator import statuses
 from bucketops_operator.admission import refused
 from bucketops_operator.desired import Desired
 from bucketops_operator.errors import NamespaceEndsError
@@ -32,6 +33,7 @@ LISTENING = frozenset({"ExifPipeline"})
 
 def reconcile(resource: Resource, executor: Executor, now: datetime, settings: Settings) -> Desired:
     """Bring one resource a step nearer to what its spec says; `now` is timezone-aware."""
+    statuses.known(resource)
     resource, observed = _with_origin(resource, executor), executor.observe(resource)
     if resource.kind in LISTENING:
         resource = replace(resource, replicas=executor.replicas(resource))
