@@ -3,11 +3,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+DEMO := $(if $(ENGINE),in-kubernetes,embedded)
 ENGINE ?= host
 VENV := .venv
 BIN := $(VENV)/bin
 LOCKED := $(VENV)/.locked
 READY := $(VENV)/.ready
+DEMO_VENV := .venv-demo
+PROJECTS := api/src/bucketops_api/__init__.py $(wildcard */pyproject.toml)
 CLUSTER := $(PYTHON) tests/cluster
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := --numprocesses 2 --dist worksteal
@@ -18,11 +21,16 @@ FAULTS_IN_CLUSTER = KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PY
 FAULTS_HERE = $(PYTEST) tests/faults $(addprefix --ignore ,$(CLUSTER_FAULTS)) $(PARALLEL)
 export BUCKETOPS_ENGINE := $(ENGINE)
 
-.PHONY: help demo test test-cluster lane-here lane-cluster up down status unit integration slow e2e faults soak fuzz mutants bench lint format generate verify verify-models lock image clean
+.PHONY: help demo demo-embedded demo-in-kubernetes test test-cluster lane-here lane-cluster up down status unit integration slow e2e faults soak fuzz mutants bench lint format generate verify verify-models lock image clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: up $(READY) ## 10,000 avatars move from one bucket to another while a live database names them
+demo: demo-$(DEMO) ## thousands of avatars move between buckets while a live database names them (ENGINE=kind, host: in Kubernetes)
+
+demo-embedded: $(DEMO_VENV)/.ready
+	@$(DEMO_VENV)/bin/bucketops demo $(ARGS)
+
+demo-in-kubernetes: up $(READY)
 	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(BIN)/python tests/demo.py
 
 test: lint verify-models unit integration ## what a contributor runs: minutes, real servers, no cluster
@@ -96,8 +104,9 @@ verify: $(READY) ## fail if anything generated is out of date
 	@HELM=$$($(CLUSTER) tool helm) $(BIN)/python -m bucketops_operator.generate --check
 
 lock: $(READY) ## resolve requirements/*.in anew
-	@for name in runtime dev bench; do $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	@for name in dev runtime demo bench; do $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	  --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	  $$([ $$name = dev ] || echo --constraint requirements/dev.lock) \
 	  requirements/$$name.in --output-file requirements/$$name.lock; done
 
 image: ## build and load the image of operator and workers
@@ -105,9 +114,9 @@ image: ## build and load the image of operator and workers
 
 clean: ## take the cluster away and forget everything that was built
 	@$(CLUSTER) clean --engine $(ENGINE)
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(DEMO_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-$(READY): $(LOCKED) api/src/bucketops_api/__init__.py $(wildcard */pyproject.toml)
+$(READY): $(LOCKED) $(PROJECTS)
 	@$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable api --editable operator --editable jobs --editable cli
 	@touch $@
 
@@ -116,6 +125,10 @@ $(LOCKED): requirements/dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/pip install --quiet --require-hashes --requirement requirements/dev.lock
+	@touch $@
+
+$(DEMO_VENV)/.ready: requirements/demo.lock tools/demo_environment.py $(PROJECTS)
+	@$(PYTHON) tools/demo_environment.py $(DEMO_VENV)
 	@touch $@
 
 $(VENV)/.bench: $(READY) requirements/bench.lock

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import random
-import re
-import struct
-import time
-import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,11 +15,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from psycopg2.extras import execute_values
 
-from support.background import Background
+from bucketops.demo import site
+from bucketops.demo.site import LEGACY, MODERN, WrongError, name, picture
 
-LEGACY, MODERN = "image/", "avatar/"
-SHORTEST_GRACE = 2.0
-"""Seconds: of the migrations that somebody reads beside."""
 UNAVAILABLE = 500
 """The least status that tells of the server and not of what was asked for."""
 
@@ -40,28 +32,6 @@ def s3_client(endpoint: str, access_key: str, secret_key: str, verify: str | Non
         verify=verify,
         config=Config(s3={"addressing_style": "path"}, max_pool_connections=64),
     )
-
-
-def picture(number: int, version: int = 0) -> bytes:
-    """A valid PNG of one pixel's colour with bytes of its own for each number."""
-    seed = hashlib.sha256(f"{number}/{version}".encode()).digest()
-    rows = b"".join(b"\0" + bytes(seed[:3]) * 8 for _ in range(8))
-    header = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
-    text = b"Comment\0" + f"avatar {number} version {version} {seed.hex()}".encode()
-    chunks = ((b"IHDR", header), (b"tEXt", text), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
-
-
-def shows(body: bytes, number: int) -> bool:
-    """Whether this is a whole picture of that avatar, of whatever version."""
-    found = re.search(rb"avatar (\d+) version (\d+) ", body)
-    return found is not None and body == picture(number, int(found[2]))
-
-
-def name(number: int) -> str:
-    return f"avatar-{number}.png"
 
 
 @dataclass
@@ -161,55 +131,23 @@ def transaction(world: World) -> Iterator[Any]:
         yield cursor
 
 
-class Reader(Background):
-    """A reader of the website: picks random rows all the while and GETs the picture named there.
-
-    It connects anew when the database goes away; a store that does not answer is no evidence. `dsn` is a replica's,
-    perhaps.
-    """
+class Reader(site.Reader):
+    """A reader of this world. `dsn` is a replica's, perhaps."""
 
     def __init__(self, world: World, *, threads: int = 2, pause: float = 0.0, dsn: str = "") -> None:
-        super().__init__(*(partial(self._run, number) for number in range(threads)))
-        self.world, self.pause, self.dsn = world, pause, dsn or world.dsn
-        ((self._most,),) = world.sql("SELECT coalesce(max(id), 0) FROM avatars")
-        self.reads = self.unanswered = 0
-        self.wrong: list[str] = []
+        ((most,),) = world.sql("SELECT coalesce(max(id), 0) FROM avatars")
+        super().__init__(
+            partial(psycopg2.connect, dsn or world.dsn), partial(_fetch, world), most, threads=threads, pause=pause
+        )
 
-    def _run(self, number: int) -> None:
-        chance = random.Random(number)
-        while self.going(self.pause):
-            with suppress(psycopg2.OperationalError, psycopg2.InterfaceError), cursor_of(self.dsn) as cursor:
-                while self.going(self.pause):
-                    self._read(cursor, chance.randint(1, self._most))
 
-    def _read(self, cursor: Any, row: int) -> None:
-        """No second chance: what a row names at the moment of the read is there, and is this row's picture.
-
-        For as long as the grace lasts, which is what it is for: a read that a busy machine held up for longer than the
-        shortest grace of the tests is no evidence.
-        """
-        began = time.monotonic()
-        cursor.execute("SELECT path FROM avatars WHERE id = %s", (row,))
-        found = cursor.fetchone()
-        if found is None:
-            return
-        try:
-            wrong = self._get(found[0])
-        except (BotoCoreError, ConnectionError):
-            self.unanswered += 1
-            return
-        if time.monotonic() - began < SHORTEST_GRACE:
-            self.reads += 1
-            self.wrong += [f"row {row}: {wrong}"] if wrong else []
-
-    def _get(self, path: str) -> str | None:
-        bucket = self.world.source if path.startswith(LEGACY) else self.world.destination
-        try:
-            body = self.world.body(bucket, path)
-        except ClientError as error:
-            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            if status >= UNAVAILABLE:
-                raise ConnectionError(path) from error
-            return f"{path}: {status}"
-        number = int(path.rsplit("-", 1)[1].removesuffix(".png"))
-        return None if shows(body, number) else f"{path}: another picture"
+def _fetch(world: World, path: str) -> bytes:
+    try:
+        return world.body(world.source if path.startswith(LEGACY) else world.destination, path)
+    except ClientError as error:
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if status >= UNAVAILABLE:
+            raise ConnectionError(path) from error
+        raise WrongError(str(status)) from error
+    except BotoCoreError as error:
+        raise ConnectionError(path) from error

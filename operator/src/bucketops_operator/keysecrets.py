@@ -8,40 +8,19 @@ staged pair, and the rotation begins anew: no key is in use before it is known t
 from __future__ import annotations
 
 import logging
-import secrets
-import string
 from collections.abc import Mapping
 
 from bucketops_api import names
-from bucketops_api.masking import MASK
-from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1 import API_VERSION
-from bucketops_operator.errors import ApiError, StalledError, refusal
+from bucketops_operator.errors import ApiError, refusal
 from bucketops_operator.executor import Manifest, Resource, SecretChange
+from bucketops_operator.key_pairs import new_pair, not_ours
 from bucketops_operator.rest import Api, path
 
 Pair = Mapping[str, str]
 
-_ID_LENGTH, _SECRET_LENGTH = 20, 40
 _CONFLICT = 409
 _LOG = logging.getLogger(__name__)
-
-
-def new_pair() -> dict[str, str]:
-    """A key pair as MinIO takes one: an id of 20, a secret of 40 characters (238 bits)."""
-    upper, every = string.ascii_uppercase + string.digits, string.ascii_letters + string.digits
-    secret = {names.SECRET_KEY: "".join(secrets.choice(every) for _ in range(_SECRET_LENGTH))}
-    MASK.learn(secret)
-    return {names.ACCESS_KEY: "".join(secrets.choice(upper) for _ in range(_ID_LENGTH))} | secret
-
-
-def not_ours(name: str) -> StalledError:
-    """What is said of a Secret that was to be replaced and is not the one that was made."""
-    return StalledError(
-        Reason.REFUSED,
-        f"Secret {name} is not the one that was made for this resource, so the new key was not put in its place: "
-        "delete it, and it is made anew",
-    )
 
 
 class KeySecrets:

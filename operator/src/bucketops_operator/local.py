@@ -26,7 +26,7 @@ from bucketops_operator.executor import (
     Resource,
     SecretChange,
 )
-from bucketops_operator.keysecrets import new_pair, not_ours
+from bucketops_operator.key_pairs import new_pair, not_ours
 from bucketops_operator.local_job import LocalJob
 from bucketops_operator.local_set import LocalSet
 from bucketops_operator.local_worker import Attempt, ProcessAttempt, RunWorker, ThreadAttempt

@@ -9,7 +9,8 @@ import pytest
 from bucketops_api import names
 from bucketops_operator.errors import ApiError, StalledError
 from bucketops_operator.executor import Resource, SecretChange
-from bucketops_operator.keysecrets import KeySecrets, new_pair
+from bucketops_operator.key_pairs import new_pair
+from bucketops_operator.keysecrets import KeySecrets
 
 OWNER = Resource("S3Access", "team", "app", "uid-1", 1, {})
 STAGED = "app-2-rotate-key"

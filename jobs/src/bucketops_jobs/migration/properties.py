@@ -119,7 +119,8 @@ def _lost(context: Context, plan: Plan, seen: Seen) -> Iterator[str]:
     if plan.capabilities.lost:
         names = _names(plan.capabilities.lost)
         yield f"{context.destination.bucket} does not keep {names}: objects that have them lose them"
-    if not plan.asks and copies(plan, strict=context.spec.guard == "Strict") and seen.objects > LOOKED_AT:
+    asked = plan.asks or not plan.capabilities.lost_by_copy
+    if not asked and copies(plan, strict=context.spec.guard == "Strict") and seen.objects > LOOKED_AT:
         names, bucket = _names(plan.capabilities.lost_by_copy), context.destination.bucket
         yield (
             f"copies that {bucket}'s server makes lose {names}: none of {LOOKED_AT} objects has that, so the others "
