@@ -90,6 +90,7 @@ def test_two_demos_run_at_once_on_real_servers_and_nothing_is_left_of_them(folde
     require_nothing_left(folder)
 
 
+@pytest.mark.slow
 def test_settings_of_the_user_lead_nowhere_else(folder: Path) -> None:
     """Variables for AWS, libpq and proxies are for other servers; a long path is too long for a socket."""
     deep = folder / ("x" * 90)
@@ -105,6 +106,7 @@ def test_settings_of_the_user_lead_nowhere_else(folder: Path) -> None:
     assert list(deep.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_in_the_middle_leaves_nothing(folder: Path, number: signal.Signals) -> None:
     demo = start(folder, "--objects", "3000")
@@ -136,6 +138,7 @@ def test_sigkill_leaves_nothing_running_and_the_next_demo_removes_its_folder(fol
     require_nothing_left(folder)
 
 
+@pytest.mark.slow
 def test_a_closed_terminal_leaves_nothing(folder: Path) -> None:
     master, terminal = pty.openpty()
     with_terminal = {"stdin": terminal, "stdout": terminal, "stderr": terminal, "start_new_session": True}
