@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
@@ -28,6 +29,11 @@ ASIDE = frozenset({"notKept"})
 """Outcomes of samples that make room for all others: what they tell of has ended well."""
 _MESSAGE_CHARACTERS = 1500
 _SHORT_MESSAGE_CHARACTERS = 200
+_YEARS = range(1970, 9000)
+"""Of times that a grace can be added to."""
+_SHARDS = re.compile("[1-9][0-9]{0,4}")
+_SHA256 = re.compile("[0-9a-f]{64}")
+_KEY_CHARACTERS, _PLACE_CHARACTERS = 1024, 2048
 _MOST_COUNTED = 2**53
 """What a count in a status is at most."""
 
@@ -159,11 +165,26 @@ def read_result(text: str, run_sha256: str = "") -> RunResult:
         raise UnknownResultError(_why_unreadable(text, error)) from error
     if found.reason == Reason.RESULT_TOO_LARGE:
         raise UnknownResultError(found.message)
-    if odd := sorted(name for name, count in found.counts.items() if not 0 <= count <= _MOST_COUNTED):
-        raise UnknownResultError(f"its result has counts that are none: {', '.join(odd[:3])[:100]}")
+    if odd := _oddity(found):
+        raise UnknownResultError(f"its result has {odd}")
     if run_sha256 and found.run_sha256 and found.run_sha256 != run_sha256:
         raise UnknownResultError("the result that it left is that of another run")
     return found
+
+
+def _oddity(result: RunResult) -> str:
+    """Say what no worker of ours tells; '' for a result that a phase machine can go on from."""
+    if odd := sorted(name for name, count in result.counts.items() if not 0 <= count <= _MOST_COUNTED):
+        return f"counts that are none: {', '.join(odd[:3])[:100]}"
+    if odd := sorted(name for name, when in result.marks.items() if when.tzinfo is None or when.year not in _YEARS):
+        return f"times that are none: {', '.join(odd[:3])[:100]}"
+    if not _SHARDS.fullmatch(result.facts.get("shards", "1")):
+        return "a number of shards that is none"
+    if odd := [name for name in ("records", "report") if len(result.facts.get(name, "")) > _PLACE_CHARACTERS]:
+        return f"names of objects that are none: {odd[0]}"
+    if result.plan and not (len(result.plan.key) <= _KEY_CHARACTERS and _SHA256.fullmatch(result.plan.sha256)):
+        return "a plan that is none"
+    return ""
 
 
 def _why_unreadable(text: str, error: ValidationError) -> str:

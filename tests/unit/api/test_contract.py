@@ -194,3 +194,32 @@ def test_a_result_with_counts_that_no_status_can_hold_is_unknown(count: int) -> 
     """Else each later look at the resource would break on its own status."""
     with pytest.raises(UnknownResultError, match="counts that are none: foldersSeen"):
         read_result(f'{{"counts": {{"foldersSeen": {count}}}}}')
+
+
+ODD_TIMES = ["2026-01-01T00:00:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        *(({"marks": {"lastLegacyWrite": when}}, "times that are none: lastLegacyWrite") for when in ODD_TIMES),
+        *(
+            ({"facts": {"shards": text}}, "number of shards")
+            for text in ("", "0", "-1", "x", "1.5", "[]", "٣", "100000")
+        ),
+        *(({"facts": {name: "x" * 2049}}, f"names of objects that are none: {name}") for name in ("records", "report")),
+        ({"plan": {"key": "x" * 1025, "sha256": "0" * 64}}, "a plan that is none"),
+        ({"plan": {"key": "plans/1.json", "sha256": "0" * 63}}, "a plan that is none"),
+    ],
+)
+def test_a_result_that_no_phase_machine_can_go_on_from_is_unknown(result: dict[str, object], words: str) -> None:
+    """Else each later look at the resource ends in an error, and nothing of it in words."""
+    with pytest.raises(UnknownResultError, match=words):
+        read_result(json.dumps(result))
+
+
+def test_a_result_with_times_and_a_plan_is_known() -> None:
+    plan = {"key": "plans/1.json", "sha256": "0" * 64}
+    marks = {"lastLegacyWrite": "2026-01-01T01:00:00+01:00"}
+    found = read_result(json.dumps({"marks": marks, "facts": {"shards": "64", "versioning": "Off"}, "plan": plan}))
+    assert found.marks["lastLegacyWrite"] == datetime(2026, 1, 1, tzinfo=UTC)

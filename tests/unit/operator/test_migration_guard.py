@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bucketops_api.v1alpha1.migration import MigrationRequest
+from bucketops_api.v1alpha1.migration import MigrationRequest, MigrationSpec, MigrationStatus
+from bucketops_operator.kinds.migration_order import guard
 from support.simulation import COUNTS, MOVED, Simulation, spec
 
 DATABASE = {
@@ -104,3 +105,9 @@ def test_a_plan_that_no_guard_objects_to_does_not_speak_of_it(policy: str) -> No
 def test_without_a_database_there_is_nothing_to_count() -> None:
     with pytest.raises(ValidationError, match="name the database, or leave it out"):
         MigrationRequest.model_validate(spec(cleanup={"policy": "Delete", "maxOrphanPercent": 10}))
+
+
+def test_objects_without_a_row_beside_none_that_moved_are_above_every_guard() -> None:
+    told = MigrationSpec.model_validate(spec(database=DATABASE, cleanup={"policy": "Delete", "maxOrphanPercent": 20}))
+    assert guard(told, MigrationStatus(orphans=3)).startswith("3 of 0 moved objects")
+    assert not guard(told, MigrationStatus())

@@ -82,7 +82,7 @@ class Pipeline:
                 "progress": done.model_copy(update=known),
                 "last_sweep": last,
                 "records": facts.pop("records", status.records),
-                "capabilities": facts or status.capabilities,
+                "capabilities": runs.capabilities(facts) or status.capabilities,
                 "samples": list(result.samples[:SAMPLES]),
             }
         )

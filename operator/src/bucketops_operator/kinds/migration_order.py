@@ -60,8 +60,9 @@ def guard(spec: MigrationSpec, status: MigrationStatus) -> str:
     moved, most = status.outcomes.moved + status.outcomes.already, spec.cleanup.max_orphan_percent
     if spec.cleanup.policy == "Retain" or spec.database is None or status.orphans * 100 <= most * moved:
         return ""
+    share = status.orphans * 100 / max(1, moved)
     return (
-        f"{status.orphans} of {moved} moved objects ({status.orphans * 100 / moved:.3g} %) have no row that names "
+        f"{status.orphans} of {moved} moved objects ({share:.3g} %) have no row that names "
         f"them, cleanup.maxOrphanPercent is {most}, so nothing is deleted: name every column and every format of paths "
         "in spec.database.references, or raise cleanup.maxOrphanPercent"
     )

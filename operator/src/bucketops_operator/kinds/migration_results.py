@@ -22,6 +22,7 @@ from bucketops_api.v1alpha1.migration import (
 )
 from bucketops_operator import conditions, progress
 from bucketops_operator.executor import ObservedRun
+from bucketops_operator.kinds import runs
 from bucketops_operator.kinds.conclusion import Conclusion, conclusion
 
 TOTAL = "total"
@@ -145,7 +146,7 @@ def _plan(result: RunResult) -> dict[str, object]:
         "plan": PlanRef(key=artifact.key, sha256=artifact.sha256, shards=shards) if artifact else None,
         "plan_hash": artifact.sha256 if artifact else "",
         "records": where,
-        "capabilities": facts,
+        "capabilities": runs.capabilities(facts),
         "audit": Audit(before=_model(Census, result.counts, CENSUS)),
     }
 

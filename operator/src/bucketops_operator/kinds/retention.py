@@ -10,6 +10,7 @@ from bucketops_api.contract import SAMPLES, RunResult
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.retention import Removal, RetentionProgress, RetentionSpec, RetentionStatus
 from bucketops_operator import progress
+from bucketops_operator.kinds import runs
 from bucketops_operator.kinds.conclusion import Conclusion, conclusion
 from bucketops_operator.kinds.scheduled import Machine
 
@@ -64,7 +65,7 @@ class Retention:
             update={
                 **known,
                 "removal": Removal(**going),
-                "capabilities": facts or status.capabilities,
+                "capabilities": runs.capabilities(facts) or status.capabilities,
                 "samples": list(result.samples[:SAMPLES]),
             }
         )

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from bucketops_api.contract import Limits
@@ -24,6 +25,8 @@ FIRST_RETRY = timedelta(seconds=30)
 LAST_RETRY = timedelta(minutes=30)
 PATIENCE = 3
 """Runs in a row whose results are unknown before people are called."""
+_FACTS, _FACT = 32, 256
+"""Of the capabilities in a status, at most so many, of so many characters."""
 
 
 def digest(spec: Mapping[str, Any], live: Sequence[str]) -> str:
@@ -98,6 +101,11 @@ def unknown(seen: ObservedRun, runs: Sequence[Run], doing: Reason) -> tuple[str,
     return message, conditions.stalled(Reason.RESULT_UNKNOWN, message) if helpless else conditions.working(
         doing, message
     )
+
+
+def capabilities(facts: Mapping[str, str]) -> dict[str, str]:
+    """What a worker has found out about its servers, as much of it as a status holds."""
+    return {name: fact[:_FACT] for name, fact in islice(facts.items(), _FACTS)}
 
 
 def limits(
