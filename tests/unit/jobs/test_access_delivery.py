@@ -53,6 +53,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServe
     account.mkdir()
     (account / "token").write_text("the-token")
     monkeypatch.setattr(delivery, "ACCOUNT", account)
+    monkeypatch.setattr(delivery, "POD", tmp_path)
     monkeypatch.setattr(delivery, "SCHEME", "http")
     monkeypatch.setattr(delivery.ssl, "create_default_context", lambda **_: None)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
@@ -103,3 +104,22 @@ def test_on_a_laptop_the_pair_is_left_in_files(tmp_path: Path) -> None:
     assert way.delivered() == {}
     way.put(PAIR)
     assert way.delivered() == {names.ACCESS_KEY: "AKIA1", names.SECRET_KEY: "very-secret"}
+
+
+def test_a_pod_without_a_token_makes_no_key_and_leaves_none_in_files(server: ApiServer, tmp_path: Path) -> None:
+    """AWS shows a key once: in the files of a pod it would be lost."""
+    (delivery.ACCOUNT / "token").unlink()
+    way = Delivery("team", "app-s3", tmp_path)
+    for call in (way.require, lambda: way.put(PAIR)):
+        with pytest.raises(UserError, match=r"worker\.serviceAccountName"):
+            call()
+    assert (server.seen, way.delivered()) == ([], {})
+
+
+def test_a_laptop_that_is_a_pod_itself_writes_files_all_the_same(server: ApiServer, tmp_path: Path) -> None:
+    """`bucketops run` in a pod of CI wrote the key into a Secret of that cluster, by that pod's own account."""
+    way = Delivery("team", "app-s3", tmp_path / "run")
+    way.require()
+    way.put(PAIR)
+    assert server.seen == []
+    assert way.delivered()[names.ACCESS_KEY] == "AKIA1"

@@ -227,11 +227,20 @@ def test_the_first_value_of_rotate_rotates_nothing() -> None:
     assert Simulation(rotate="at birth").end().phases == ["grant"]
 
 
-def test_aws_makes_its_own_keys_and_its_job_has_a_token() -> None:
-    sim = Simulation(provider="AWS", admin={})
-    assert sim.secrets == ["MakeEmpty user-a-s3"]
+def has_token(sim: Simulation) -> bool:
     job = next(manifest for manifest in sim.answer.objects if manifest["kind"] == "Job")
-    assert job["spec"]["template"]["spec"]["automountServiceAccountToken"] is True
+    return bool(job["spec"]["template"]["spec"]["automountServiceAccountToken"])
+
+
+@pytest.mark.parametrize("worker", [{}, {"serviceAccountName": "default"}])
+def test_an_account_that_nobody_has_allowed_brings_no_token(worker: dict[str, str]) -> None:
+    assert not has_token(Simulation(provider="AWS", admin={}, worker=worker))
+
+
+def test_aws_makes_its_own_keys_and_its_job_has_a_token() -> None:
+    sim = Simulation(provider="AWS", admin={}, worker={"serviceAccountName": "user-a-access"})
+    assert sim.secrets == ["MakeEmpty user-a-s3"]
+    assert has_token(sim)
     sim.end().change(rotate="1").end({"accessKey": "AK2"})
     assert set(sim.secrets) == {"MakeEmpty user-a-s3"}
     assert sim.status["rotated"] == "1"

@@ -20,7 +20,8 @@ class SingleWorker(Model):
     )
     service_account_name: Name | None = Field(
         None,
-        description="One of the chart's allowed.serviceAccounts. Absent: the namespace's default, without a token.",
+        description="One of the chart's allowed.serviceAccounts. Absent, or default: the namespace's default, without "
+        "a token.",
     )
     template: WorkerTemplate = Field(default_factory=WorkerTemplate)
 

@@ -17,6 +17,8 @@ from bucketops_jobs.access.keys import Pair
 from bucketops_jobs.errors import TransientError, UserError
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+POD = Path(names.MOUNT_ROOT)
+"""Where a pod's files are mounted."""
 SCHEME = "https"
 _SECONDS = 10
 _FORBIDDEN, _NOT_FOUND = 403, 404
@@ -36,13 +38,13 @@ class Delivery:
 
     def require(self) -> None:
         """See that the Secret can be written, before a key is made that is shown once; UserError where it cannot."""
-        if _in_cluster():
+        if self._in_pod:
             self._patch({})
 
     def put(self, pair: Pair) -> None:
         """Put the pair into the Secret."""
         values = {names.ACCESS_KEY: pair.id, names.SECRET_KEY: pair.secret}
-        if _in_cluster():
+        if self._in_pod:
             self._patch(values)
             return
         folder = self.root / names.DELIVERED_DIR / self.secret
@@ -50,17 +52,20 @@ class Delivery:
         for name, value in values.items():
             (folder / name).write_text(value)
 
+    @property
+    def _in_pod(self) -> bool:
+        """A worker on a laptop has a folder of its own, also where the laptop is a pod with an account of its own."""
+        return self.root == POD
+
     def _patch(self, values: dict[str, str]) -> None:
+        if not (ACCOUNT / "token").is_file():
+            raise _refusal(_FORBIDDEN, self.secret)
         _patch(self.namespace, self.secret, values, self.uid)
 
     def delivered(self) -> dict[str, str]:
         """What an earlier attempt of this Job has put there, on a laptop; a Secret's mount shows it in a cluster."""
         folder = self.root / names.DELIVERED_DIR / self.secret
         return {file.name: file.read_text() for file in folder.iterdir()} if folder.is_dir() else {}
-
-
-def _in_cluster() -> bool:
-    return (ACCOUNT / "token").is_file()
 
 
 def _patch(namespace: str, secret: str, values: dict[str, str], uid: str) -> None:

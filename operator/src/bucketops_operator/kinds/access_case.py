@@ -18,6 +18,8 @@ from bucketops_operator.objects import run_objects
 from bucketops_operator.settings import Settings
 
 ChangeAction = Literal["Make", "MakeEmpty", "Stage", "Promote", "Drop"]
+_NO_ACCOUNT = {None, "default"}
+"""Of these nobody has allowed a token: only an account that the chart's values name brings one along."""
 MADE = "Made"
 """What the worker says of a credentials Secret that was made here."""
 LIVE = ("suspend", "trigger", "worker", "interval", "rotate", "keyOverlap", "deletionPolicy")
@@ -131,5 +133,5 @@ def objects(case: Case, run: Run) -> Sequence[Manifest]:
         suspend=case.spec.suspend and not case.resource.deleting,
         limits=runs.limits(case.spec.worker, 1, None),
         settings=case.settings,
-        api_token=case.spec.provider == "AWS",
+        api_token=case.spec.provider == "AWS" and case.spec.worker.service_account_name not in _NO_ACCOUNT,
     )
