@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import ProcessCollector
 
 from bucketops_api import counts, names
 from bucketops_api.v1alpha1.common import NameRef
 from bucketops_api.v1alpha1.registry import KINDS
+from bucketops_jobs import exposition
 from bucketops_jobs.gate import Gate
 from bucketops_jobs.metrics import Metrics as WorkerMetrics
 from bucketops_jobs.tally import Tally
@@ -186,7 +186,8 @@ def test_alerts_and_dashboards_read_metrics_that_operator_or_workers_have(everyt
     used = set(re.findall(r"\b(?:bucketops_(?!dev_)|process_)\w+", json.dumps([rule, folders])))
     tally = Tally()
     tally.add(counts.EVENTS)
-    workers = (*WorkerMetrics(Gate(1)).collect(), *tally.collect(), *ProcessCollector(registry=None).collect())
+    tally.requests = WorkerMetrics(Gate(1))
+    workers = exposition.registry_of(tally).collect()
     served = {family.name for family in (*Metrics(lambda: 0.0, lambda: 0.0).registry.collect(), *workers)}
     assert used
     assert {re.sub("_(total|count|bucket)$", "", name) for name in used} <= served

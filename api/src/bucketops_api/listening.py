@@ -1,23 +1,10 @@
-"""Small HTTP servers (metrics, probes): on both IP versions, with a bounded number of connections of bounded length."""
+"""Sockets of small servers (metrics, probes), on both IP versions."""
 
 from __future__ import annotations
 
 import socket
-import threading
-import time
-from collections.abc import Callable
-from contextlib import suppress
-from socketserver import TCPServer, ThreadingMixIn
-from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-MOST_CONNECTIONS = 32
-"""The oldest is cut for the next one: whoever holds connections open keeps nobody out."""
-CONNECTION_SECONDS = 10.0
-"""From accept to the end of the answer, however slowly bytes come and go."""
-_READ_SECONDS = 5.0
-App = Callable[..., Any]
-"""https://peps.python.org/pep-3333/."""
+_BACKLOG = 64
 
 
 def everywhere() -> str:
@@ -31,67 +18,9 @@ def everywhere() -> str:
     return "::"
 
 
-def serve(app: App, port: int, address: str = "") -> WSGIServer:
-    """Serve a WSGI application from a thread of its own; OSError if the port is taken. No address: on all."""
+def bind(port: int, address: str = "") -> socket.socket:
+    """Return a socket that listens on this port; OSError if it is taken. No address: on all."""
     address = address or everywhere()
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    server: WSGIServer = type("_Server", (_Bounded,), {"address_family": family})((address, port), _Handler)
-    server.set_app(app)
-    threading.Thread(target=server.serve_forever, name=f"listen-{port}", daemon=True).start()
-    return server
-
-
-class _Bounded(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, *args: Any) -> None:  # noqa: ANN401 - of socketserver
-        self._open: dict[socket.socket, float] = {}
-        """Connections and when they came, the oldest first."""
-        self._lock = threading.Lock()
-        super().__init__(*args)
-
-    def server_bind(self) -> None:
-        """Of socketserver. HTTPServer's own would ask DNS for our name."""
-        if self.address_family == socket.AF_INET6:
-            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = "", self.server_address[1]
-        self.setup_environ()
-
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - of socketserver
-        """Of socketserver."""
-        with self._lock:
-            while len(self._open) >= MOST_CONNECTIONS:
-                self._cut(next(iter(self._open)))
-            self._open[request] = time.monotonic()
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - of socketserver
-        """Of socketserver."""
-        with self._lock:
-            self._open.pop(request, None)
-        super().shutdown_request(request)
-
-    def service_actions(self) -> None:
-        """Of socketserver, twice a second."""
-        now = time.monotonic()
-        with self._lock:
-            for request in [one for one, since in self._open.items() if now - since > CONNECTION_SECONDS]:
-                self._cut(request)
-
-    def _cut(self, request: socket.socket) -> None:
-        """Its thread notices, and closes it."""
-        self._open.pop(request, None)
-        with suppress(OSError):
-            request.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - of socketserver
-        """Of socketserver: a client that went away, or was cut, is nobody's concern."""
-
-
-class _Handler(WSGIRequestHandler):
-    timeout = _READ_SECONDS
-
-    def log_message(self, *_: Any) -> None:  # noqa: ANN401 - of http.server
-        """Nothing: probes and scrapes come for ever."""
+    of_both = ":" in address
+    family = socket.AF_INET6 if of_both else socket.AF_INET
+    return socket.create_server((address, port), family=family, backlog=_BACKLOG, dualstack_ipv6=of_both)

@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import resource
+import select
 import signal
 import sys
 import threading
@@ -14,7 +15,6 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
 from pydantic import ValidationError
 
 from bucketops_api import listening, logs, names
@@ -127,7 +127,7 @@ def _worked(root: Path, shard: int, stop: threading.Event, serve: Callable[[Tall
         _wait_a_little(run, stop)
         pace = Pace(int(run.spec["worker"]["concurrency"]), root / names.LIMITS_FILE, stop)
         pace.refresh()
-        tally.beside.append(pace.metrics)
+        tally.requests = pace.metrics
         tally.show(pace.waits)
         serve(tally)
         with Engine(pace, int(run.spec["worker"]["concurrency"])) as engine:
@@ -209,11 +209,17 @@ def _failed(tally: Tally, code: int, reason: str, message: str) -> tuple[int, Ru
 
 
 def _serve(tally: Tally) -> None:
-    registry = CollectorRegistry(support_collectors_without_names=True)  # so that who asks for counts alone finds them
-    registry.register(tally)
-    ProcessCollector(registry=registry)
+    """Listen at once; what answers is made when somebody asks for the first time."""
     port, address = os.environ.get(names.ENV_METRICS_PORT, names.METRICS_PORT), os.environ.get(names.ENV_LISTEN)
-    listening.serve(make_wsgi_app(registry), int(port), address or "")
+    listener = listening.bind(int(port), address or "")
+
+    def answer() -> None:
+        select.select([listener], [], [])
+        from bucketops_jobs import exposition  # noqa: PLC0415 - as its docstring says
+
+        exposition.serve(listener, tally)
+
+    threading.Thread(target=answer, name="metrics", daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -1,47 +1,61 @@
-"""What a worker's requests cost and meet, as Prometheus metrics."""
+"""What a worker's requests cost and meet, counted as cheaply as can be; exposition.py shows it to Prometheus."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from bisect import bisect_left
+from dataclasses import dataclass, field
 
-from prometheus_client import Counter, Gauge, Histogram
-from prometheus_client.core import Metric
-from prometheus_client.registry import Collector
-
-from bucketops_api import names
+from bucketops_api import counts
 from bucketops_jobs.gate import Gate
 
 OPERATIONS = ("list", "head", "get", "put", "copy", "delete", "other")
-_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+BOUNDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+"""Seconds: of the answers that each number of `Times.counts` stands for, the longest. The last number has no bound."""
 
 
-class Metrics(Collector):
-    """The requests of one worker. Each child is bound once: looking it up costs more than observing."""
+@dataclass
+class Times:
+    """How long the answers to one operation took."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
+    total: float = 0.0
+    """Seconds."""
+
+
+class Metrics:
+    """The requests of one worker; safe for threads."""
 
     def __init__(self, gate: Gate) -> None:
-        seconds = Histogram(
-            names.METRIC_REQUEST_SECONDS,
-            "Time from sending a request to its answer, without waiting for a turn; transient errors are not counted.",
-            ["operation"],
-            buckets=_SECONDS,
-            registry=None,
-        )
-        self._observe = {name: seconds.labels(name).observe for name in OPERATIONS}
-        self.retries = Counter(names.METRIC_RETRIES, "Requests sent again after a transient error.", registry=None)
-        self.throttles = Counter(
-            names.METRIC_THROTTLES, "Requests answered by SlowDown, or not answered in time.", registry=None
-        )
-        in_flight = Gauge(names.METRIC_IN_FLIGHT, "Requests under way.", registry=None)
-        in_flight.set_function(lambda: gate.active)
-        limit = Gauge(names.METRIC_IN_FLIGHT_LIMIT, "Requests that may be under way now.", registry=None)
-        limit.set_function(lambda: gate.limit)
-        self._all = (seconds, self.retries, self.throttles, in_flight, limit)
+        self.gate = gate
+        self.retries = 0
+        self.throttles = 0
+        self._times = {name: Times() for name in OPERATIONS}
+        self._lock = threading.Lock()
 
     def answered(self, operation: str, seconds: float) -> None:
         """Count an answer."""
-        self._observe[operation](seconds)
+        times, place = self._times[operation], bisect_left(BOUNDS, seconds)
+        with self._lock:
+            times.counts[place] += 1
+            times.total += seconds
 
-    def collect(self) -> Iterator[Metric]:
-        """What Prometheus scrapes."""
-        for one in self._all:
-            yield from one.collect()
+    def throttled(self) -> None:
+        """Count an answer by SlowDown, or one that did not come in time."""
+        with self._lock:
+            self.throttles += 1
+
+    def sent_again(self) -> None:
+        """Count a request that is sent again."""
+        with self._lock:
+            self.retries += 1
+
+    def live(self) -> dict[str, int]:
+        """Return what the operator reads of them."""
+        answers = sum(sum(times.counts) for times in self.times().values())
+        return {counts.REQUESTS: answers, counts.RETRIES: self.retries, counts.THROTTLES: self.throttles}
+
+    def times(self) -> dict[str, Times]:
+        """Return the answers so far by operation."""
+        with self._lock:
+            return {name: Times(list(times.counts), times.total) for name, times in self._times.items()}

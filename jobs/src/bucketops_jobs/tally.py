@@ -1,23 +1,20 @@
-"""What a worker has counted so far: shown live as metrics, and said at the end in its result."""
+"""What a worker has counted so far: shown live as metrics (exposition.py), and said at the end in its result."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-
-from bucketops_api import counts
 from bucketops_api.contract import ASIDE, SAMPLES, RunResult
 from bucketops_api.v1alpha1.common import Sample
+from bucketops_jobs.metrics import Metrics
 
 _KEY_CHARACTERS, _MESSAGE_CHARACTERS = 256, 300
 
 
-class Tally(Collector):
+class Tally:
     """Counts, marks and samples of one worker; safe for threads."""
 
     def __init__(self) -> None:
@@ -29,8 +26,8 @@ class Tally(Collector):
         """Of the run file that the work follows."""
         self._sources: list[Callable[[], Mapping[str, int]]] = []
         self._levels: Counter[str] = Counter()
-        self.beside: list[Collector] = []
-        """Whose metrics are shown with the counts."""
+        self.requests: Metrics | None = None
+        """Shown with the counts."""
         self._lock = threading.Lock()
 
     def add(self, name: str, amount: int = 1) -> None:
@@ -88,18 +85,13 @@ class Tally(Collector):
                 run_sha256=self.run_sha256,
             )
 
-    def collect(self) -> Iterator[Metric]:
-        """The counts as Prometheus metrics (see bucketops_api.counts)."""
+    def shown(self) -> dict[str, int]:
+        """Return the counts so far, and what is so at this moment."""
         now = dict(self.now())  # before the counts: whoever hears everything again has counted the gap by then
         with self._lock:  # levels together with the counts: what leaves the one comes to the other
-            counted = dict(self.counts)
-            now = {name: amount for name, amount in now.items() if name not in self._levels} | self._raised()
-        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
-        for name, amount in sorted((counted | now).items()):
-            family, labels = counts.to_metric(name)
-            make = GaugeMetricFamily if name.startswith(counts.NOW) else CounterMetricFamily
-            metric = families.setdefault(family, make(family, "What this worker has counted.", labels=list(labels)))
-            metric.add_metric(list(labels.values()), amount)
-        yield from families.values()
-        for other in self.beside:
-            yield from other.collect()
+            sources = {name: amount for name, amount in now.items() if name not in self._levels}
+            return dict(self.counts) | sources | self._raised()
+
+    def live(self) -> dict[str, int]:
+        """Return what the operator reads of the metrics that a process serves (exposition.py)."""
+        return self.shown() | (self.requests.live() if self.requests else {})

@@ -85,7 +85,7 @@ class Turns:
             self._silent_since = time.time()
         if error.throttled:
             self.gate.slowed(started, now)
-            self.metrics.throttles.inc()
+            self.metrics.throttled()
 
     def waits(self) -> Mapping[str, int]:
         """Return by `counts.waits` that the store has answered nothing but errors, if so for more than a moment."""
@@ -96,4 +96,4 @@ class Turns:
     def again(self) -> None:
         """A request is sent again."""
         self.retries += 1
-        self.metrics.retries.inc()
+        self.metrics.sent_again()

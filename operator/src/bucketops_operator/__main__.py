@@ -7,7 +7,7 @@ import logging
 import kopf
 from prometheus_client import make_wsgi_app
 
-from bucketops_api import __version__, listening, logs
+from bucketops_api import __version__, listening, logs, serving
 from bucketops_operator import handlers, probe, rest
 from bucketops_operator.cluster import Cluster
 from bucketops_operator.controller import Controller
@@ -22,8 +22,8 @@ def main() -> None:
     logs.setup(settings.log_format)
     _LOG.info("operator starts", extra={"version": __version__, "namespaces": settings.namespaces or "all"})
     controller = Controller(settings, Cluster(rest.connect()))
-    listening.serve(make_wsgi_app(controller.metrics.registry), settings.metrics_port)
-    listening.serve(probe.app(controller), settings.probe_port)
+    serving.serve(make_wsgi_app(controller.metrics.registry), listening.bind(settings.metrics_port))
+    serving.serve(probe.app(controller), listening.bind(settings.probe_port))
     handlers.register(controller, settings)
     kopf.run(
         standalone=True,

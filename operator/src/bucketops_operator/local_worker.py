@@ -8,28 +8,32 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
-
-from prometheus_client.core import Metric
 
 from bucketops_api import names
 from bucketops_api.contract import RunResult, UnknownResultError, read_result, run_digest
 from bucketops_api.masking import MASK
 from bucketops_api.reasons import Reason
 from bucketops_operator import deaths
-from bucketops_operator.scrape import live_counts, metric_counts
+from bucketops_operator.scrape import live_counts
 
 _TAIL = 16 << 10  # bytes of a log
+_FIRST_LOOK_SECONDS, _LOOK_SECONDS = 0.5, 0.2
+"""From the start of a worker until it is asked for its counts, and between two times.
+
+At its start it has none, and to be asked makes that longer (bucketops_jobs.exposition).
+"""
 
 
 class Counted(Protocol):
     """Something that counts while it works."""
 
-    def collect(self) -> Iterable[Metric]:
-        """Yield the metrics that a process would serve."""
+    def live(self) -> Mapping[str, int]:
+        """Return what would be read of the metrics that a process serves."""
 
 
 RunWorker = Callable[[Path, int, threading.Event, Callable[[Counted], None]], tuple[int, RunResult]]
@@ -79,6 +83,8 @@ class ProcessAttempt:
 
     def __init__(self, root: Path, index: int, stem: Path) -> None:
         self._root, self._index, self._stem, self._port = root, index, stem, free_port()
+        self._live: Mapping[str, int] = {}
+        self._look_at = time.monotonic() + _FIRST_LOOK_SECONDS
         with self._file("log").open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "bucketops_jobs"],
@@ -117,7 +123,10 @@ class ProcessAttempt:
             return MASK.text(log.read().decode(errors="replace"))
 
     def live(self) -> Mapping[str, int]:
-        return live_counts(["127.0.0.1"], self._port)
+        if time.monotonic() >= self._look_at:
+            self._live = live_counts(["127.0.0.1"], self._port)
+            self._look_at = time.monotonic() + _LOOK_SECONDS
+        return self._live
 
     def stop(self) -> None:
         self._signal(signal.SIGTERM)
@@ -171,7 +180,7 @@ class ThreadAttempt:
         return self._answer[1]
 
     def live(self) -> Mapping[str, int]:
-        return metric_counts(self._counted.collect()) if self._counted else {}
+        return self._counted.live() if self._counted else {}
 
     def stop(self) -> None:
         self._stop.set()

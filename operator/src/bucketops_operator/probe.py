@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from bucketops_api.listening import App
+from bucketops_api.serving import App
 from bucketops_operator.controller import Controller
 
 LOOP_SECONDS = 5.0

@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlencode
 
-from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from bucketops_api import counts, names
@@ -63,13 +62,8 @@ async def read_all(addresses: Mapping[str, str], port: int = names.METRICS_PORT)
 
 def parse(text: str) -> dict[str, int]:
     """Return the counts among Prometheus metrics in text form; ValueError if there are more than MOST_SERIES."""
-    return metric_counts(text_string_to_metric_families(text))
-
-
-def metric_counts(families: Iterable[Metric]) -> dict[str, int]:
-    """Return the counts among metrics; ValueError if there are more than MOST_SERIES."""
     found: dict[str, int] = {}
-    for family in families:
+    for family in text_string_to_metric_families(text):
         for sample in family.samples:
             name = counts.from_metric(sample.name, sample.labels)
             if name is not None and _is_count(name, sample.value):

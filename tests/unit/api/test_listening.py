@@ -9,7 +9,7 @@ from wsgiref.simple_server import WSGIServer
 
 import pytest
 
-from bucketops_api import listening
+from bucketops_api import listening, serving
 
 
 def app(_: dict[str, Any], start: Any) -> Iterable[bytes]:
@@ -19,7 +19,7 @@ def app(_: dict[str, Any], start: Any) -> Iterable[bytes]:
 
 @pytest.fixture
 def server() -> Iterator[WSGIServer]:
-    server = listening.serve(app, 0)
+    server = serving.serve(app, listening.bind(0))
     yield server
     server.shutdown()
     server.server_close()
@@ -44,7 +44,7 @@ def test_both_ip_versions_are_answered(server: WSGIServer) -> None:
 
 
 def test_one_address_can_be_named() -> None:
-    server = listening.serve(app, 0, "127.0.0.1")
+    server = serving.serve(app, listening.bind(0, "127.0.0.1"))
     assert server.socket.getsockname()[0] == "127.0.0.1"
     assert asked(server, "127.0.0.1").endswith(b"counts")
     server.shutdown()
@@ -62,11 +62,11 @@ def test_a_kernel_without_ipv6_is_served_by_the_other(monkeypatch: pytest.Monkey
 def test_idle_connections_keep_nobody_out_and_use_up_nothing(server: WSGIServer) -> None:
     """Each of them is cut for a later one: as many descriptors as there may be connections, and no more."""
     idle = [
-        socket.create_connection(("127.0.0.1", server.server_port), 10) for _ in range(listening.MOST_CONNECTIONS + 8)
+        socket.create_connection(("127.0.0.1", server.server_port), 10) for _ in range(serving.MOST_CONNECTIONS + 8)
     ]
     try:
         assert asked(server, "127.0.0.1").endswith(b"counts")
-        assert len(server._open) <= listening.MOST_CONNECTIONS  # type: ignore[attr-defined]  # noqa: SLF001
+        assert len(server._open) <= serving.MOST_CONNECTIONS  # type: ignore[attr-defined]  # noqa: SLF001
         assert idle[0].recv(1) == b""  # cut
     finally:
         for one in idle:
@@ -74,7 +74,7 @@ def test_idle_connections_keep_nobody_out_and_use_up_nothing(server: WSGIServer)
 
 
 def test_a_client_that_sends_a_byte_now_and_then_is_cut(server: WSGIServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening, "CONNECTION_SECONDS", 0.3)
+    monkeypatch.setattr(serving, "CONNECTION_SECONDS", 0.3)
     with socket.create_connection(("127.0.0.1", server.server_port), 30) as slow:
         slow.sendall(b"GET / HT")
         assert slow.recv(1) == b""

@@ -7,12 +7,13 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 
 from bucketops_api import counts, names
 from bucketops_api.contract import SAMPLES
 from bucketops_jobs.__main__ import _serve
 from bucketops_jobs.errors import TransientError
+from bucketops_jobs.exposition import Counts, registry_of
 from bucketops_jobs.migration.ahead import Ahead
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.tally import Tally
@@ -67,18 +68,16 @@ def test_long_keys_and_messages_are_cut() -> None:
 
 
 def test_the_operator_reads_the_very_counts_from_the_metrics() -> None:
-    tally, registry = Tally(), CollectorRegistry()
-    registry.register(tally)
+    tally = Tally()
     found = {"objects/moved": 3, "objects/failed": 1, "rows/rewritten": 4, "done": 4, "bytes": 123}
     for name, amount in found.items():
         tally.add(name, amount)
-    assert parse(generate_latest(registry).decode()) == found
+    assert parse(generate_latest(registry_of(tally)).decode()) == found
 
 
 def test_requests_are_shown_beside_the_counts_and_the_operator_reads_three_numbers_of_them() -> None:
-    tally, registry, pace = Tally(), CollectorRegistry(), Pace(64, None, threading.Event())
-    tally.beside.append(pace.metrics)
-    registry.register(tally)
+    tally, pace = Tally(), Pace(64, None, threading.Event())
+    tally.requests, registry = pace.metrics, registry_of(tally)
     tally.add("done", 4)
     answers = iter([TransientError("SlowDown", throttled=True), "answer"])
 
@@ -109,7 +108,7 @@ def test_what_is_so_now_is_read_before_what_was_counted() -> None:
         return {counts.DROPPING: 0}
 
     tally.show(now)
-    samples = [(sample.name, sample.labels) for family in tally.collect() for sample in family.samples]
+    samples = [(sample.name, sample.labels) for family in Counts(tally).collect() for sample in family.samples]
     assert {counts.from_metric(name, labels) for name, labels in samples} == {counts.GAPS, counts.DROPPING}
 
 
@@ -118,7 +117,7 @@ def test_the_operator_asks_a_worker_for_its_counts_alone(monkeypatch: pytest.Mon
     port, asked = free_port(), list[str]()
     monkeypatch.setenv(names.ENV_METRICS_PORT, str(port))
     tally = Tally()
-    tally.beside.append(Pace(64, None, threading.Event()).metrics)
+    tally.requests = Pace(64, None, threading.Event()).metrics
     found = {"objects/moved": 3, "rows/rewritten": 4, "done": 4}
     for name, amount in found.items():
         tally.add(name, amount)
