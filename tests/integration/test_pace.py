@@ -105,7 +105,7 @@ def test_sigterm_ends_a_worker_that_hangs_in_a_call(root: Path) -> None:
         (root / names.RUN_FILE).write_text(run.model_dump_json(by_alias=True))
         result = root / "result"
         environment = {names.ENV_ROOT: str(root), names.ENV_RESULT: str(result), names.ENV_METRICS_PORT: "0"}
-        code = "import sys, bucketops_jobs.__main__ as worker; worker.STOP_SECONDS = 1; sys.exit(worker.main())"
+        code = "import sys, bucketops_jobs.worker as worker; worker.STOP_SECONDS = 1; sys.exit(worker.main())"
         process = subprocess.Popen([sys.executable, "-c", code], env=os.environ | environment, stdout=subprocess.PIPE)
         while not server.active:
             assert process.poll() is None

@@ -187,7 +187,7 @@ def test_a_pod_that_may_not_listen_says_which_right_is_missing(pipeline_lab: Pip
     root = pipeline_lab.mount("listen", pipeline_lab.spec(events=None))
     text = (root / names.RUN_FILE).read_text().replace('"events":null', '"events":{"minio":{}}')
     (root / names.RUN_FILE).write_text(text)
-    from bucketops_jobs.__main__ import work  # noqa: PLC0415
+    from bucketops_jobs.worker import work  # noqa: PLC0415
 
     code, result = work(root, 0, threading.Event())
     assert (code, result.reason) == (names.EXIT_USER, "AccessDenied")
@@ -368,7 +368,7 @@ def test_a_message_stays_with_whoever_works_on_it_however_long_that_takes(
 
 
 def test_a_queue_that_is_not_there_is_named(pipeline_lab: PipelineLab, moto: str) -> None:
-    from bucketops_jobs.__main__ import work  # noqa: PLC0415
+    from bucketops_jobs.worker import work  # noqa: PLC0415
 
     events = {"sqs": {"queueUrl": f"{moto}/123456789012/nowhere", "region": "us-east-1"}}
     code, result = work(pipeline_lab.mount("listen", pipeline_lab.spec(events=events)), 0, threading.Event())

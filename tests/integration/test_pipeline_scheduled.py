@@ -12,7 +12,7 @@ import pytest
 
 from bucketops_api import names
 from bucketops_api.contract import RunResult
-from bucketops_jobs.__main__ import work
+from bucketops_jobs.worker import work
 from support.pipeline import SCHEDULED, PipelineLab, photo, stripped
 from support.proxy import Answer, Proxy, Request
 

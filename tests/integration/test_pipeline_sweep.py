@@ -13,8 +13,8 @@ import pytest
 
 from bucketops_api import names
 from bucketops_api.v1alpha1.exifpipeline import PipelineSpec
-from bucketops_jobs.__main__ import work
 from bucketops_jobs.exif.verify import verify
+from bucketops_jobs.worker import work
 from support.avatars import s3_client
 from support.identities import pipeline_user
 from support.jpegs import picture

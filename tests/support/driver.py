@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bucketops_api import names
-from bucketops_jobs.__main__ import work
+from bucketops_jobs.worker import work
 from bucketops_operator.executor import Manifest, ObservedRun, Resource
 from bucketops_operator.local import Data, Local
 from bucketops_operator.local_worker import RunWorker

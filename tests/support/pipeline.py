@@ -20,13 +20,13 @@ import pytest
 from bucketops_api import counts, names
 from bucketops_api.contract import RunResult, RunSpec, resolved
 from bucketops_api.v1alpha1.exifpipeline import PipelineSpec
-from bucketops_jobs.__main__ import work
 from bucketops_jobs.engine import Engine
 from bucketops_jobs.exif.strip import strip
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.pipeline import context
 from bucketops_jobs.pipeline.context import Context
 from bucketops_jobs.tally import Tally
+from bucketops_jobs.worker import work
 from support.avatars import s3_client
 from support.identities import Identity, pipeline_user
 from support.jpegs import after_soi, picture, segment

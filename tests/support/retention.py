@@ -21,8 +21,8 @@ from bucketops_api import names
 from bucketops_api.contract import RunResult, RunSpec, resolved
 from bucketops_api.privileges.retention import statements
 from bucketops_api.v1alpha1.retention import RetentionSpec
-from bucketops_jobs.__main__ import work
 from bucketops_jobs.retention.places import Current
+from bucketops_jobs.worker import work
 from support.avatars import s3_client
 from support.identities import Identity, retention_user
 from support.servers import ADMIN, PASSWORD

@@ -31,6 +31,7 @@ def _collect_rarely() -> None:
     """
     gc.freeze()
     gc.set_threshold(*_COLLECT)
+    gc.enable()
 
 
 def _return_large_blocks() -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from bucketops_api import names
 from bucketops_api.contract import RunSpec, resolved
-from bucketops_jobs.__main__ import work
 from bucketops_jobs.errors import UserError
 from bucketops_jobs.s3.clock import MOST_SKEW, require_no_skew
+from bucketops_jobs.worker import work
 from support.deployments import NOW, spec
 
 

@@ -10,7 +10,7 @@ import pytest
 from bucketops_api import names
 from bucketops_api.contract import Limits, RunSpec
 from bucketops_api.reasons import Reason
-from bucketops_jobs.__main__ import work
+from bucketops_jobs.worker import work
 from bucketops_operator.executor import Resource
 from bucketops_operator.objects import run_objects
 from bucketops_operator.settings import Settings

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from bucketops_api import names
 from bucketops_api.contract import RunResult, RunSpec, read_result, run_digest
-from bucketops_jobs import __main__ as worker
+from bucketops_jobs import worker
 from bucketops_jobs.errors import DatabaseError, DatabaseUnreachableError, ItemError, TransientError, UnreachableError
 
 Ending = tuple[int, str, str]
