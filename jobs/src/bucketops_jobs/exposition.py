@@ -13,7 +13,6 @@ from itertools import accumulate
 from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from bucketops_api import counts, names, serving
 from bucketops_jobs.metrics import BOUNDS, Metrics
@@ -59,7 +58,7 @@ def of_requests(metrics: Metrics) -> Iterator[Metric]:
         "Time from sending a request to its answer, without waiting for a turn; transient errors are not counted.",
         labels=["operation"],
     )
-    bounds = [floatToGoString(bound) for bound in (*BOUNDS, float("inf"))]
+    bounds = [*(str(float(bound)) for bound in BOUNDS), "+Inf"]
     for operation, times in metrics.times().items():
         seconds.add_metric([operation], list(zip(bounds, accumulate(times.counts), strict=True)), times.total)
     yield seconds

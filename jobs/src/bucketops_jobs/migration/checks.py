@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from botocore import exceptions
-
 from bucketops_api.privileges.sql import typed
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import DeniedError, ItemError, NotSupportedError, UserError
@@ -17,7 +15,7 @@ from bucketops_jobs.migration.database import queries as sql
 from bucketops_jobs.migration.rows import Rows
 from bucketops_jobs.migration.tables import Table, limits
 from bucketops_jobs.migration.value_ranges import value_ranges
-from bucketops_jobs.s3 import clock
+from bucketops_jobs.s3 import clock, failures
 from bucketops_jobs.s3.capabilities import Capabilities, probe, probe_source
 from bucketops_jobs.s3.client import S3Store
 from bucketops_jobs.s3.keyforms import forms
@@ -242,7 +240,9 @@ def _unfinished(store: S3Store, prefix: str) -> Iterator[str]:
 def _lifecycle(store: S3Store) -> Iterator[str]:
     try:
         answer = store.control.get_bucket_lifecycle_configuration(Bucket=store.bucket)
-    except (exceptions.ClientError, exceptions.BotoCoreError, ItemError):
+    except ItemError:
+        return
+    except failures.of_boto3():
         return  # none, not supported, or not allowed: nothing to say
     if answer.get("Rules"):
         yield f"{store.bucket} has lifecycle rules: see that none of them removes what is being moved"

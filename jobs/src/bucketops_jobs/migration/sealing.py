@@ -12,7 +12,7 @@ from bucketops_api import names
 from bucketops_api.masking import MASK
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.s3 import identity
-from bucketops_jobs.seal import Seal, derived
+from bucketops_jobs.seal import Derived, Seal
 
 _PURPOSE = "bucketops S3Migration: journal"
 _FORMER = 8
@@ -23,8 +23,8 @@ def seal(ref: BucketRef, root: Path, journal_key: str) -> Seal:
     """Return the seal of the journal in a bucket; UserError names the Secret or key that is missing."""
     MASK.learn({"journalKey": journal_key})
     current, former = _secret_keys(ref, root)
-    lasting = [derived(current, _PURPOSE)] if current else []
-    return Seal([journal_key.encode(), *lasting], [derived(key, _PURPOSE) for key in former])
+    lasting = [Derived(current, _PURPOSE)] if current else []
+    return Seal([journal_key.encode(), *lasting], [Derived(key, _PURPOSE) for key in former])
 
 
 def _secret_keys(ref: BucketRef, root: Path) -> tuple[str, list[str]]:

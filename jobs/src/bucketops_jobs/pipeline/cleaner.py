@@ -13,8 +13,6 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import BinaryIO, cast
 
-from botocore import exceptions
-
 from bucketops_api import counts
 from bucketops_api.v1alpha1.scalars import parse_quantity
 from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError, TransientError
@@ -188,7 +186,7 @@ def _stripped(content: Content, sink: BinaryIO, options: Options, source: Object
     what = f"get {source.key!r}"
     try:
         verdict = strip(content.body, sink, options)
-    except (exceptions.BotoCoreError, exceptions.ClientError) as error:
+    except failures.of_boto3() as error:
         raise failures.translate(error, what) from error
     except OSError as error:
         raise TransientError(f"{what}: {error}") from error

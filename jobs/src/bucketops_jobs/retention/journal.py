@@ -53,7 +53,7 @@ class Seal:
     """Signs what was begun, and tells what was signed. `key` is secret; without one nothing is ever begun."""
 
     def __init__(self, key: str, place: str) -> None:
-        self._seal = sealing.Seal([sealing.derived(key, _PURPOSE)] if key else [])
+        self._seal = sealing.Seal([sealing.Derived(key, _PURPOSE)] if key else [])
         self._place = place
 
     @property

@@ -12,8 +12,6 @@ from functools import partial
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlencode
 
-from botocore import exceptions
-
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import (
     DeniedError,
@@ -106,7 +104,7 @@ class S3Store:
                 return function()
             except WorkerError:
                 raise
-            except (exceptions.ClientError, exceptions.BotoCoreError) as error:
+            except failures.of_boto3() as error:
                 raise failures.translate(error, f"{what} ({self.bucket})") from error
             except (KeyError, TypeError, ValueError) as error:
                 why = f"{type(error).__name__}: {error}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import ssl
-
-from botocore import exceptions
+from typing import Any
 
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import (
@@ -52,8 +52,20 @@ _KINDS = {_HTTP_NOT_FOUND: NotFoundError, _HTTP_PRECONDITION: PreconditionFailed
 _NO_CREDENTIALS = "no credentials: name a Secret or give the pod an identity"
 
 
+def of_boto3() -> tuple[type[Exception], ...]:
+    """Return what clients of boto3 raise, for an `except`: it asks only when something was raised."""
+    exceptions = _botocore()
+    return exceptions.ClientError, exceptions.BotoCoreError
+
+
+def _botocore() -> Any:  # noqa: ANN401 - botocore has no types
+    """Its exceptions; most workers have no client of boto3 (see connect.py)."""
+    return importlib.import_module("botocore.exceptions")
+
+
 def translate(error: Exception, what: str) -> WorkerError:
     """The worker's error for a botocore one; `what` names the call and the object."""
+    exceptions = _botocore()
     if isinstance(error, exceptions.ClientError):
         answer = error.response.get("Error", {})
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -6,12 +6,12 @@ No part of a proxy's address is told but its host and port: the rest may hold a 
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies_environment
 
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import UserError
@@ -48,13 +48,21 @@ def found(*, tls: bool, host: str, port: int, environment: Mapping[str, str] | N
 
     `environment`: by scheme, and `no`, as urllib.request.getproxies_environment reads the process's own.
     """
-    known = getproxies_environment() if environment is None else environment
+    known = _environment() if environment is None else environment
     scheme = "https" if tls else "http"
     name = scheme if known.get(scheme) else "all"
     address = known.get(name, "")
     if not address or bypassed(host, port, known.get("no", "")):
         return None
     return _parsed(address, f"{name.upper()}_PROXY")
+
+
+def _environment() -> Mapping[str, str]:
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return {}
+    from urllib.request import getproxies_environment  # noqa: PLC0415 - brings an HTTP client; few have a proxy
+
+    return getproxies_environment()
 
 
 def of_endpoint(endpoint: str) -> Proxy | None:

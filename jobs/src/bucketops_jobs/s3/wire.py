@@ -12,7 +12,6 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import BinaryIO
 from urllib.parse import quote, urlencode, urlsplit
-from xml.sax.saxutils import escape
 
 from bucketops_api import names
 from bucketops_api.v1alpha1.common import BucketRef
@@ -221,7 +220,7 @@ def _matching(etag: str | None) -> Headers:
 
 
 def _escaped(key: str) -> str:
-    return escape(key, {"\r": "&#13;"}) if _MARKUP.search(key) else key
+    return html.escape(key, quote=False).replace("\r", "&#13;") if _MARKUP.search(key) else key
 
 
 def _version(version: str) -> str:
