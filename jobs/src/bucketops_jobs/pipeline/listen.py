@@ -5,7 +5,7 @@ from __future__ import annotations
 from bucketops_api.contract import RunResult
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import UserError
-from bucketops_jobs.pipeline import checks, hear_minio, hear_sqs, hear_webhook
+from bucketops_jobs.pipeline import checks, hear_minio, hear_webhook
 from bucketops_jobs.pipeline.context import Context
 from bucketops_jobs.pipeline.desk import Desk
 
@@ -19,6 +19,8 @@ def run(context: Context) -> RunResult:
     desk = Desk(context, shared=events.minio is not None)
     try:
         if events.sqs:
+            from bucketops_jobs.pipeline import hear_sqs  # noqa: PLC0415 - brings boto3, which others do without
+
             hear_sqs.hear(desk, events.sqs)
         elif events.webhook:
             hear_webhook.hear(desk, events.webhook)

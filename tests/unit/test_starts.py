@@ -1,0 +1,62 @@
+"""A start imports what it needs: each worker until it first calls a server, read from Python's own list of imports."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.programs import SPECS, programs
+
+PATIENCE = 120.0
+LIBRARIES = {
+    *("boto3", "botocore", "urllib3", "minio", "psycopg2", "prometheus_client", "PIL", "kubernetes", "kopf", "rich"),
+    *("yaml", "bucketops", "bucketops_operator", "http.server", "email.mime", "xml.sax", "wsgiref"),
+}
+"""None of these is needed before a worker calls a server, but for what NEEDED says."""
+NEEDED = {
+    "S3Migration": {"psycopg2"},  # its first call is the database's
+    "S3Access": {"boto3", "botocore", "urllib3", "minio"},  # its first call is one of boto3
+}
+PACKAGES = {
+    "S3Migration": {"bucketops_jobs.migration", "bucketops_api.v1alpha1.migration"},
+    "S3Retention": {"bucketops_jobs.retention", "bucketops_api.v1alpha1.retention"},
+    "ExifPipeline": {"bucketops_jobs.pipeline", "bucketops_jobs.exif", "bucketops_api.v1alpha1.exifpipeline"},
+    "S3Access": {"bucketops_jobs.access", "bucketops_api.v1alpha1.access"},
+}
+"""What is of one kind alone."""
+_LINE = re.compile(r"import time:[ \d]+\|[ \d]+\| +([\w.]+)$", re.MULTILINE)
+
+
+def imported(kind: str, folder: Path) -> set[str]:
+    """All modules that a worker has imported when it calls a server, and the packages that they are in."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(PATIENCE)
+        found = programs(f"http://127.0.0.1:{server.getsockname()[1]}", folder)
+        worker = next(program for name, program in found.items() if name.startswith(f"worker: {kind} "))
+        command = [sys.executable, "-X", "importtime", *worker.command[2:]]  # without -I: of the sources that are tested
+        with (folder / "imports").open("wb") as log:
+            process = subprocess.Popen(command, env={**os.environ, **worker.environment}, stderr=log)
+            try:
+                server.accept()[0].close()
+            finally:
+                process.kill()
+                process.wait()
+    modules = _LINE.findall((folder / "imports").read_text())
+    return {name.rsplit(".", depth)[0] for name in modules for depth in range(name.count(".") + 1)}
+
+
+@pytest.mark.parametrize("kind", SPECS)
+def test_a_worker_that_calls_a_server_has_imported_its_own_kind_and_no_library_that_it_does_without(
+    kind: str, tmp_path: Path
+) -> None:
+    found = imported(kind, tmp_path)
+    others = {package for other, packages in PACKAGES.items() if other != kind for package in packages}
+    assert found >= PACKAGES[kind]
+    assert not found & (LIBRARIES - NEEDED.get(kind, set()))
+    assert not found & others
