@@ -39,7 +39,8 @@ def imported(kind: str, folder: Path) -> set[str]:
         server.settimeout(PATIENCE)
         found = programs(f"http://127.0.0.1:{server.getsockname()[1]}", folder)
         worker = next(program for name, program in found.items() if name.startswith(f"worker: {kind} "))
-        command = [sys.executable, "-X", "importtime", *worker.command[2:]]  # without -I: of the sources that are tested
+        # Without -I, which would leave out PYTHONPATH and so the sources of a mutant.
+        command = [sys.executable, "-X", "importtime", *worker.command[2:]]
         with (folder / "imports").open("wb") as log:
             process = subprocess.Popen(command, env={**os.environ, **worker.environment}, stderr=log)
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import NoReturn
 
 from bucketops_api import __version__, names
@@ -27,10 +27,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _Parser(prog="bucketops", description=__doc__)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for found in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    for found in _points(given[:1]):
         found.load()(commands)
-    parsed = parser.parse_args(arguments)
+    parsed = parser.parse_args(given)
     return int(parsed.run(parsed))
+
+
+def _points(named: Sequence[str]) -> Sequence[EntryPoint]:
+    """Return the command that is named, or all for help and for a typing error: each brings libraries of its own."""
+    points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
+    return [point for point in points if point.name in named] or points
 
 
 if __name__ == "__main__":
