@@ -21,7 +21,7 @@ FAULTS_IN_CLUSTER = KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PY
 FAULTS_HERE = $(PYTEST) tests/faults $(addprefix --ignore ,$(CLUSTER_FAULTS)) $(PARALLEL)
 export BUCKETOPS_ENGINE := $(ENGINE)
 
-.PHONY: help demo demo-embedded demo-in-kubernetes test test-cluster lane-here lane-cluster up down status unit integration slow e2e faults soak fuzz mutants bench lint format generate verify verify-models lock image clean
+.PHONY: help demo demo-embedded demo-in-kubernetes test test-cluster lane-here lane-cluster up down status unit integration slow e2e faults soak fuzz mutants bench lint format generate verify verify-models lock image release clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -86,10 +86,11 @@ mutants: $(READY) ## take each guard away in turn and see a test go red (ARGS="c
 bench: $(VENV)/.bench ## measure against s5cmd, mc, rclone and boto3 (by hand; ARGS="copy --server minio --rounds 9")
 	@KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
-lint: $(READY) ## ruff, mypy and import-linter
+lint: $(READY) ## ruff, mypy, import-linter, and zizmor for the workflows
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy api/src operator/src jobs/src cli/src tests/cluster tools
 	@$(BIN)/lint-imports
+	@$(BIN)/zizmor --offline --quiet --no-progress .github
 
 format: $(READY) ## let ruff mend what it can
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
@@ -112,9 +113,12 @@ lock: $(READY) ## resolve requirements/*.in anew
 image: ## build and load the image of operator and workers
 	@$(CLUSTER) image --engine $(ENGINE)
 
+release: $(READY) ## wheels, chart, install.yaml, image and SBOM into dist/, with checksums (ARGS="--twice", "--without-image")
+	@HELM=$$($(CLUSTER) tool helm) PYTHONPATH=tools:tests/cluster $(BIN)/python -m release $(ARGS)
+
 clean: ## take the cluster away and forget everything that was built
 	@$(CLUSTER) clean --engine $(ENGINE)
-	@rm -rf $(VENV) $(DEMO_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(DEMO_VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(READY): $(LOCKED) $(PROJECTS)
 	@$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable api --editable operator --editable jobs --editable cli

@@ -1,7 +1,8 @@
 """Copy what an image needs of Debian, and nothing else, below a folder: `image_files.py INTO ROOT…`.
 
 A ROOT is a program by name, or a folder of Python packages. Of each, and of the Python that runs this, the shared
-libraries come along. So the image has no shell, no package manager, no Perl and no file that changes the user.
+libraries come along. So the image has no shell, no package manager, no Perl and no file that changes the user. Which
+Debian packages they are of stands in /var/lib/dpkg/status.d, where scanners of images look for it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ UNNEEDED = ("__pycache__", "ensurepip", "idlelib", "pydoc_data", "test", "tkinte
 """Of the standard library; bytecode is made anew."""
 BY_DLOPEN = ("libgcc_s.so.1",)
 """Opened by the C library when a thread is cancelled, and named by no program."""
+DPKG = Path("/var/lib/dpkg")
+ALSO = ("ca-certificates", "tzdata")
+"""Packages whose files the Dockerfile copies by itself."""
 
 
 def main() -> None:
@@ -40,6 +44,7 @@ def main() -> None:
         copy(needed, into)
     compiled = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     subprocess.run([*compiled, "-s", into, "-p", "/", below(into, library)], check=True)
+    note_packages(into)
     (into / "tmp").mkdir()
     (into / "tmp").chmod(0o1777)
 
@@ -75,6 +80,31 @@ def libraries(binaries: Iterable[Path]) -> set[Path]:
         found |= {Path(path) for path in re.findall(r"(?:=> |^\s*)(/\S+) \(0x", answer, re.MULTILINE)}
     cache = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
     return found | {Path(path) for name in BY_DLOPEN for path in re.findall(rf"{re.escape(name)} .*=> (\S+)", cache)}
+
+
+def note_packages(into: Path) -> None:
+    """Write a file for each Debian package of which a file was copied, and copy its licence."""
+    owners = owners_of(Path("/", file.relative_to(into)) for file in files_of(into))
+    for stanza in (DPKG / "status").read_text(encoding="utf-8").split("\n\n"):
+        named = re.search(r"^Package: (.+)$", stanza, re.MULTILINE)
+        if named and named[1] in owners.union(ALSO):
+            target = below(into, DPKG / "status.d" / named[1])
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(stanza.strip() + "\n", encoding="utf-8")
+            licence = Path("/usr/share/doc", named[1], "copyright")
+            if licence.exists():
+                copy(licence, into)
+
+
+def owners_of(paths: Iterable[Path]) -> set[str]:
+    """Return the names of the Debian packages that the files are of: dpkg lists each file of each of them."""
+    wanted = {str(path) for path in paths}
+    owners = set()
+    for listing in (DPKG / "info").glob("*.list"):
+        files = map(Path, listing.read_text(encoding="utf-8").splitlines())
+        if any(str(file.parent.resolve() / file.name) in wanted for file in files):
+            owners.add(listing.stem.partition(":")[0])
+    return owners
 
 
 def copy(path: Path, into: Path) -> None:

@@ -3,7 +3,9 @@
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from configparser import ConfigParser
+from contextlib import contextmanager
 from pathlib import Path
 
 import containerd
@@ -48,12 +50,18 @@ def _build(image: str) -> None:
     if succeeds(*images.BUILDAH, "inspect", "--type", "image", image):
         return
     images.base()
-    with step(f"building image {image}"), tempfile.NamedTemporaryFile("w", suffix=".conf") as pip:
-        _pip_config().write(pip)
-        pip.flush()
-        volumes = (f"--volume={pip.name}:/etc/pip.conf:ro", f"--volume={_ca_bundle()}:{CA_BUNDLE}:ro")
+    with step(f"building image {image}"), pip_volumes() as volumes:
         base = f"--build-arg=BASE={BASE_IMAGE}"  # built here: no registry knows its digest
         run(*images.BUILD, "--tag", image, base, *volumes, PROJECT)
+
+
+@contextmanager
+def pip_volumes() -> Iterator[tuple[str, str]]:
+    """Buildah's options with which pip in a build finds what it finds on this machine."""
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as pip:
+        _pip_config().write(pip)
+        pip.flush()
+        yield f"--volume={pip.name}:/etc/pip.conf:ro", f"--volume={_ca_bundle()}:{CA_BUNDLE}:ro"
 
 
 def _pip_config() -> ConfigParser:

@@ -56,6 +56,7 @@ DEBIAN_PACKAGES: Final = (
     "containerd",
     "containernetworking-plugins",
     "debootstrap",
+    "gnupg",  # not for the cluster: the signature of a release
     "faketime",  # not for the cluster: the tests of wrong clocks
     "iproute2",
     "libimage-exiftool-perl",  # not for the cluster: an independent reader of metadata, for the tests of the stripper

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("api/src", "operator/src", "jobs/src", "cli/src")
+SOURCES = ("api/src", "operator/src", "jobs/src", "cli/src", "tools")
 AT_ONCE = 2
 """Tests beside each other, as in `make test`."""
 

@@ -1,0 +1,73 @@
+"""Build a release: PYTHONPATH=tools:tests/cluster python -m release [--without-image] [--into dist] (`make release`)."""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from release import packages, sources, sums
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def build(root: Path, into: Path, *, image: bool, cache: bool = True) -> list[str]:
+    """Build everything into a new folder; return sentences about what was not done as a release should have it."""
+    notes = []
+    epoch, revision = sources.epoch(root), sources.revision(root)
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder)
+        sources.export(root, tree)
+        packages.distributions(tree, into, epoch)
+        packages.chart(tree, into, epoch)
+        packages.manifest(tree, into)
+        if image:
+            from release import image as images  # noqa: PLC0415 - needs tests/cluster, and root
+
+            notes += images.release(tree, into, epoch, revision, cache=cache)
+    if revision.endswith("-dirty"):
+        notes.append("files differ from the last commit: a release is built from a clean checkout")
+    sums.write(into)
+    return notes
+
+
+def differences(one: Path, two: Path) -> list[str]:
+    """Return the names of the files that are not the same, byte for byte, in both folders."""
+    names = sorted({file.name for folder in (one, two) for file in folder.iterdir()})
+    _, different, absent = filecmp.cmpfiles(one, two, names, shallow=False)
+    return different + absent
+
+
+def _empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def main() -> int:
+    """Build, perhaps compare with a second build, sign, and tell what there is now."""
+    parser = argparse.ArgumentParser(prog="make release", description=__doc__)
+    parser.add_argument("--into", type=Path, default=ROOT / "dist", help="a folder, which is emptied before")
+    parser.add_argument("--without-image", action="store_true", help="no image and no SBOM, which need Buildah")
+    parser.add_argument("--twice", action="store_true", help="build again, without caches, and compare all bytes")
+    parsed = parser.parse_args()
+    image, into = not parsed.without_image, _empty(parsed.into.resolve())
+    notes = build(ROOT, into, image=image)
+    if parsed.twice:
+        with tempfile.TemporaryDirectory() as folder:
+            build(ROOT, Path(folder), image=image, cache=False)
+            if different := differences(into, Path(folder)):
+                sys.stderr.write(f"✗ a second build differs in {', '.join(different)}\n")
+                return 1
+        notes.append("built twice: the same bytes")
+    notes.append(sums.sign(into / sums.SUMS))
+    lines = [f"{into}:", sums.summary(into), *(f"• {note}" for note in notes)]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
