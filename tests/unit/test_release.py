@@ -22,7 +22,7 @@ from release.__main__ import differences
 EPOCH = 1_700_000_000
 FILES = {
     "opt/bucketops/lib/python3.13/site-packages/bucketops_jobs-0.1.0.dist-info/METADATA": (
-        "Metadata-Version: 2.4\nName: bucketops-jobs\nVersion: 0.1.0\nLicense-Expression: Apache-2.0\n\nText: no field\n"
+        "Metadata-Version: 2.4\nName: bucketops-jobs\nVersion: 0.1.0\nLicense-Expression: Apache-2.0\n\nText: no one\n"
     ),
     "opt/bucketops/lib/python3.13/site-packages/Old_Name.dist-info/METADATA": (
         "Metadata-Version: 2.1\nName: Old_Name\nVersion: 2\nLicense: BSD 3-Clause\n\n"

@@ -1,9 +1,10 @@
-"""Build a release: PYTHONPATH=tools:tests/cluster python -m release [--without-image] [--into dist] (`make release`)."""
+"""Build a release into a folder (`make release`); the modules of tests/cluster, which know Buildah, are on the path."""
 
 from __future__ import annotations
 
 import argparse
 import filecmp
+import os
 import shutil
 import sys
 import tempfile
@@ -22,7 +23,7 @@ def build(root: Path, into: Path, *, image: bool, cache: bool = True) -> list[st
         tree = Path(folder)
         sources.export(root, tree)
         packages.distributions(tree, into, epoch)
-        packages.chart(tree, into, epoch)
+        packages.chart(tree, into, epoch, os.environ.get("HELM") or "helm")
         packages.manifest(tree, into)
         if image:
             from release import image as images  # noqa: PLC0415 - needs tests/cluster, and root

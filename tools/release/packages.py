@@ -19,13 +19,13 @@ def distributions(tree: Path, into: Path, epoch: int) -> None:
     """Build a wheel and an sdist of each project with the hatchling that is installed: nothing is downloaded."""
     environ = os.environ | {EPOCH: str(epoch)}
     for project in PROJECTS:
-        command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-t", "wheel", "-d", into]
+        command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-t", "wheel", "-d", str(into)]
         subprocess.run(command, cwd=tree / project, env=environ, check=True, capture_output=True)
 
 
-def chart(tree: Path, into: Path, epoch: int) -> Path:
+def chart(tree: Path, into: Path, epoch: int, helm: str) -> Path:
     """Package the chart and return its path: under a name that pip does not take for an sdist of `bucketops`."""
-    command = [os.environ.get("HELM") or "helm", "package", tree / CHART, "--destination", into]
+    command = [helm, "package", str(tree / CHART), "--destination", str(into)]
     said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     archive = Path(said.strip().rpartition(": ")[2])
     archive = archive.rename(archive.with_name(archive.name.replace("bucketops-", "bucketops-chart-")))

@@ -61,7 +61,7 @@ def contents(archive: Path) -> tuple[dict[str, str], str]:
 def _blob(archive: tarfile.TarFile, name: str) -> IO[bytes]:
     opened = archive.extractfile(name if "." in name else f"blobs/{name.replace(':', '/')}")
     if opened is None:
-        raise ValueError(f"{archive.name} is no OCI archive: it has no {name}")
+        raise ValueError(f"{archive.name!r} is no OCI archive: it has no {name}")
     return opened
 
 
@@ -80,29 +80,31 @@ def python_packages(found: dict[str, str]) -> Iterator[Json]:
             normal = re.sub(r"[-_.]+", "-", told["Name"]).lower()
             licence = told["License-Expression"] or UNKNOWN
             said = _one_line(told["License"]) or ", ".join(_classified(told.get_all("Classifier") or []))
-            yield _package("pypi", told["Name"], told["Version"], f"pkg:pypi/{normal}@{told['Version']}", licence, said)
+            purl = f"pkg:pypi/{normal}@{told['Version']}"
+            yield _package("pypi", told["Name"], told["Version"], purl, licence=licence, said=said)
 
 
 def debian_packages(found: dict[str, str]) -> Iterator[Json]:
     """Yield the packages of Debian of which the image has files."""
-    release = re.search(r"^VERSION_CODENAME=\W?(\w+)", "\n".join(found[n] for n in found if SYSTEM.fullmatch(n)), re.M)
+    system = "\n".join(text for name, text in found.items() if SYSTEM.fullmatch(name))
+    release = re.search(r"^VERSION_CODENAME=\W?(\w+)", system, re.MULTILINE)
     for name, text in found.items():
         if DEBIAN.fullmatch(name):
             told = HeaderParser().parsestr(text)
             version, architecture = told["Version"], told["Architecture"]
             distro = f"&distro={release[1]}" if release else ""
             purl = f"pkg:deb/debian/{told['Package']}@{quote(version, safe='')}?arch={architecture}{distro}"
-            yield _package("deb", told["Package"], version, purl, UNKNOWN, "")
+            yield _package("deb", told["Package"], version, purl)
 
 
 def interpreter(found: dict[str, str]) -> Iterator[Json]:
     """Yield CPython, which some bases have built outside of Debian's packages."""
     for name, text in found.items():
         if INTERPRETER.fullmatch(name) and (version := re.search(r"^version\s*=\s*(\S+)$", text, re.MULTILINE)):
-            yield _package("generic", "python", version[1], f"pkg:generic/python@{version[1]}", "PSF-2.0", "")
+            yield _package("generic", "python", version[1], f"pkg:generic/python@{version[1]}", licence="PSF-2.0")
 
 
-def _package(kind: str, name: str, version: str, purl: str, licence: str, said: str) -> Json:
+def _package(kind: str, name: str, version: str, purl: str, *, licence: str = UNKNOWN, said: str = "") -> Json:
     package: Json = {
         "name": name,
         "SPDXID": f"SPDXRef-{kind}-{_NO_ID.sub('-', name)}",
@@ -119,7 +121,7 @@ def _package(kind: str, name: str, version: str, purl: str, licence: str, said: 
 
 def _image(archive: Path, manifest: str) -> Json:
     purl = f"pkg:oci/bucketops@{quote(manifest, safe='')}?repository_url={quote(IMAGE_REPOSITORY, safe='/')}&tag={TAG}"
-    return _package("image", "bucketops", TAG, purl, "Apache-2.0", "") | {
+    return _package("image", "bucketops", TAG, purl, licence="Apache-2.0") | {
         "SPDXID": "SPDXRef-image",
         "packageFileName": archive.name,
         "primaryPackagePurpose": "CONTAINER",

@@ -36,8 +36,8 @@ def sign(sums: Path) -> str:
     if not key:
         return f"not signed: {KEY}=<fingerprint or address of a GnuPG key> signs {SUMS}"
     signature = sums.with_name(f"{SUMS}.asc")
-    command = ["gpg", "--batch", "--yes", "--armor", "--detach-sign", "--local-user", key, "--output", signature, sums]
-    subprocess.run(command, check=True)
+    command = ["gpg", "--batch", "--yes", "--armor", "--detach-sign", "--local-user", key, "--output", str(signature)]
+    subprocess.run([*command, str(sums)], check=True)
     return f"signed by {key}: gpg --verify {signature.name} {SUMS}"
 
 
