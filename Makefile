@@ -20,6 +20,7 @@ CLUSTER_FAULTS := tests/faults/test_cluster.py tests/faults/test_operator.py
 FAULTS_IN_CLUSTER = KUBECONFIG=$$($(CLUSTER) kubeconfig --engine $(ENGINE)) $(PYTEST) $(CLUSTER_FAULTS)
 FAULTS_HERE = $(PYTEST) tests/faults $(addprefix --ignore ,$(CLUSTER_FAULTS)) $(PARALLEL)
 export BUCKETOPS_ENGINE := $(ENGINE)
+export SIGNING_KEY
 
 .PHONY: help demo demo-embedded demo-in-kubernetes test test-cluster lane-here lane-cluster up down status unit integration slow e2e faults soak fuzz mutants bench lint format generate verify verify-models lock image release clean
 help: ## this list

@@ -1,6 +1,8 @@
 """What is installed into a cluster, whichever engine made it: test storage and the project itself."""
 
 import os
+import tempfile
+from pathlib import Path
 
 from engine import Engine
 from settings import CHART, MANIFESTS
@@ -28,25 +30,19 @@ def install_storage(engine: Engine) -> None:
 
 
 def install_project(engine: Engine) -> None:
-    """Have the operator of this checkout, by its Helm chart; a changed image rolls out by its new tag."""
+    """Have the operator of this checkout, by its packaged Helm chart; a changed image rolls out by its new tag."""
     if not (CHART / "Chart.yaml").exists():
         raise ClusterError(f"there is no chart in {CHART}: --no-chart leaves it out")
     repository, _, tag = engine.load_project_image().rpartition(":")
     with step(f"installing the chart with {repository}:{tag}"):
+        env = environment(engine)
         image = ("--set", f"image.repository={repository}", "--set-string", f"image.tag={tag}")
         place = ("--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout", "3m")
         try:
-            run(
-                "helm",
-                "upgrade",
-                "--install",
-                "--force-conflicts",
-                "bucketops",
-                CHART,
-                *place,
-                *image,
-                env=environment(engine),
-            )
+            with tempfile.TemporaryDirectory() as folder:
+                run("helm", "package", CHART, "--destination", folder, env=env)
+                (chart,) = Path(folder).glob("*.tgz")
+                run("helm", "upgrade", "--install", "--force-conflicts", "bucketops", chart, *place, *image, env=env)
         except ClusterError as error:
             raise ClusterError(f"{error}\n{_state(engine)}") from None
 

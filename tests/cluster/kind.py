@@ -1,5 +1,6 @@
 """The cluster in Docker, made by kind: an Engine for everybody else's machine."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -23,7 +24,9 @@ def up() -> None:
         down()
     with step("creating the kind cluster"):
         config = PROJECT / "kind-config.yaml"
-        run("kind", "create", "cluster", "--config", config, "--kubeconfig", KUBECONFIG, "--wait", "180s")
+        node = os.environ.get("KIND_NODE_IMAGE")  # another version of Kubernetes
+        image = ("--image", node) if node else ()
+        run("kind", "create", "cluster", "--config", config, "--kubeconfig", KUBECONFIG, "--wait", "180s", *image)
 
 
 def down() -> None:
