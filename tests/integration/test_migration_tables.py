@@ -219,6 +219,11 @@ NO_KEYS = {
         "REINDEX INDEX",
     ),
     "the path itself": ("CREATE TABLE t (path text PRIMARY KEY)", "path", "name a unique key without it"),
+    "computed from the path": (
+        "CREATE TABLE t (id text GENERATED ALWAYS AS (md5(path)) STORED PRIMARY KEY, n int, path text NOT NULL)",
+        "id",
+        "id of the key is computed from path",
+    ),
     "the partition of the path": (
         "CREATE TABLE t (id int, path text, PRIMARY KEY (id, path)) PARTITION BY RANGE (path)",
         ["id", "path"],
@@ -246,6 +251,8 @@ def test_what_does_not_address_one_row_is_no_key(lab: Any, tmp_path: Path, case:
         ("CREATE TABLE t (id int NOT NULL, n int, path text); CREATE UNIQUE INDEX ON t (id) INCLUDE (n)", "id"),
         ("CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL, path text)", ["n", "id"]),
         ("CREATE TABLE t (id varchar(9) PRIMARY KEY, path text)", "id"),
+        ("CREATE TABLE t (n int, id int GENERATED ALWAYS AS (n * 2) STORED PRIMARY KEY, path text)", "id"),
+        ("CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, path text)", "id"),
     ],
 )
 def test_what_addresses_one_row_is_a_key(lab: Any, tmp_path: Path, ddl: str, key: str | list[str]) -> None:

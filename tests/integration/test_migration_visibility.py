@@ -113,6 +113,17 @@ def test_a_role_whose_operators_are_not_postgresqls_is_refused(database: Databas
 
 
 @pytest.mark.parametrize("whose", ["ROLE {role}", "DATABASE {name}"])
+def test_sessions_in_which_no_trigger_and_no_foreign_key_acts_are_refused(database: Database, whose: str) -> None:
+    """Tables that follow by ON UPDATE CASCADE would not, and name objects that are deleted."""
+    database.make(TABLE)
+    named = whose.replace("{role}", database.role).replace("{name}", database.name)
+    database.sql(f"ALTER {named} SET session_replication_role = replica")
+    refused = refusal(database)
+    assert refused.reason is Reason.DATABASE_REFUSED
+    assert "RESET session_replication_role" in str(refused)
+
+
+@pytest.mark.parametrize("whose", ["ROLE {role}", "DATABASE {name}"])
 def test_sessions_that_only_read_are_refused(database: Database, whose: str) -> None:
     database.make(TABLE)
     named = whose.replace("{role}", database.role).replace("{name}", database.name)

@@ -48,8 +48,15 @@ def require(session: Session, table: Table) -> None:
             f"{typed(table.reference.column)} is a part of the key, so that a rewrite would make another row of it: "
             "name a unique key without it",
         )
-    values = {"table": table.regclass, "keys": keys}
+    values = {"table": table.regclass, "keys": keys, "column": table.reference.column}
     _require_unique(table, [Unique(*row) for row in session.query("look at the indexes", queries()["unique"], values)])
+    computed = [name for (name,) in session.query("look at the key", queries()["computed"], values)]
+    if computed:
+        raise _refusal(
+            table,
+            f"{_listed(computed)} of the key is computed from {typed(table.reference.column)}, so that a rewrite would "
+            "make another row of it: name a unique key without it",
+        )
     nullable = [name for (name,) in session.query("look at the key", queries()["nullable"], values)]
     if nullable:
         remedies = ", ".join(f"ALTER COLUMN {typed(name)} SET NOT NULL" for name in nullable)

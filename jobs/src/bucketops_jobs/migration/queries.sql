@@ -36,9 +36,21 @@ ORDER BY 1
 SELECT a.attname::text FROM pg_catalog.pg_attribute a
 WHERE a.attrelid = to_regclass(%(table)s) AND a.attname = ANY(%(keys)s) AND NOT a.attnotnull ORDER BY a.attnum
 
+-- computed: columns of the key that PostgreSQL computes from the path; the dependency is the column's or its expression's
+SELECT a.attname::text FROM pg_catalog.pg_attribute a
+LEFT JOIN pg_catalog.pg_attrdef e ON e.adrelid = a.attrelid AND e.adnum = a.attnum
+WHERE a.attrelid = to_regclass(%(table)s) AND a.attname = ANY(%(keys)s) AND a.attgenerated <> '' AND EXISTS (
+    SELECT FROM pg_catalog.pg_depend d
+    JOIN pg_catalog.pg_attribute path ON path.attrelid = d.refobjid AND path.attnum = d.refobjsubid
+    WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid AND path.attname = %(column)s
+      AND ((d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = a.attrelid AND d.objsubid = a.attnum)
+           OR (d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = e.oid))
+) ORDER BY a.attnum
+
 -- session: what every session of this role begins with; nothing of this is looked up by the search path
 SELECT current_user::text AS role, pg_catalog.current_schemas(true)::text[] AS search_path,
-       pg_catalog.pg_is_in_recovery() AS in_recovery, pg_catalog.current_setting('transaction_read_only') AS read_only
+       pg_catalog.pg_is_in_recovery() AS in_recovery, pg_catalog.current_setting('transaction_read_only') AS read_only,
+       pg_catalog.current_setting('session_replication_role') AS acts
 
 -- relation: what a table is, what hides rows of it from this role, and what stands between it and an UPDATE
 SELECT r.relkind::text AS kind, r.relpersistence::text AS persistence, pg_get_userbyid(r.relowner)::text AS owner,

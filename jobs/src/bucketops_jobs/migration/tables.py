@@ -24,6 +24,14 @@ _INSTANT = (
     "THEN ({value} AT TIME ZONE 'UTC')::text || '+00' ELSE {value}::text END"
 )
 """A point in time as the same text in every TimeZone."""
+_ENDS = {end: _INSTANT.replace("{value}", f"{end}({{value}})") for end in ("lower", "upper")}
+_PERIOD = (
+    "CASE WHEN isempty({value}) THEN 'empty' ELSE"
+    " CASE WHEN lower_inc({value}) THEN '[' ELSE '(' END"
+    f""" || coalesce('"' || {_ENDS["lower"]} || '"', '') || ',' || coalesce('"' || {_ENDS["upper"]} || '"', '')"""
+    " || CASE WHEN upper_inc({value}) THEN ']' ELSE ')' END END"
+)
+"""The same of a tstzrange, which the keys of temporal tables have."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +101,7 @@ class Table:
 
     def _texts(self, value: str) -> list[str]:
         """How each column of the key becomes a text, which the journal knows the row by."""
-        points = [type_.startswith("timestamp") and type_.endswith("with time zone") for type_ in self.key_types]
-        return [(_INSTANT if point else _TEXT).replace("{value}", value) for point in points]
+        return [_as_text(type_).replace("{value}", value) for type_ in self.key_types]
 
     def pk(self, key: Sequence[str]) -> str:
         """The primary key as one text: of one column its value, of several a JSON list of theirs."""
@@ -105,6 +112,12 @@ class Table:
         columns = len(self.reference.keys)
         keys = [[pk] if columns == 1 else json.loads(pk) for pk in pks]
         return {f"k{number}": [key[number] for key in keys] for number in range(columns)}
+
+
+def _as_text(type_: str) -> str:
+    if type_ == "tstzrange":
+        return f"({_PERIOD})"
+    return _INSTANT if type_.startswith("timestamp") and type_.endswith("with time zone") else _TEXT
 
 
 def limits(within: Sequence[Values]) -> dict[str, Any]:

@@ -20,6 +20,8 @@ _KINDS = {
     "f": "a foreign table, whose rows lie on another server: connect to that server and name the table there",
 }
 _CATALOG, _TEMPORARY = "pg_catalog", "pg_temp"
+_ORIGIN = "origin"
+"""Of session_replication_role: triggers and foreign keys act."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ def require(session: Session, table: Table) -> None:
 
 
 def require_session(session: Session) -> str:
-    """The name of the role; UserError where its sessions write nothing, or take somebody else's operators."""
-    role, path, in_recovery, read_only = session.query("look at the session", queries()["session"])[0]
+    """The name of the role; UserError where its sessions write nothing, act otherwise, or take others' operators."""
+    role, path, in_recovery, read_only, acts = session.query("look at the session", queries()["session"])[0]
     first = next((schema for schema in path if not schema.startswith(_TEMPORARY)), _CATALOG)
     if first != _CATALOG:
         raise UserError(
@@ -67,6 +69,13 @@ def require_session(session: Session) -> str:
             Reason.DATABASE_REFUSED,
             f"sessions of role {role} are read-only, and no path can be rewritten: ALTER ROLE {quoted(role)} SET "
             "default_transaction_read_only = off (or where the server, the database or the Secret sets it)",
+        )
+    if acts != _ORIGIN:
+        raise UserError(
+            Reason.DATABASE_REFUSED,
+            f"sessions of role {role} have session_replication_role = {acts}, so that no trigger and no foreign key "
+            f"acts, and rows that should follow a rewrite would not: ALTER ROLE {quoted(role)} RESET "
+            "session_replication_role (or where the server, the database or the Secret sets it)",
         )
     return str(role)
 
