@@ -112,6 +112,23 @@ def test_a_follower_that_its_trigger_keeps_fails_itself(database: Database) -> N
     assert set(verdicts.values()) == {RowOutcome.REWRITTEN}
 
 
+def test_a_trigger_of_a_table_that_follows_is_looked_at_too(database: Database) -> None:
+    """By its doing another row holds the old path: that would be swept for ever."""
+    made(database)
+    keeps = trigger(
+        "INSERT INTO pictures (path) VALUES (OLD.path); RETURN NULL;", "AFTER UPDATE ON avatars FOR EACH ROW"
+    )
+    database.sql(
+        keeps.replace("FOR EACH ROW", "FOR EACH ROW WHEN (NEW.id = 2)").replace("plpgsql", "plpgsql SECURITY DEFINER")
+    )
+    with contextlib.closing(database.rows(beside=[BESIDE])) as rows:
+        verdicts = rewritten(rows)
+    assert "hold the old path 'image/bb'" in str(verdicts.pop("1:2"))
+    assert "row 2 follows row 2 of public.pictures.path, which failed" in str(verdicts.pop("0:2"))
+    assert set(verdicts.values()) == {RowOutcome.REWRITTEN}
+    assert database.sql("SELECT count(*) FROM pictures") == [(3,)]
+
+
 @pytest.mark.parametrize(
     ("ddl", "avatars", "words"),
     [

@@ -81,10 +81,19 @@ SELECT t.typname::text AS name,
        CASE WHEN typed.depth > 0 THEN typed.declared END AS domain
 FROM typed JOIN pg_catalog.pg_type t ON t.oid = typed.type ORDER BY typed.depth DESC LIMIT 1
 
--- triggers: of a table and its partitions, those that an UPDATE starts
-SELECT DISTINCT g.tgname::text FROM pg_catalog.pg_trigger g
-WHERE g.tgrelid IN (SELECT relid FROM pg_partition_tree(to_regclass(%(table)s)) UNION SELECT to_regclass(%(table)s))
-  AND NOT g.tgisinternal AND g.tgenabled <> 'D' AND g.tgtype & 16 > 0
+-- triggers: those that an UPDATE starts of a table, its partitions, and the tables that follow it by a foreign key
+WITH RECURSIVE touched (oid) AS (
+    SELECT to_regclass(%(table)s)::oid
+    UNION
+    SELECT next.oid FROM touched CROSS JOIN LATERAL (
+        SELECT relid::oid AS oid FROM pg_partition_tree(touched.oid)
+        UNION ALL
+        SELECT c.conrelid FROM pg_catalog.pg_constraint c
+        WHERE c.confrelid = touched.oid AND c.contype = 'f' AND c.confupdtype = 'c'
+    ) AS next
+)
+SELECT DISTINCT g.tgname::text FROM pg_catalog.pg_trigger g JOIN touched ON touched.oid = g.tgrelid
+WHERE NOT g.tgisinternal AND g.tgenabled <> 'D' AND g.tgtype & 16 > 0
 ORDER BY 1
 
 -- foreign_keys: each column that references another one, and what becomes of it when that one changes
