@@ -143,7 +143,7 @@ KINDS = ("S3Migration", "S3Retention", "ExifPipeline", "S3Access")
 def test_a_server_that_shows_what_it_was_told(kind: str, canaries: Canaries, tmp_path: Path) -> None:
     for number, (status, code) in enumerate(ANSWERS):
         with Echo(status, code) as echo:
-            spec, folder = spec_of(kind, f"http://{echo.address}"), tmp_path / str(number)
+            spec, folder = spec_of(kind, f"http://{echo.host}"), tmp_path / str(number)
             words = run(kind, spec, {"s3": canaries.s3()}, folder, lambda: echo.asked > ENOUGH)
             assert echo.asked
         canaries.require_absent(words)
@@ -205,7 +205,7 @@ def test_events_of_a_queue_and_of_a_webhook(
     given = {"s3": canaries.s3(), "hook": {"token": canaries("token")}}
     with Echo(400, "InvalidAddress") as echo:
         told = {
-            "sqs": {"queueUrl": f"http://{echo.address}/1/queue", "region": "us-east-1"},
+            "sqs": {"queueUrl": f"http://{echo.host}/1/queue", "region": "us-east-1"},
             "webhook": {"secretRef": {"name": "hook"}},
         }
         spec = spec_of("ExifPipeline", minio) | {"events": {events: told[events]}}
@@ -214,7 +214,7 @@ def test_events_of_a_queue_and_of_a_webhook(
 
 def test_a_proxy_with_a_password(canaries: Canaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Echo(407, "ProxyAuthenticationRequired") as echo:
-        address = f"http://{canaries('user')}:{canaries('proxy')}@{echo.address}"
+        address = f"http://{canaries('user')}:{canaries('proxy')}@{echo.host}"
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
             monkeypatch.setenv(name, address)
         spec = spec_of("S3Retention", "https://s3.example.invalid")
@@ -237,7 +237,7 @@ def test_libraries_that_tell_all(canaries: Canaries, tmp_path: Path) -> None:
     for key, value in canaries.s3().items():
         (mount / key).write_text(value)
     with Echo(403, "AccessDenied") as echo:
-        command = [sys.executable, "-c", program, f"http://{echo.address}", str(tmp_path)]
+        command = [sys.executable, "-c", program, f"http://{echo.host}", str(tmp_path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "CanonicalRequest" in done.stderr
     assert "uncaught" in done.stderr

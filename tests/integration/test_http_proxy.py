@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,14 +15,13 @@ from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.access import minio_admin
 from bucketops_jobs.access.keys import Pair
 from bucketops_jobs.errors import TransientError, UnreachableError, UserError
-from bucketops_jobs.pace import Pace
 from bucketops_jobs.pipeline import hear_minio
 from bucketops_jobs.s3.client import S3Store
-from bucketops_jobs.s3.connect import connect
 from support import certificates
 from support.avatars import s3_client
 from support.forward_proxy import ForwardProxy
 from support.servers import ADMIN, PASSWORD, start_minio
+from support.stores import opened
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 MIB = 1 << 20
@@ -36,21 +32,6 @@ def _no_other_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-
-
-@contextmanager
-def opened(root: Path, endpoint: str, **changes: Any) -> Iterator[S3Store]:
-    folder = root / "secrets" / "store"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "AWS_ACCESS_KEY_ID").write_text(ADMIN)
-    (folder / "AWS_SECRET_ACCESS_KEY").write_text(PASSWORD)
-    who = {"credentials": {"secretRef": {"name": "store"}}}
-    ref = BucketRef.model_validate({"endpoint": endpoint, **who, **changes})
-    store = connect(ref, root, Pace(8, None, threading.Event()))
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def bucket_at(endpoint: str, **options: Any) -> str:

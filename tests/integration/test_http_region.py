@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import secrets
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
-from botocore.config import Config
 
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import TransientError, UserError
-from bucketops_jobs.pace import Pace
 from bucketops_jobs.s3 import boto
-from bucketops_jobs.s3.client import S3Store
-from bucketops_jobs.s3.connect import connect
 from bucketops_jobs.s3.http import Wire
 from bucketops_jobs.s3.signing import Credentials
 from bucketops_jobs.s3.wire import Place, Request, place
+from support.avatars import s3_client
 from support.raw_server import Asked, Piece, RawServer, answer, error
 from support.servers import ADMIN, PASSWORD, start_minio
+from support.stores import opened
 
 WHO = partial(Credentials, ADMIN, PASSWORD)
 HEAD, GET = Request("HeadObject", "HEAD", "/bucket/key"), Request("GetObject", "GET", "/bucket/key")
@@ -39,35 +36,17 @@ def abroad(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.stop()
 
 
-@contextmanager
-def opened(root: Path, endpoint: str, **changes: str) -> Iterator[S3Store]:
-    folder = root / "secrets" / "store"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "AWS_ACCESS_KEY_ID").write_text(ADMIN)
-    (folder / "AWS_SECRET_ACCESS_KEY").write_text(PASSWORD)
+def bucket_at(endpoint: str) -> str:
     bucket = f"abroad-{secrets.token_hex(4)}"
-    admin = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name="eu-west-1",
-        aws_access_key_id=ADMIN,
-        aws_secret_access_key=PASSWORD,
-        config=Config(s3={"addressing_style": "path"}),
-    )
-    admin.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    ref = BucketRef.model_validate(
-        {"bucket": bucket, "endpoint": endpoint, "credentials": {"secretRef": {"name": "store"}}, **changes}
-    )
-    store = connect(ref, root, Pace(8, None, threading.Event()))
-    try:
-        yield store
-    finally:
-        store.close()
+    where = {"LocationConstraint": "eu-west-1"}
+    admin = s3_client(endpoint, ADMIN, PASSWORD, region="eu-west-1")
+    admin.create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
+    return bucket
 
 
 @pytest.mark.parametrize("first", ["put", "head", "versioning"])
 def test_a_region_that_nobody_has_named_is_found(abroad: str, tmp_path: Path, first: str) -> None:
-    with opened(tmp_path, abroad) as store:
+    with opened(tmp_path, abroad, bucket_at(abroad)) as store:
         if first == "put":
             store.put("k", b"1", {})
         elif first == "head":
@@ -78,7 +57,7 @@ def test_a_region_that_nobody_has_named_is_found(abroad: str, tmp_path: Path, fi
 
 
 def test_a_region_that_the_spec_has_wrong_is_named(abroad: str, tmp_path: Path) -> None:
-    with opened(tmp_path, abroad, region="us-west-2") as store, pytest.raises(UserError) as raised:
+    with opened(tmp_path, abroad, bucket_at(abroad), region="us-west-2") as store, pytest.raises(UserError) as raised:
         store.put("k", b"1", {})
     assert raised.value.reason is Reason.INVALID_SPEC
     assert "the bucket is in eu-west-1: write region: eu-west-1, or none" in str(raised.value)

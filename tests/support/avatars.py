@@ -22,13 +22,15 @@ UNAVAILABLE = 500
 """The least status that tells of the server and not of what was asked for."""
 
 
-def s3_client(endpoint: str, access_key: str, secret_key: str, verify: str | None = None) -> Any:
+def s3_client(
+    endpoint: str, access_key: str, secret_key: str, verify: str | None = None, *, region: str = "us-east-1"
+) -> Any:
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,
-        region_name="us-east-1",
+        region_name=region,
         verify=verify,
         config=Config(s3={"addressing_style": "path"}, max_pool_connections=64),
     )

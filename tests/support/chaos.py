@@ -7,14 +7,14 @@ import http.client
 import random
 import socket
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
 
+from support.loopback import ThreadedServer
 from support.proxy import HOP_BY_HOP
 
 
-class Chaos:
+class Chaos(ThreadedServer):
     """Listens on loopback. Everything but the stream of events passes as it is."""
 
     def __init__(self, target: str, chance: random.Random, *, faults: bool = True) -> None:
@@ -22,19 +22,18 @@ class Chaos:
         self.lost = self.doubled = self.moved = self.streams = 0
         self.open: set[socket.socket] = set()
 
-    def __enter__(self) -> Self:
-        self._server = _Server(("127.0.0.1", 0), self)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
+    expected = (Exception,)
+    """Cut connections are what this is about."""
+
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        class Handler(_Handler):
+            chaos = self
+
+        return Handler
 
     def __exit__(self, *exc: object) -> None:
         self.cut()
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        super().__exit__(*exc)
 
     def cut(self) -> None:
         """End all streams of events at once."""
@@ -61,23 +60,12 @@ class Chaos:
         return out
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, address: tuple[str, int], chaos: Chaos) -> None:
-        self.chaos = chaos
-        super().__init__(address, _Handler)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Cut connections are what this is about."""
-
-
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    chaos: Chaos
 
     def handle_any(self) -> None:
-        target = self.server.chaos.target
+        target = self.chaos.target
         upstream = http.client.HTTPConnection(target.hostname or "", target.port, timeout=60)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -104,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stream(self, upstream: http.client.HTTPConnection) -> None:
         """When the client asks for no more, neither do we."""
-        chaos, own = self.server.chaos, upstream.sock
+        chaos, own = self.chaos, upstream.sock
         chaos.streams += 1
         chaos.open.add(self.connection)
         threading.Thread(target=_until_shut, args=(self.connection, own), daemon=True).start()
@@ -116,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
             own.close()
 
     def _relay(self, answer: http.client.HTTPResponse) -> None:
-        chaos = self.server.chaos
+        chaos = self.chaos
         self.send_response_only(answer.status)
         self.send_header("Connection", "close")
         self.end_headers()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from http.server import BaseHTTPRequestHandler
 from xml.sax.saxutils import escape
 
+from support.loopback import ThreadedServer
 
-class Echo:
+
+class Echo(ThreadedServer):
     """Answers every request with one error."""
 
     def __init__(self, status: int, code: str) -> None:
@@ -16,7 +16,7 @@ class Echo:
         self.asked = 0
         """Requests so far."""
 
-    def __enter__(self) -> Self:
+    def handler(self) -> type[BaseHTTPRequestHandler]:
         echo = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -38,15 +38,4 @@ class Echo:
             def log_message(self, *_: object) -> None:
                 """Quiet."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self._server.server_port}"
+        return Handler

@@ -7,19 +7,22 @@ import socket
 import socketserver
 import threading
 from contextlib import suppress
-from typing import Self
 from urllib.parse import urlsplit
+
+from support.loopback import ThreadedServer
 
 REFUSED = b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"
 
 
-class ForwardProxy:
+class ForwardProxy(ThreadedServer):
     """`heads` are the requests that it was sent; `refusal` is its answer to all of them."""
 
     def __init__(self, password: str = "", refusal: bytes = b"") -> None:
         self._proof = f"Basic {base64.b64encode(password.encode()).decode()}" if password else ""
         self._refusal = refusal
         self.heads: list[str] = []
+
+    def handler(self) -> type[socketserver.BaseRequestHandler]:
         outer = self
 
         class Handler(socketserver.StreamRequestHandler):
@@ -28,16 +31,7 @@ class ForwardProxy:
                     while outer._one(self):
                         pass
 
-        self._server = _Server(("127.0.0.1", 0), Handler)
-        self.host = f"127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        return Handler
 
     def _one(self, handler: socketserver.StreamRequestHandler) -> bool:
         lines = [handler.rfile.readline().decode()]
@@ -76,11 +70,6 @@ class ForwardProxy:
             upstream.sendall("".join([f"{method} {path} {version}", *kept, "Connection: close\r\n\r\n"]).encode())
             upstream.sendall(handler.rfile.read(length))
             _relay(upstream, handler.connection)
-
-
-class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-    request_queue_size = 64
 
 
 def _relay(one: socket.socket, other: socket.socket) -> None:

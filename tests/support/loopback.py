@@ -1,11 +1,61 @@
-"""A server of raw connections on loopback, in a thread of its own: what it says is its subclass's business."""
+"""Servers on loopback for as long as a context lasts: by one event loop, or by a thread per connection.
+
+What they say is their subclasses' business.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from abc import ABC, abstractmethod
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Self
+
+LOOK = 0.05
+"""Seconds between two looks whether a server is to end."""
+
+
+class ThreadedServer(ABC):
+    """Serves each connection by a handler in a thread of its own."""
+
+    expected: tuple[type[Exception], ...] = (ConnectionError,)
+    """What a handler may raise without a word: clients that were killed are what tests are about."""
+
+    def __enter__(self) -> Self:
+        self._server = _Threads(self.handler(), self.expected)
+        threading.Thread(target=self._server.serve_forever, args=(LOOK,), daemon=True).start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @abstractmethod
+    def handler(self) -> type[BaseRequestHandler]:
+        """Return what serves a connection."""
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}"
+
+
+class _Threads(ThreadingTCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 64
+
+    def __init__(self, handler: type[BaseRequestHandler], expected: tuple[type[Exception], ...]) -> None:
+        self._expected = expected
+        super().__init__(("127.0.0.1", 0), handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), self._expected):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class LoopbackServer(ABC):

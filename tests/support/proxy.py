@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import http.client
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
+
+from support.loopback import ThreadedServer
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "proxy-connection"}
 
@@ -89,7 +89,7 @@ class Hold:
 
 
 @dataclass
-class Proxy:
+class Proxy(ThreadedServer):
     """Listens on loopback and passes to `target`; the Host header stays as the client signed it."""
 
     target: str
@@ -103,27 +103,8 @@ class Proxy:
     counts: Counter[str] = field(default_factory=Counter)
     """By `<METHOD> <bucket>`."""
 
-    def __enter__(self) -> Self:
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that was killed is what the tests are about; any other error is shown."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        return _handler(self)
 
 
 def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - the methods of one class

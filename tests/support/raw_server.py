@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 import socketserver
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Self
+
+from support.loopback import ThreadedServer
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,14 @@ Piece = bytes | float | None
 Script = Callable[[Asked], Iterable[Piece]]
 
 
-class RawServer:
+class RawServer(ThreadedServer):
     """Answers each request by what `script` says to it; `early`: before it has read the request's body."""
 
     def __init__(self, script: Script, *, early: bool = False) -> None:
         self._script, self._early = script, early
         self.requests: list[Asked] = []
+
+    def handler(self) -> type[socketserver.BaseRequestHandler]:
         outer = self
 
         class Handler(socketserver.StreamRequestHandler):
@@ -45,23 +47,7 @@ class RawServer:
                 except (OSError, ValueError):
                     pass  # the client has gone
 
-        self._server = _Server(("127.0.0.1", 0), Handler)
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def host(self) -> str:
-        return f"127.0.0.1:{self._server.server_address[1]}"
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.host}"
+        return Handler
 
     def _one(self, handler: socketserver.StreamRequestHandler) -> bool:
         first = handler.rfile.readline().decode(errors="replace").split(" ")
@@ -80,12 +66,6 @@ class RawServer:
             else:
                 handler.wfile.write(piece)
         return True
-
-
-class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-    request_queue_size = 64
 
 
 def _headers(handler: socketserver.StreamRequestHandler) -> Iterator[tuple[str, str]]:
