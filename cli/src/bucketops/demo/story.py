@@ -36,7 +36,7 @@ SHARE = 20
 """So many legacy avatars there are for each modern one."""
 NEEDED, PER_OBJECT = 300 << 20, 8 << 10
 """Bytes of disk that a demo takes, at most."""
-READ_PAUSE = 0.02
+READ_PAUSE = 0.05
 """Seconds between two reads."""
 T = TypeVar("T")
 
