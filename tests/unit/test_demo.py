@@ -12,7 +12,7 @@ import pytest
 from bucketops.__main__ import main
 from bucketops.demo import command, programs, story, users
 from bucketops.demo.errors import DemoError
-from bucketops.demo.seeding import Amounts
+from bucketops.demo.site import Amounts
 from bucketops_operator.run.workspace import locked_folder
 
 EXAMPLE = Path(__file__).parents[2] / "manifests/examples/s3migration.yaml"

@@ -7,12 +7,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from bucketops.demo.postgres import Database
 from bucketops.demo.seaweedfs import Store
-from bucketops.demo.site import LEGACY, MODERN, name, picture
+from bucketops.demo.site import LEGACY, MODERN, Amounts, picture
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from bucketops_jobs.pace import Pace
@@ -25,42 +24,6 @@ from bucketops_operator.local import fill
 AT_ONCE = 16
 _HEADERS = {"content-type": "image/png"}
 _TABLE = "CREATE TABLE avatars (id serial PRIMARY KEY, path varchar(255) NOT NULL)"
-TWICE = 10
-"""Avatars that two rows name."""
-
-
-@dataclass(frozen=True)
-class Amounts:
-    """How much the website has."""
-
-    legacy: int
-    modern: int
-
-    @property
-    def twice(self) -> int:
-        """Avatars that two rows name."""
-        return min(TWICE, self.legacy)
-
-    @property
-    def rows(self) -> int:
-        """Rows in the table."""
-        return self.legacy + self.modern + self.twice
-
-    def paths(self) -> Iterator[str]:
-        """Return what the rows name."""
-        legacy = [LEGACY + name(number) for number in range(1, self.legacy + 1)]
-        yield from legacy
-        yield from (MODERN + name(number) for number in self._modern)
-        yield from legacy[: self.twice]
-
-    def objects(self) -> Iterator[tuple[str, int]]:
-        """Return path and number of each picture."""
-        yield from ((LEGACY + name(number), number) for number in range(1, self.legacy + 1))
-        yield from ((MODERN + name(number), number) for number in self._modern)
-
-    @property
-    def _modern(self) -> range:
-        return range(self.legacy + 1, self.legacy + self.modern + 1)
 
 
 def rows(database: Database, amounts: Amounts) -> None:

@@ -8,8 +8,9 @@ import re
 import struct
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,8 @@ from bucketops.demo.background import Background
 LEGACY, MODERN = "image/", "avatar/"
 SHORTEST_GRACE = 2.0
 """Seconds: of the migrations that somebody reads beside."""
+TWICE = 10
+"""Avatars that two rows name."""
 Fetch = Callable[[str], bytes]
 """Returns the picture of a path; WrongError: there is none; ConnectionError: nobody answers."""
 Connect = Callable[[], Any]
@@ -51,6 +54,40 @@ def shows(body: bytes, number: int) -> bool:
 def name(number: int) -> str:
     """Return the file name of an avatar."""
     return f"avatar-{number}.png"
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """How much the website has."""
+
+    legacy: int
+    modern: int
+
+    @property
+    def twice(self) -> int:
+        """Avatars that two rows name."""
+        return min(TWICE, self.legacy)
+
+    @property
+    def rows(self) -> int:
+        """Rows in the table."""
+        return self.legacy + self.modern + self.twice
+
+    def paths(self) -> Iterator[str]:
+        """Return what the rows name."""
+        legacy = [LEGACY + name(number) for number in range(1, self.legacy + 1)]
+        yield from legacy
+        yield from (MODERN + name(number) for number in self._modern)
+        yield from legacy[: self.twice]
+
+    def objects(self) -> Iterator[tuple[str, int]]:
+        """Return path and number of each picture."""
+        yield from ((LEGACY + name(number), number) for number in range(1, self.legacy + 1))
+        yield from ((MODERN + name(number), number) for number in self._modern)
+
+    @property
+    def _modern(self) -> range:
+        return range(self.legacy + 1, self.legacy + self.modern + 1)
 
 
 class Reader(Background):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import threading
 from collections.abc import Callable, Mapping
@@ -20,15 +19,16 @@ from bucketops.demo.browser import Browser
 from bucketops.demo.errors import DemoError
 from bucketops.demo.postgres import Database, Role
 from bucketops.demo.seaweedfs import Store
-from bucketops.demo.seeding import Amounts
 from bucketops.demo.server import Servers
-from bucketops.demo.site import Reader
-from bucketops.demo.telling import Telling
+from bucketops.demo.site import Amounts, Reader
+from bucketops.demo.telling import Telling, program
 from bucketops.demo.users import temporary_folder
 from bucketops_api.v1alpha1.migration import MigrationSpec
 from bucketops_jobs.errors import WorkerError
 from bucketops_operator import private_file
-from bucketops_operator.run import command as run_command
+from bucketops_operator.run.command import work
+from bucketops_operator.run.manifest import Manifest, read
+from bucketops_operator.run.stopping import Stop
 from bucketops_operator.run.workspace import locked_folder
 
 PREFIX = "bucketops-demo-"
@@ -54,7 +54,7 @@ class Demo:
     @property
     def spec(self) -> MigrationSpec:
         """Of the migration."""
-        return MigrationSpec.model_validate(self.document["spec"])
+        return _spec(self.document)
 
     def seed(self, worker: Role, website: Role, done: Callable[[int], None]) -> None:
         """Fill bucket and table; `done` is told how many objects are there."""
@@ -67,18 +67,18 @@ class Demo:
         except WorkerError as error:
             raise DemoError(f"the website could not be filled: {error}") from error
 
-    def command(self, worker: Role) -> list[str]:
-        """Write the files of `bucketops run`; its arguments."""
+    def manifest(self, worker: Role) -> Manifest:
+        """Write the files of `bucketops run`, and read them as it does."""
         manifest = self.folder / "s3migration.yaml"
         for place in ("source", "destination"):
             self.document["spec"][place]["endpoint"] = self.store.endpoint
         manifest.write_text(yaml.safe_dump(dict(self.document), sort_keys=False))
-        arguments = ["run", "--file", str(manifest)]
+        files = []
         for name, data in (("avatars-s3", self.store.worker.data), ("avatars-db", self.database.secret(worker))):
             file = self.folder / f"{name}.env"
             private_file.replace(file, "".join(f"{key}={value}\n" for key, value in data.items()))
-            arguments += ["--secret", f"{name}={file}"]
-        return arguments
+            files.append(f"{name}={file}")
+        return read(manifest, files)
 
     def reader(self, website: Role) -> Reader:
         """Return somebody who reads the website as its visitors do."""
@@ -92,17 +92,37 @@ def play(objects: int, grace: str) -> int:
     with locked_folder(PREFIX, temporary_folder()) as (folder, lock), Servers(lock) as servers:
         _require_room(folder, amounts)
         document = _example(grace)
-        store, database = _started(servers, folder, MigrationSpec.model_validate(document["spec"]))
-        telling.started(folder)
-        demo = Demo(folder, document, amounts, store, database)
+        with telling.step(
+            "starting SeaweedFS (S3) and PostgreSQL", "servers: SeaweedFS (S3) and PostgreSQL on loopback"
+        ):
+            demo = Demo(folder, document, amounts, *_started(servers, folder, _spec(document)))
         worker, website = Role(rights.ROLE), Role(rights.WEBSITE)
         with telling.seeding(amounts) as done:
             demo.seed(worker, website, done)
-        telling.command()
+        telling.say("\n$ bucketops run -f manifests/examples/s3migration.yaml")
+        manifest, began = demo.manifest(worker), telling.seconds
         with demo.reader(website) as reader:
-            code = _run(demo.command(worker))
-    telling.end(reader)
-    return code or int(bool(reader.wrong))
+            status = work(manifest, Stop(), None)
+    code = telling.end(manifest.resource, status, telling.seconds - began, reader)
+    telling.say(f"All of it took {telling.seconds:.0f} s. Both servers have ended, and their data is gone.")
+    telling.what_next(_what_next(program()))
+    return code
+
+
+def _what_next(bucketops: str) -> list[tuple[str, str]]:
+    return [
+        (f"{bucketops} policy S3Migration -f FILE", "the least rights that a migration of yours needs"),
+        (
+            f"{bucketops} run -f FILE --secret NAME=FILE.env",
+            "run it from here; with mode: Plan it only looks",
+        ),
+        ("make demo ENGINE=kind", "the same in Kubernetes, with MinIO; needs Docker, kind, kubectl and helm"),
+        ("make demo ENGINE=host", "the same in a Kubernetes that is built here; needs Debian, root and Go"),
+    ]
+
+
+def _spec(document: Mapping[str, Any]) -> MigrationSpec:
+    return MigrationSpec.model_validate(document["spec"])
 
 
 def _require_room(folder: Path, amounts: Amounts) -> None:
@@ -143,11 +163,3 @@ def _beside(work: Callable[[], T]) -> Future[T]:
 
     threading.Thread(target=run, daemon=True).start()
     return future
-
-
-def _run(arguments: list[str]) -> int:
-    """Do what this command does; its exit code."""
-    parser = argparse.ArgumentParser(prog="bucketops")
-    run_command.add(parser.add_subparsers())
-    options = parser.parse_args(arguments)
-    return int(options.run(options))

@@ -66,11 +66,15 @@ class Summary:
 
     def whole(self, resource: Resource, status: Status, end: Ending, seconds: float) -> None:
         """Print what came of it, and everything that a person wants to know then."""
+        self.result(resource, status, end, seconds)
+        self._where(resource, status, end)
+
+    def result(self, resource: Resource, status: Status, end: Ending, seconds: float) -> None:
+        """Print what came of it, and no word about where to go from there."""
         self.headline(end, seconds)
         for facts in facts_of(resource, status):
             self._facts(facts)
         self._samples(status.get("samples", ()))
-        self._where(resource, status, end)
 
     def _facts(self, facts: Facts) -> None:
         columns = [Column(overflow="fold"), *(Column(h, justify=facts.justify, overflow="fold") for h in facts.heads)]
