@@ -114,7 +114,7 @@ def test_a_signal_in_the_middle_leaves_nothing(folder: Path, number: signal.Sign
     demo.send_signal(number)
     said, _ = demo.communicate(timeout=120)
     assert demo.returncode == 130, said
-    assert "Traceback" not in said
+    assert "Traceback" not in said, said
     require_nothing_left(folder)
 
 

