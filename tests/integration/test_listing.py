@@ -22,7 +22,7 @@ from support.proxy import Answer, Proxy, Request
 from support.recordings import KEYS, REQUESTS, raw
 from support.servers import ADMIN, PASSWORD
 
-SERVERS = ["minio", "versitygw"]
+SERVERS = ["minio", pytest.param("versitygw", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(params=SERVERS)
@@ -54,7 +54,7 @@ def place(bucket: str, endpoint: str) -> BucketRef:
 @pytest.fixture
 def user(bucket: str, endpoint: str, request: pytest.FixtureRequest) -> Identity:
     """Who may what a store does, in this bucket alone."""
-    make = gateway_user if endpoint == request.getfixturevalue("versitygw") else store_user
+    make = gateway_user if request.node.callspec.params["endpoint"] == "versitygw" else store_user
     return make(endpoint, Identity(ADMIN, PASSWORD), store_rights(place(bucket, endpoint)))
 
 

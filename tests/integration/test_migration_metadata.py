@@ -49,7 +49,13 @@ def headers_of(store: S3Store, key: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "servers", [("minio", "minio"), ("minio", "versitygw"), ("versitygw", "minio")], ids="-to-".join
+    "servers",
+    [
+        ("minio", "minio"),
+        pytest.param(("minio", "versitygw"), marks=pytest.mark.slow),
+        pytest.param(("versitygw", "minio"), marks=pytest.mark.slow),
+    ],
+    ids="-to-".join,
 )
 def test_odd_properties_arrive_or_are_reported_and_stop_nothing(
     request: pytest.FixtureRequest, tmp_path: Path, servers: tuple[str, str]

@@ -67,7 +67,9 @@ def mount(root: Path, identity: Identity) -> None:
         (folder / key).write_text(value)
 
 
-@pytest.fixture(params=[fake, minio, versitygw, moto], ids=lambda made: made.__name__)
+@pytest.fixture(
+    params=[fake, minio, pytest.param(versitygw, marks=pytest.mark.slow), moto], ids=lambda made: made.__name__
+)
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     yield from request.param(request)
 
