@@ -58,7 +58,7 @@ CALLS: dict[str, Callable[[S3Store], Any]] = {
     "head": lambda store: store.head(KEY),
     "describe": lambda store: store.describe(KEY),
     "get": lambda store: store.get(KEY, etag=ETAG).body.read(),
-    "read": lambda store: store.read_part(ENTRY, 0, len(DATA), WHOLE)[0].read(),
+    "read": lambda store: store.bodies.read_part(ENTRY, 0, len(DATA), WHOLE)[0].read(),
     "checksums": lambda store: store.checksums(KEY, ETAG),
     "properties": lambda store: store.properties(KEY, ETAG),
     "put": lambda store: store.put(KEY, DATA, {"x-amz-meta-a": "b\u00a0c"}),

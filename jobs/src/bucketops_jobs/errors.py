@@ -65,6 +65,10 @@ class TooLargeError(ItemError):
     """The body is larger than what is held in memory."""
 
 
+class OtherBytesError(ItemError):
+    """An object's bytes are not those that its server says: something on the way, or a disk, changes them."""
+
+
 class NotSupportedError(ItemError):
     """The server does not know this call: HTTP 501 or 405."""
 

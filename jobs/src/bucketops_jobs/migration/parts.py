@@ -19,6 +19,7 @@ from bucketops_jobs.migration import odd_headers
 from bucketops_jobs.migration.ahead import Ahead
 from bucketops_jobs.migration.content import BLOCK, Copied, denied, kept
 from bucketops_jobs.migration.context import Context
+from bucketops_jobs.s3.integrity import Judgement
 from bucketops_jobs.s3.multipart import LARGEST_PART, Upload, original_part_size, part_size, spans, whole_etag
 from bucketops_jobs.s3.store import Expect, Object
 
@@ -86,7 +87,7 @@ def abort_all(context: Context) -> None:
 def _part_size(job: Job) -> int:
     """As the original's parts, so that both ETags can be compared."""
     usual, most = (COPIED_PART, LARGEST_PART) if job.on_server else (STREAMED_PART, COPIED_PART)
-    first = job.context.source.first_part(job.source.key, job.source.etag) if "-" in job.source.etag else 0
+    first = job.context.source.bodies.first_part(job.source.key, job.source.etag) if "-" in job.source.etag else 0
     return original_part_size(job.source, first, most) or part_size(job.source.size, usual)
 
 
@@ -135,18 +136,25 @@ def _copied(job: Job, upload: Upload, left: Mapping[int, Span]) -> dict[int, str
 
 
 def _streamed(job: Job, upload: Upload, left: Mapping[int, Span]) -> tuple[dict[int, str], str]:
-    """Read one after the other and sent beside it: the ETags, and `Copied.proof` by the MD5s of what was read."""
-    whole, sent, own = hashlib.md5(usedforsecurity=False), dict[int, Future[str]](), dict[int, str]()
+    """Read one after the other and sent beside it: the ETags, and `Copied.proof` by the MD5s of what was read.
+
+    OtherBytesError when what was read, all of it in this attempt, is not what the source says of itself.
+    """
+    bodies, sent, own = job.context.source.bodies, dict[int, Future[str]](), dict[int, str]()
+    check = bodies.check(job.source)
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="parts") as pool:
         for number, span in left.items():
             job.context.engine.require_going()
-            part = _read(job, span, whole.update)
+            part = _read(job, span, check.update)
             own[number] = base64.b64decode(part.md5).hex()
             sent[number] = pool.submit(_put, job, upload, number, part)
             if (earlier := sent.get(number - AT_ONCE)) is not None:
                 earlier.result()
         etags = {number: future.result() for number, future in sent.items()}
-    return etags, whole_etag(own) if whole.hexdigest() == job.source.etag else ""
+    if check.size < job.source.size:  # an earlier attempt has read the rest, so nothing can be said of the whole
+        return etags, ""
+    bodies.require(job.source, check)
+    return etags, whole_etag(own) if check.judgement is Judgement.RIGHT else ""
 
 
 def _read(job: Job, span: Span, update: Callable[[bytes], None]) -> _Part:
@@ -154,7 +162,7 @@ def _read(job: Job, span: Span, update: Callable[[bytes], None]) -> _Part:
     first, size = span
     held = job.context.room.take(min(size, IN_MEMORY))
     try:
-        body, md5 = job.context.source.read_part(job.source, first, size, IN_MEMORY)
+        body, md5 = job.context.source.bodies.read_part(job.source, first, size, IN_MEMORY)
     except BaseException:
         job.context.room.give(held)
         raise

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.retention import RetentionSpec
-from bucketops_jobs.errors import NotFoundError, UserError
+from bucketops_jobs.errors import NotFoundError, OtherBytesError, UserError
 from bucketops_jobs.retention.context import Context
 from bucketops_jobs.retention.folders import Folder
 from bucketops_jobs.retention.journal import Journal
@@ -131,13 +131,15 @@ def _references(context: Context, paths: Sequence[str]) -> Mapping[str, tuple[st
 def _text(context: Context, key: str) -> str:
     problem = f"{key} (keep.referencedBy) in {context.store.bucket}"
     try:
-        content = context.store.get(context.spec.bucket.prefix + key)
+        with context.store.get(context.spec.bucket.prefix + key).body as body:
+            data = body.read(LONGEST_REFERENCE + 1)
     except NotFoundError as error:
         raise UserError(
             Reason.REFERENCE_INVALID, f"{problem} does not exist, so nothing is deleted: mend the key, or upload it"
         ) from error
-    with content.body as body:
-        data = body.read(LONGEST_REFERENCE + 1)
+    except OtherBytesError as error:
+        told = f"{problem} cannot be believed, so nothing is deleted: {error}"
+        raise UserError(Reason.REFERENCE_INVALID, told) from error
     try:
         if data.startswith(GZIP):
             data = _unzipped(data)

@@ -249,6 +249,8 @@ def _encryption(store: Store, key: str) -> str:
 
 
 def _properties(store: Store, key: str) -> Mapping[str, str]:
+    if isinstance(store, S3Store):
+        return store.properties(key)
     content = store.get(key)
     content.body.close()
     return content.headers

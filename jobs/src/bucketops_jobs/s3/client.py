@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,16 +14,14 @@ from urllib.parse import urlencode
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import (
     DeniedError,
-    ItemError,
     NotFoundError,
-    PreconditionFailedError,
-    TooLargeError,
     TransientError,
     UserError,
     WorkerError,
 )
 from bucketops_jobs.pace import Pace
-from bucketops_jobs.s3 import failures, listing, pages, reading, wire
+from bucketops_jobs.s3 import failures, listing, pages, wire
+from bucketops_jobs.s3.bodies import Bodies
 from bucketops_jobs.s3.connection import WHOLE
 from bucketops_jobs.s3.deletions import Deletions
 from bucketops_jobs.s3.http import Wire, itself
@@ -55,8 +52,8 @@ class S3Store:
         self._control = control
         self._pace = pace
         self._deletions = Deletions(bucket, calls, http, pace)
-        self._tells_checksums = True
-        """Whether the server takes a question for checksums, as far as it has been asked."""
+        self.bodies = Bodies(bucket, calls, self.ask)
+        """Reads objects, and compares what comes."""
 
     @property
     def bucket(self) -> str:
@@ -157,18 +154,7 @@ class S3Store:
             return None
 
     def checksums(self, key: str, etag: str) -> Mapping[str, str]:
-        """Of what the server has; a server that refuses the very question (Backblaze B2: 400) is not asked again."""
-        if not self._tells_checksums:
-            return {}
-        try:
-            request = self._calls.head(key, etag, checksums=True)
-            return self.ask(request, f"checksums of {key!r}", wire.whole_checksums)
-        except (NotFoundError, PreconditionFailedError, DeniedError):
-            raise
-        except ItemError:
-            self.ask(self._calls.head(key, etag), f"head {key!r}", itself)  # raises where it is the object's own fault
-            self._tells_checksums = False
-            return {}
+        return self.bodies.checksums(key, etag)
 
     def properties(self, key: str, etag: str | None = None) -> dict[str, str]:
         """What must travel with an object's bytes; PreconditionFailedError when its ETag is no longer `etag`."""
@@ -179,22 +165,6 @@ class S3Store:
         """How an object is encrypted at rest, as far as the server tells: `AES256`, `aws:kms`, or `none`."""
         return self.ask(self._calls.head(key), f"head {key!r}", itself).header(wire.ENCRYPTION) or "none"
 
-    def first_part(self, key: str, etag: str) -> int:
-        """Bytes of the first part of the upload that made an object; 0 where the server does not tell."""
-        try:
-            return self.ask(self._calls.head(key, etag, part=1), f"head {key!r}", wire.length)
-        except ItemError:
-            return 0
-
-    def read_part(self, entry: Object, first: int, size: int, in_memory: int) -> tuple[BinaryIO, str]:
-        """Some bytes of an object, in memory or in a file, at their beginning; and their MD5 in base64."""
-        return reading.spooled(partial(self._fetch, entry), first, size, in_memory)
-
-    def _fetch(self, entry: Object, first: int, size: int) -> bytes:
-        request = self._calls.get(entry.key, entry.etag, (first, size))
-        what = f"get {entry.key!r} from byte {first} on"
-        return self.ask(request, what, reading.exactly(entry, first, size), cost=size)
-
     def _require_absent(self, key: str) -> None:
         """AWS answers 403 for an absent key where s3:ListBucket holds for some prefixes only: the listing decides.
 
@@ -203,20 +173,9 @@ class S3Store:
         if any(entry.key == key for entry in self.page(key, limit=1).objects):
             raise DeniedError(f"head {key!r} ({self.bucket}): 403: allow s3:GetObject on it")
 
-    def get(self, key: str, *, etag: str | None = None) -> Content:
-        try:
-            content = self.ask(self._calls.get(key, etag), f"get {key!r}", _content)
-        except TooLargeError:
-            content = self._stream(key, etag)
-        if etag is not None and content.etag != etag:  # a server that ignores the condition
-            content.body.close()
-            raise PreconditionFailedError(f"get {key!r} ({self.bucket}): its ETag is {content.etag}, not {etag}")
+    def get(self, key: str, *, etag: str | None = None, size: int | None = None) -> Content:
+        content = self.bodies.get(key, etag, size)
         return replace(content, headers=self._tagged(key, content.headers))
-
-    def _stream(self, key: str, etag: str | None) -> Content:
-        """One that is too large for memory, all of it of one ETag."""
-        entry, headers = self.ask(self._calls.head(key, etag), f"head {key!r}", partial(wire.described, key))
-        return Content(entry.etag, entry.size, reading.stream(partial(self._fetch, entry), entry.size), headers)
 
     def _tagged(self, key: str, found: Mapping[str, str]) -> dict[str, str]:
         headers = dict(found)
@@ -269,11 +228,6 @@ def _body(file: BinaryIO) -> bytes | wire.FileBody:
         return wire.file_body(file)
     file.seek(0)
     return file.read()
-
-
-def _content(answer: wire.Response) -> Content:
-    body = io.BytesIO(answer.body)
-    return Content(wire.bare(answer.header("etag")), len(answer.body), body, wire.content_headers(answer))
 
 
 def _copying(wanted: Copy) -> str:

@@ -89,7 +89,7 @@ class FakeStore:
         kept = self._objects.get(key)
         return Described(kept.entry, kept.headers) if kept else None
 
-    def get(self, key: str, *, etag: str | None = None) -> Content:
+    def get(self, key: str, *, etag: str | None = None, size: int | None = None) -> Content:  # noqa: ARG002 - it is right
         kept = self._required(key)
         if etag is not None and kept.entry.etag != etag:
             raise PreconditionFailedError(f"get {key!r} ({self.bucket}): 412")

@@ -21,11 +21,14 @@ Fetch = Callable[[int, int], bytes]
 
 
 class Ranges(io.RawIOBase):
-    """An object as a stream of `size` bytes, at most WHOLE of which are in memory."""
+    """An object as a stream of `size` bytes, at most WHOLE of which are in memory.
 
-    def __init__(self, fetch: Fetch, size: int) -> None:
+    `took` is given all of them in order; what it raises at the end is raised before the last of them are handed out.
+    """
+
+    def __init__(self, fetch: Fetch, size: int, took: Callable[[bytes, bool], None]) -> None:
         super().__init__()
-        self._fetch, self._size = fetch, size
+        self._fetch, self._size, self._took = fetch, size, took
         self._position = 0
         self._held = memoryview(b"")
 
@@ -36,17 +39,19 @@ class Ranges(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - whatever can be written to
         """Of io; a WorkerError of the request."""
         if not self._held and self._position < self._size:
-            self._held = memoryview(self._fetch(self._position, min(WHOLE, self._size - self._position)))
-            self._position += len(self._held)
+            data = self._fetch(self._position, min(WHOLE, self._size - self._position))
+            self._position += len(data)
+            self._took(data, self._position == self._size)
+            self._held = memoryview(data)
         count = min(len(buffer), len(self._held))
         buffer[:count] = self._held[:count]
         self._held = self._held[count:]
         return count
 
 
-def stream(fetch: Fetch, size: int) -> BinaryIO:
-    """An object to be read from its beginning to its end."""
-    return cast("BinaryIO", io.BufferedReader(Ranges(fetch, size), 1 << 20))
+def stream(fetch: Fetch, size: int, took: Callable[[bytes, bool], None]) -> BinaryIO:
+    """An object to be read from its beginning to its end; `took` as Ranges has it."""
+    return cast("BinaryIO", io.BufferedReader(Ranges(fetch, size, took), 1 << 20))
 
 
 def spooled(fetch: Fetch, first: int, size: int, in_memory: int) -> tuple[BinaryIO, str]:

@@ -45,6 +45,8 @@ class Content:
     body: BinaryIO
     headers: Mapping[str, str] = field(default_factory=dict)
     """As HTTP has them, in lower case: content-type, cache-control, …, x-amz-meta-*, x-amz-tagging."""
+    md5: str = ""
+    """What its bytes have in any case (to read others raises OtherBytesError), in hexadecimal; empty: nobody knows."""
 
 
 class Described(NamedTuple):
@@ -113,8 +115,12 @@ class Store(Protocol):
     def describe(self, key: str) -> Described | None:
         """The same with its headers."""
 
-    def get(self, key: str, *, etag: str | None = None) -> Content:
-        """Its content; PreconditionFailedError when its ETag is no longer `etag`."""
+    def get(self, key: str, *, etag: str | None = None, size: int | None = None) -> Content:
+        """Its content; PreconditionFailedError when its ETag is no longer `etag`.
+
+        OtherBytesError, now or at the last byte that is read, when the bytes are not those that the ETag or a checksum
+        says, or not as many as a listing has said (`size`).
+        """
 
     def checksums(self, key: str, etag: str) -> Mapping[str, str]:
         """Checksums of the whole content by algorithm, as far as the server has any; PreconditionFailedError as get."""
