@@ -18,7 +18,7 @@ from botocore.exceptions import HTTPClientError
 
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs import retries
-from bucketops_jobs.errors import DeniedError, ItemError, TransientError, UserError, WorkerError
+from bucketops_jobs.errors import DeniedError, ItemError, ShardError, UserError, WorkerError
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.retention.places import Current, Versions
 from bucketops_jobs.s3 import boto, ranges
@@ -159,7 +159,7 @@ def test_copies_whose_answers_cannot_be_read_are_answered(monkeypatch: pytest.Mo
     monkeypatch.setattr("bucketops_jobs.s3.wire.copied_etag", lambda _: 1 / 0)
     with facing(answer(b"<R><ETag>e</ETag></R>")) as (_, store):
         ((_, error),) = store.copies([Copy("other", ENTRY, "k")])
-    assert isinstance(error, TransientError)
+    assert isinstance(error, ItemError)
     assert "ZeroDivisionError" in str(error)
 
 
@@ -173,7 +173,7 @@ def test_copies_whose_answers_cannot_be_read_are_answered(monkeypatch: pytest.Mo
 )
 def test_headers_that_cannot_be_read_are_the_requests_error(headers: list[bytes]) -> None:
     lines = b"".join(b"%s\r\n" % header for header in headers)
-    with facing(b"HTTP/1.1 200 OK\r\n%s\r\n" % lines) as (_, store), pytest.raises(TransientError, match="be read"):
+    with facing(b"HTTP/1.1 200 OK\r\n%s\r\n" % lines) as (_, store), pytest.raises(ItemError, match="be read"):
         store.head("k")
 
 
@@ -292,7 +292,7 @@ def test_a_listing_that_does_not_end_is_given_up(what: str, how: str) -> None:
         body = _page(kind, token(number), rows)
         yield answer(body if number < 1100 else body.replace(b"true", b"false"))  # who waits for the end has failed
 
-    with RawServer(script) as server, store_at(server.url) as store, pytest.raises(TransientError, match=words):
+    with RawServer(script) as server, store_at(server.url) as store, pytest.raises(ShardError, match=words):
         list(LISTINGS[what](store))
     assert len(server.requests) < 1100
 
@@ -307,13 +307,13 @@ def test_a_listing_that_does_not_end_is_given_up(what: str, how: str) -> None:
     ],
 )
 def test_what_is_no_listing_of_versions_is_not_taken_for_an_empty_one(body: bytes) -> None:
-    with facing(answer(body)) as (_, store), pytest.raises(TransientError, match="cannot be read"):
+    with facing(answer(body)) as (_, store), pytest.raises(ShardError, match="cannot be read"):
         list(Versions(store, PLACE).entries(""))
 
 
 def test_keys_of_another_prefix_are_in_no_listing_of_versions() -> None:
     body = _page("versions", 1, _ROWS["versions"])
-    with facing(answer(body)) as (_, store), pytest.raises(TransientError, match="shows 'a'"):
+    with facing(answer(body)) as (_, store), pytest.raises(ShardError, match="shows 'a'"):
         list(store.levels.versions("b/"))
 
 

@@ -14,7 +14,8 @@ from botocore.awsrequest import AWSResponse
 
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
-from bucketops_jobs.errors import TransientError, UserError
+from bucketops_jobs.errors import UserError
+from bucketops_jobs.retries import ODD_ATTEMPTS
 from bucketops_jobs.s3 import boto
 from bucketops_jobs.s3.http import Wire
 from bucketops_jobs.s3.signing import Credentials
@@ -140,12 +141,22 @@ def test_a_redirect_to_another_host_is_named_and_not_followed(status: bytes) -> 
     assert other.requests == []
 
 
-def test_a_redirect_for_now_that_names_no_region_is_tried_again() -> None:
-    with RawServer(lambda _: [told(status=b"307 Temporary Redirect", body=error("TemporaryRedirect"))]) as server:
-        http = Wire(Place(tls=False, host=server.host, base="/bucket/"), "us-east-1", WHO, None)
-        with pytest.raises(TransientError):
-            http.ask(GET, "get")
-        http.close()
+@pytest.mark.parametrize(
+    "status", [b"307 Temporary Redirect", b"301 Moved Permanently", b"302 Found", b"308 Permanent"]
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_redirect_to_nowhere_is_told_within_seconds(status: bytes, method: str, tmp_path: Path) -> None:
+    """One for now may be over at the next request, so it is asked for a few times more; not for minutes."""
+    refusal = told(status=status, body=b"" if method == "HEAD" else error("TemporaryRedirect"))
+    words = r"'k' \(bucket\).*does not say where to: write the endpoint"
+    with (
+        RawServer(lambda _: [refusal]) as server,
+        opened(tmp_path, server.url, "bucket", region="us-east-1") as store,
+        pytest.raises(UserError, match=words) as raised,
+    ):
+        store.get("k") if method == "GET" else store.head("k")
+    assert raised.value.reason is Reason.INVALID_SPEC
+    assert len(server.requests) == (ODD_ATTEMPTS if b"307" in status else 1)
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "cn-north-1", "us-gov-west-1"])

@@ -46,7 +46,7 @@ def test_the_objects_own_fault_is_none_of_the_header(tmp_path: Path, minio: str)
     with opened(tmp_path, minio, bucket=bucket_at(minio)) as store:
         with pytest.raises(ItemError):
             store.checksums("absent", "e")
-        assert store._tells_checksums  # noqa: SLF001 - one key's fault would cost all others their checksums
+        assert store.bodies._tells_checksums  # noqa: SLF001 - one key's fault would cost all others their checksums
 
 
 def test_an_upload_is_begun_once_whatever_characters_its_answer_holds() -> None:

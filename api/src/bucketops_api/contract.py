@@ -193,6 +193,8 @@ def _why_unreadable(text: str, error: ValidationError) -> str:
         cut = len(text.encode()) >= RESULT_BYTES or text.lstrip().startswith("{")
         return "the result that it left is cut short" if cut else "what it left is no result, but other text"
     where = [".".join(map(str, one["loc"])) for one in error.errors(include_input=False, include_url=False)]
+    if not any(where):
+        return "what it left is no result, but JSON of another form: run the operator's own version of the image"
     if "version" in where:
         return (
             "its result is of a version that this operator does not know: run the operator's own version of the image"

@@ -9,6 +9,9 @@ from __future__ import annotations
 from bucketops_api.masking import MASK
 from bucketops_api.reasons import Reason
 
+ASK = "ask who runs the server, or a proxy before it, to mend it, then set a new trigger"
+"""What to do about an answer that is none of S3's."""
+
 
 class WorkerError(Exception):
     """Base of all; the message says what happened, to which object, and what to do next. It shows no secret."""
@@ -43,6 +46,14 @@ class TransientError(WorkerError):
     def __init__(self, message: str, *, throttled: bool = False) -> None:
         super().__init__(message)
         self.throttled = throttled
+
+
+class OddAnswerError(TransientError):
+    """An answer that S3 never gives: asked for again within seconds, a few times; after that it is `final`."""
+
+    def __init__(self, message: str, final: WorkerError | None = None) -> None:
+        super().__init__(message)
+        self.final = final or ItemError(message)
 
 
 class UnreachableError(TransientError):

@@ -185,16 +185,20 @@ class Flow(Generic[Item, Answer]):
             self._turns.failed(answer, request.started, now)
             if self._put_back(request, answer, now):
                 return
+            answer = self._given_up(request, answer)
         elif isinstance(answer, ItemError) or not isinstance(answer, WorkerError):
             self._turns.answered(self._operation, request.cost, request.started, now)
-        elif not isinstance(answer, StoppedError):
+        if isinstance(answer, WorkerError) and not isinstance(answer, TransientError | ItemError | StoppedError):
             raise answer
         self._settled.append((request.item, answer))
 
+    def _given_up(self, request: _Request[Item], error: TransientError) -> WorkerError:
+        """What it means that an item is not tried again."""
+        return retries.final(error) if retries.is_last(request.attempt, error) else error
+
     def _put_back(self, request: _Request[Item], error: TransientError, now: float) -> bool:
         """Keep it for another attempt, if it has one."""
-        last = request.attempt == retries.ATTEMPTS - 1
-        if last or self._stopping or self._turns.budget.hopeless(now):
+        if retries.is_last(request.attempt, error) or self._stopping or self._turns.budget.hopeless(now):
             return False
         due = now + retries.pause(request.attempt, error)
         request.attempt, request.error = request.attempt + 1, error

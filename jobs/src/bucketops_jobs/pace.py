@@ -30,8 +30,8 @@ class Pace(Turns):
             try:
                 return self._once(function, cost, operation)
             except TransientError as error:
-                if attempt == retries.ATTEMPTS - 1:
-                    raise
+                if retries.is_last(attempt, error):
+                    raise retries.final(error) from error.__cause__
                 self._sleep(retries.pause(attempt, error))
                 self._wait(lambda now: 0.0 if self.budget.hopeless(now) else self.budget.spend(now))
                 if self.budget.hopeless(time.monotonic()):

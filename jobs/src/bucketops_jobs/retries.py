@@ -9,10 +9,12 @@ from __future__ import annotations
 import random
 import threading
 
-from bucketops_jobs.errors import TransientError
+from bucketops_jobs.errors import OddAnswerError, TransientError, WorkerError
 
 ATTEMPTS = 10
 """Of one request."""
+ODD_ATTEMPTS = 6
+"""Of one whose answer is none of S3's: who gives it once by accident does not do so for three seconds."""
 FIRST_PAUSE = 0.1
 """Seconds, at most; doubled with each attempt."""
 FIRST_PAUSE_THROTTLED = 0.5
@@ -34,6 +36,17 @@ def pause(attempt: int, error: TransientError) -> float:
     """
     first = FIRST_PAUSE_THROTTLED if error.throttled else FIRST_PAUSE
     return random.uniform(0, min(LONGEST_PAUSE, first * 2**attempt))  # noqa: S311 - jitter
+
+
+def is_last(attempt: int, error: TransientError) -> bool:
+    """Whether nothing is tried after `attempt` (from 0) has failed so."""
+    most = min(ATTEMPTS, ODD_ATTEMPTS) if isinstance(error, OddAnswerError) else ATTEMPTS
+    return attempt >= most - 1
+
+
+def final(error: TransientError) -> WorkerError:
+    """Return what an error means after the last attempt."""
+    return error.final if isinstance(error, OddAnswerError) else error
 
 
 class Budget:

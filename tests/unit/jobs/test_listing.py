@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucketops_jobs.errors import TransientError
+from bucketops_jobs.errors import ShardError
 from bucketops_jobs.s3 import listing
 from bucketops_jobs.s3.fake import FakeServer
 from bucketops_jobs.s3.store import Object, Page
@@ -77,24 +77,24 @@ def test_a_consumer_that_stops_leaves_no_thread_behind() -> None:
     "pages", [(["b", "a"],), (["a", "a"],), (["a"], ["a"]), (["b"], ["a"]), (["a", "c", "b", "d"],)]
 )
 def test_keys_that_do_not_increase_are_no_listing(pages: tuple[list[str], ...]) -> None:
-    with pytest.raises(TransientError, match="out of order"):
+    with pytest.raises(ShardError, match="out of order"):
         keys(Scripted(*pages))
 
 
 def test_a_server_that_ignores_start_after_is_not_believed() -> None:
-    with pytest.raises(TransientError, match="out of order"):
+    with pytest.raises(ShardError, match="out of order"):
         keys(Scripted(["a", "b", "c"]), after="b")
 
 
 def test_a_server_that_ignores_the_prefix_is_not_believed() -> None:
-    with pytest.raises(TransientError, match="below 'p/'"):
+    with pytest.raises(ShardError, match="below 'p/'"):
         keys(Scripted(["p/a", "q/b"]), "p/")
 
 
 def test_a_token_that_is_repeated_is_not_followed_for_ever() -> None:
     store = Scripted()
     store.page = lambda *_, **__: Page([], "same")  # type: ignore[method-assign]
-    with pytest.raises(TransientError, match="does not go on"):
+    with pytest.raises(ShardError, match="does not go on"):
         keys(store)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucketops_jobs.errors import ShardError, TransientError
+from bucketops_jobs.errors import OddAnswerError, ShardError
 from bucketops_jobs.s3.pages import parse, quick, thorough
 from bucketops_jobs.s3.store import Object, Page
 from support.rendering import Style
@@ -86,7 +86,7 @@ BODY = Style(3).render(Page([object_named(f"k{n}") for n in range(5)], "token"))
 
 @pytest.mark.parametrize("end", range(1, len(BODY) - 1, 7))
 def test_a_page_that_was_cut_is_asked_for_again(end: int) -> None:
-    with pytest.raises(TransientError):
+    with pytest.raises(OddAnswerError):
         parse(BODY[:end])
 
 
@@ -102,13 +102,13 @@ def test_a_page_that_was_cut_is_asked_for_again(end: int) -> None:
 )
 def test_a_page_that_is_not_what_it_says_is_asked_for_again(was: bytes, becomes: bytes) -> None:
     assert was in BODY
-    with pytest.raises(TransientError):
+    with pytest.raises(OddAnswerError):
         parse(BODY.replace(was, becomes))
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>busy</html>", b"<Error><Code>SlowDown</Code></Error>", b"\xff\xfe"])
 def test_an_answer_that_is_no_listing_is_no_empty_listing(body: bytes) -> None:
-    with pytest.raises(TransientError):
+    with pytest.raises(OddAnswerError):
         parse(body)
 
 

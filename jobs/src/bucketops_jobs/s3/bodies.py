@@ -49,12 +49,10 @@ class Bodies:
             return self._stream(key, etag, size)
 
     def _whole(self, key: str, etag: str | None, size: int | None) -> Content:
-        answer = self._ask(self._calls.get(key, etag), f"get {key!r}", itself)
-        promise = promised(answer, size)
+        body, promise, headers = self._ask(self._calls.get(key, etag), f"get {key!r}", partial(_got, size))
         self._require_etag(key, promise.etag, etag)
-        self._require_right(key, promise, answer.body)
-        md5 = promise.etag if promise.plain else ""
-        return Content(promise.etag, len(answer.body), io.BytesIO(answer.body), wire.content_headers(answer), md5)
+        self._require_right(key, promise, body)
+        return Content(promise.etag, len(body), io.BytesIO(body), headers, promise.etag if promise.plain else "")
 
     def _require_etag(self, key: str, found: str, expected: str | None) -> None:
         """Of a server that ignores the condition."""
@@ -74,10 +72,9 @@ class Bodies:
 
     def _stream(self, key: str, etag: str | None, size: int | None) -> Content:
         """One that is too large for memory, all of it of one ETag."""
-        answer = self._ask(self._calls.head(key, etag), f"head {key!r}", itself)
-        entry = wire.headed(key, answer)
+        entry, promise, headers = self._ask(self._calls.head(key, etag), f"head {key!r}", partial(_headed, key))
         self._require_etag(key, entry.etag, etag)
-        promise = promised(answer, entry.size if size is None else size)
+        promise = promise if size is None else replace(promise, size=size)
         check = Check(self._known_better(key, promise, entry.size))
 
         def took(data: bytes, last: bool) -> None:
@@ -86,12 +83,13 @@ class Bodies:
                 self.require(entry, check)
 
         body = reading.stream(partial(self.fetch, entry), entry.size, took)
-        return Content(entry.etag, entry.size, body, wire.content_headers(answer), entry.etag if promise.plain else "")
+        return Content(entry.etag, entry.size, body, headers, entry.etag if promise.plain else "")
 
     def check(self, entry: Object) -> Check:
         """Return what takes the bytes of an object, from its first to its last, and ends in `require`."""
-        answer = self._ask(self._calls.head(entry.key, entry.etag), f"head {entry.key!r}", itself)
-        return Check(self._known_better(entry.key, promised(answer, entry.size, entry.etag), entry.size))
+        request = self._calls.head(entry.key, entry.etag)
+        _, promise, _ = self._ask(request, f"head {entry.key!r}", partial(_headed, entry.key))
+        return Check(self._known_better(entry.key, replace(promise, etag=entry.etag, size=entry.size), entry.size))
 
     def require(self, entry: Object, check: Check) -> None:
         """OtherBytesError when what has been read of an object is not what its server says."""
@@ -162,3 +160,14 @@ class Bodies:
         request = self._calls.get(entry.key, entry.etag, (first, size))
         what = f"get {entry.key!r} from byte {first} on"
         return self._ask(request, what, reading.exactly(entry, first, size), cost=size)
+
+
+def _got(size: int | None, answer: wire.Response) -> tuple[bytes, Promise, Mapping[str, str]]:
+    """What the answer to a GET holds."""
+    return answer.body, promised(answer, size), wire.content_headers(answer)
+
+
+def _headed(key: str, answer: wire.Response) -> tuple[Object, Promise, Mapping[str, str]]:
+    """What the answer to a HEAD holds."""
+    entry = wire.headed(key, answer)
+    return entry, promised(answer, entry.size), wire.content_headers(answer)

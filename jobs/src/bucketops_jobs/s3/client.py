@@ -13,8 +13,11 @@ from urllib.parse import urlencode
 
 from bucketops_api.reasons import Reason
 from bucketops_jobs.errors import (
+    ASK,
     DeniedError,
     NotFoundError,
+    OddAnswerError,
+    ShardError,
     TransientError,
     UserError,
     WorkerError,
@@ -117,7 +120,7 @@ class S3Store:
     def page(self, prefix: str, *, after: str = "", token: str | None = None, limit: int = 1000) -> Page:
         request = self._calls.page(prefix, after=after, token=token, limit=limit)
         try:
-            return self.ask(request, f"list {prefix!r}", _page)
+            return self.ask(request, f"list {prefix!r}", partial(_page, f"list {prefix!r} ({self.bucket})"))
         except DeniedError as error:
             raise UserError(Reason.ACCESS_DENIED, f"{error}: allow s3:ListBucket on it") from error
         except NotFoundError as error:
@@ -218,8 +221,15 @@ class S3Store:
         return self._deletions.plain(versions)
 
 
-def _page(answer: wire.Response) -> Page:
-    return pages.parse(answer.body)
+def _page(what: str, answer: wire.Response) -> Page:
+    """What an answer shows; what is wrong with it is told with the listing that it is of."""
+    try:
+        return pages.parse(answer.body)
+    except OddAnswerError as error:
+        told = f"{what}: {error}"
+        raise OddAnswerError(told, ShardError(f"{told}: {ASK}")) from error
+    except ShardError as error:
+        raise ShardError(f"{what}: {error}") from error
 
 
 def _body(file: BinaryIO) -> bytes | wire.FileBody:

@@ -12,6 +12,7 @@ from bucketops_jobs.errors import (
     ItemError,
     NotFoundError,
     NotSupportedError,
+    OddAnswerError,
     PreconditionFailedError,
     TransientError,
     UnreachableError,
@@ -42,6 +43,7 @@ _OLD_TLS = {"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "WRONG_SSL_V
 _HTTP_FULL = 507
 """Insufficient Storage: https://www.rfc-editor.org/rfc/rfc4918#section-11.5."""
 _HTTP_MOVED, _HTTP_MOVED_FOR_NOW = {301, 302, 303, 308}, 307
+_NOWHERE = "the server redirects and does not say where to: write the endpoint and the region that the bucket has"
 _OTHER_REGION = {misplaced.MALFORMED, "IllegalLocationConstraintException", "PermanentRedirect"}
 _HTTP_UNKNOWN = {405, _HTTP_NOT_IMPLEMENTED}
 _UNKNOWN = {"NotImplemented", "MethodNotAllowed"}
@@ -126,12 +128,11 @@ def _misplaced(status: int, code: str, text: str, region: str, address: str) -> 
         return UserError(Reason.INVALID_SPEC, f"{text}: the bucket is in {region}: write region: {region}, or none")
     if code in _OTHER_REGION:
         return UserError(Reason.INVALID_SPEC, f"{text}: write the region of the bucket")
-    if status == _HTTP_MOVED_FOR_NOW:
-        return TransientError(text)
-    if status in _HTTP_MOVED:
-        there = f", which is {address}" if address else ""
-        return UserError(Reason.INVALID_SPEC, f"{text}: write the endpoint to which the server redirects{there}")
-    return None
+    if status not in {_HTTP_MOVED_FOR_NOW, *_HTTP_MOVED}:
+        return None
+    remedy = f"write the endpoint to which the server redirects, which is {address}" if address else _NOWHERE
+    told = UserError(Reason.INVALID_SPEC, f"{text}: {remedy}")
+    return OddAnswerError(text, told) if status == _HTTP_MOVED_FOR_NOW else told
 
 
 def _for_the_user(status: int, code: str, message: str, text: str) -> UserError | None:

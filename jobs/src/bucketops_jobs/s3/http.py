@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from bucketops_jobs.errors import ItemError, TransientError, UserError, WorkerError
+from bucketops_jobs.errors import ASK, ItemError, OddAnswerError, TransientError, UserError, WorkerError
 from bucketops_jobs.s3 import failures, proxies, wire
 from bucketops_jobs.s3.connection import Connection, Flight
 from bucketops_jobs.s3.route import Route, refused_by, trust
@@ -302,10 +302,10 @@ def _flight(
     return Flight(request, what, *signed, read, done, now + patience, latest, patience)
 
 
-def _unreadable(flight: Flight, answer: object, error: Exception) -> TransientError:
+def _unreadable(flight: Flight, answer: object, error: Exception) -> OddAnswerError:
     said = answer.body[:_EXCERPT] if isinstance(answer, Response) else b""
     why = f"{type(error).__name__}: {error}"[:_EXCERPT]
-    return TransientError(f"{flight.what}: the answer cannot be read ({why}): {said!r}")
+    return OddAnswerError(f"{flight.what}: the answer cannot be read ({why}): {said!r}: {ASK}")
 
 
 def _nothing() -> None:

@@ -62,11 +62,11 @@ class Promise:
         return int(found[1]) if found and self.made_of_md5s and self.etag not in _NEVER_AN_MD5 else 0
 
 
-def promised(answer: Response, size: int | None = None, etag: str = "") -> Promise:
-    """Return what the answer to a GET or a HEAD says of its object; `size` and `etag` where a listing has said it."""
+def promised(answer: Response, size: int | None = None) -> Promise:
+    """Return what the answer to a GET or a HEAD says of its object; `size` in bytes where that has been said."""
     encrypted = answer.header(wire.ENCRYPTION)
     plain = encrypted in _MADE_OF_MD5S and not answer.header(_CUSTOMER)
-    return Promise(etag or wire.bare(answer.header("etag")), plain, wire.whole_checksums(answer), size)
+    return Promise(wire.bare(answer.header("etag")), plain, wire.whole_checksums(answer), size)
 
 
 def fits(size: int, parts: int, first: int) -> bool:

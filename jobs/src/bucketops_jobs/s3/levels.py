@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from operator import le, lt
 from urllib.parse import quote, unquote_plus, urlencode
 
-from bucketops_jobs.errors import ShardError, TransientError
-from bucketops_jobs.s3 import documents
-from bucketops_jobs.s3.listing import MOST_EMPTY
+from bucketops_jobs.errors import ASK, OddAnswerError, ShardError
+from bucketops_jobs.s3 import documents, pages
+from bucketops_jobs.s3.listing import LOOKS, MOST_EMPTY
 from bucketops_jobs.s3.wire import Calls, Request, Response
 
 _BEGINNING: Mapping[str, str] = {}
 Row = dict[str, str]
+_LONGEST = 500
+"""Characters of a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +62,28 @@ class Levels:
         while True:
             query = {**how, "encoding-type": "url", "max-keys": "1000", "prefix": prefix, **after}
             path = f"{self._calls.bucket_path}?{urlencode(query, quote_via=quote)}"
-            level = self._ask(Request(operation, "GET", path, self._calls.payer), f"list {what}", read)
-            progress.check(level)
+            level = self._checked(Request(operation, "GET", path, self._calls.payer), what, progress)
             yield level
             if not level.after:
                 return
             after = level.after
 
+    def _checked(self, request: Request, what: str, progress: Progress) -> Level:
+        """A page that may follow the last one; one that cannot is asked for again, and is a ShardError then."""
+        for left in reversed(range(LOOKS)):
+            level = self._ask(request, f"list {what}", partial(_level, f"list {what} ({self._bucket})"))
+            try:
+                progress.check(level)
+            except OddAnswerError as error:
+                if not left:
+                    raise error.final from error
+            else:
+                return level
+        raise AssertionError("unreachable")
+
 
 class Progress:
-    """Whether each page shows what stands behind the last one; TransientError. `again`: a key may stand on two."""
+    """Whether each page shows what stands behind the last one; OddAnswerError. `again`: a key may stand on two."""
 
     def __init__(self, what: str, prefix: str, *, again: bool) -> None:
         self._what, self._prefix, self._compare = what, prefix, le if again else lt
@@ -90,9 +105,9 @@ class Progress:
 
     def _require_order(self, names: Sequence[str], last: str, compare: Callable[[str, str], bool]) -> None:
         if not all(map(compare, chain([last] if last else names[:0], names), names if last else names[1:])):
-            raise TransientError(f"{self._what} is out of order behind {last!r}")
+            raise _odd(f"{self._what} is out of order behind {last!r}")
         if wrong := next((name for name in names if not name.startswith(self._prefix)), None):
-            raise TransientError(f"{self._what} shows {wrong!r}")
+            raise _odd(f"{self._what} shows {wrong!r}")
 
     def _require_end(self, level: Level, keys: Sequence[Sequence[str]]) -> None:
         """A place to go on from is a new one, and something comes at last."""
@@ -104,8 +119,22 @@ class Progress:
         first = [("from", *sorted(row.items())) for row in (*level.current[:1], *level.deleted[:1])]
         here = {*first, *([("after", *level.after.values())] if level.after else [])}
         if here & self._seen or self._empty >= MOST_EMPTY:
-            raise TransientError(f"{self._what} does not go on behind {last!r}: its pages repeat, or show nothing")
+            raise _odd(f"{self._what} does not go on behind {last!r}: its pages repeat, or show nothing")
         self._seen |= here
+
+
+def _odd(why: str) -> OddAnswerError:
+    return OddAnswerError(why, ShardError(f"{why}: {ASK}"))
+
+
+def _level(what: str, answer: Response) -> Level:
+    """A page; what is wrong with it is told with the listing that it is of."""
+    try:
+        return read(answer)
+    except (ValueError, KeyError) as error:
+        raise _odd(f"{what}: the answer cannot be read ({type(error).__name__}: {error})"[:_LONGEST]) from error
+    except ShardError as error:
+        raise ShardError(f"{what}: {error}") from error
 
 
 def read(answer: Response) -> Level:
@@ -137,6 +166,8 @@ def _after(fields: Mapping[str, str], *, url: bool) -> Mapping[str, str]:
 
 
 def _decoded(name: str, *, url: bool) -> str:
+    if not url and pages.LOST in name:
+        raise pages.hidden(0, [name])
     if not url:
         return name
     try:

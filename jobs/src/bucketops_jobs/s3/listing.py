@@ -14,12 +14,14 @@ from operator import itemgetter, lt
 from typing import Protocol
 
 from bucketops_api import names
-from bucketops_jobs.errors import TransientError
+from bucketops_jobs.errors import ASK, OddAnswerError, ShardError, WorkerError
 from bucketops_jobs.s3.store import Object, Page
 
 _KEY = itemgetter(0)
 _OURS = names.RECORDS_FOLDER.removesuffix("/")
 """Part of the keys of all records, and of few others."""
+LOOKS = 3
+"""Times that a page is asked for which cannot follow the one before it."""
 MOST_EMPTY = 1000
 """Pages in a row that may show nothing: AWS answers some where much has been deleted."""
 
@@ -73,7 +75,7 @@ def up_to(objects: list[Object], until: str | None) -> list[Object]:
 
 
 def check(store: Pages, prefix: str, objects: list[Object], after: str) -> None:
-    """The keys lie below the prefix and increase strictly from `after`; TransientError otherwise.
+    """The keys lie below the prefix and increase strictly from `after`; OddAnswerError otherwise.
 
     A server that shows keys out of order, twice, or of another prefix would make us miss some, or touch others' keys.
     """
@@ -82,9 +84,10 @@ def check(store: Pages, prefix: str, objects: list[Object], after: str) -> None:
     keys = [after, *map(_KEY, objects)]
     if not all(map(lt, keys, islice(keys, 1, None))):
         wrong = next(two for one, two in pairwise(keys) if one >= two)
-        raise TransientError(f"the listing of {store.bucket} is out of order at {wrong!r}")
+        one = next(one for one, two in pairwise(keys) if one >= two)
+        raise odd(store, prefix, f"is out of order: it shows {wrong!r} behind {one!r}")
     if not (keys[1].startswith(prefix) and keys[-1].startswith(prefix)):
-        raise TransientError(f"the listing of {store.bucket} below {prefix!r} shows {keys[1]!r} to {keys[-1]!r}")
+        raise odd(store, prefix, f"shows {keys[1]!r} to {keys[-1]!r}")
 
 
 def without_records(objects: list[Object]) -> list[Object]:
@@ -104,20 +107,42 @@ def next_page(store: Pages, prefix: str, page: Page, after: str = "") -> Page:
 
     Pages without keys are skipped (AWS answers them at times).
     """
-    last = page.objects[-1].key if page.objects else after
+    last, tokens = page.objects[-1].key if page.objects else after, set[str]()
     for _ in range(MOST_EMPTY):
-        token = page.token
-        page = store.page(prefix, token=token) if token else store.page(prefix, after=after)
-        if page.token is not None and page.token == token:
-            raise TransientError(f"the listing of {store.bucket} does not go on from {last!r}")
+        page = looked(store, prefix, page.token, after, last)
         if page.objects or page.token is None:
-            check(store, prefix, page.objects, last)
             return page
-    raise endless(store, last)
+        if page.token in tokens:
+            raise odd(store, prefix, f"does not go on: it shows nothing behind {last!r}, again and again").final
+        tokens.add(page.token)
+    raise endless(store, prefix, last)
 
 
-def endless(store: Pages, last: str) -> TransientError:
+def looked(store: Pages, prefix: str, token: str | None, after: str, last: str) -> Page:
+    """Return a page that was checked: by token, or after a key. `last`: the last key that was shown before it.
+
+    One that cannot be is asked for again, and is a ShardError then.
+    """
+    for left in reversed(range(LOOKS)):
+        page = store.page(prefix, token=token) if token else store.page(prefix, after=after)
+        try:
+            check(store, prefix, page.objects, last)
+            if token is not None and page.token == token:
+                raise odd(store, prefix, f"does not go on from {last!r}: its token leads to itself")
+        except OddAnswerError as error:
+            if not left:
+                raise error.final from error
+        else:
+            return page
+    raise AssertionError("unreachable")
+
+
+def odd(store: Pages, prefix: str, what: str) -> OddAnswerError:
+    """What it means that a listing is none."""
+    told = f"the listing of {store.bucket} below {prefix!r} {what}"
+    return OddAnswerError(told, ShardError(f"{told}: {ASK}"))
+
+
+def endless(store: Pages, prefix: str, last: str) -> WorkerError:
     """What it means that page after page shows nothing."""
-    return TransientError(
-        f"the listing of {store.bucket} shows {MOST_EMPTY} pages in a row without a key behind {last!r}"
-    )
+    return odd(store, prefix, f"shows {MOST_EMPTY} pages in a row without a key behind {last!r}").final

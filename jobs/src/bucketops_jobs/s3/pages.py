@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cache, lru_cache, partial
 from urllib.parse import unquote_plus
 
-from bucketops_jobs.errors import ShardError, TransientError
+from bucketops_jobs.errors import OddAnswerError, ShardError
 from bucketops_jobs.s3 import documents
 from bucketops_jobs.s3.store import Object, Page
 
@@ -30,12 +30,12 @@ _VALUES = {
 _VALUE = re.compile(f"(<(?:Key|LastModified|Size|StorageClass)>)[^<]*|(<ETag>{_QUOTE})[^<]*?(?={_QUOTE}</ETag>)")
 _FIELD = re.compile(f"<({'|'.join(_VALUES)})>")
 _NEEDED = ("Key", "ETag", "Size", "LastModified")
-_COUNT = re.compile(r"<KeyCount>([0-9]+)</KeyCount>")
+_COUNT = re.compile(r"<KeyCount>([^<]*)</KeyCount>")
 _TRUNCATED = re.compile(r"<IsTruncated>(true|false)</IsTruncated>")
 _TOKEN = re.compile(r"<NextContinuationToken>([^<&]+)</NextContinuationToken>")
 Columns = Sequence[Sequence[str]]
 """Of all objects the keys (as they stand in the page), the ETags, sizes, times and storage classes."""
-_LOST = "\ufffd"
+LOST = "\ufffd"
 """Servers without encoding-type=url write it for what XML cannot hold (versitygw: control characters)."""
 _NONE: Columns = ((), (), (), (), ())
 _LONGEST = 500
@@ -45,21 +45,21 @@ _OBJECT = partial(tuple.__new__, Object)
 
 
 def parse(body: bytes) -> Page:
-    """One page; TransientError when it is not what it says of itself, ShardError for a key whose bytes are lost."""
+    """One page; OddAnswerError when it is not what it says of itself, ShardError for a key whose bytes are lost."""
     try:
         return quick(body) or thorough(body)
     except (ValueError, KeyError) as error:
-        raise TransientError(f"the answer is no listing, or not a whole one: {error}"[:_LONGEST]) from error
+        raise _odd(f"the answer is no listing, or not a whole one: {error}") from error
 
 
 def quick(body: bytes) -> Page | None:
     """By regular expression; None when the page is not as regular as that needs, or not whole."""
     text = body.decode(errors="replace")
     columns, truncated, token = _columns(text), _TRUNCATED.search(text), _TOKEN.search(text)
-    if columns is None or truncated is None or not text.rstrip().endswith(f"</{_ROOT}>") or _LOST in text:
+    if columns is None or truncated is None or not text.rstrip().endswith(f"</{_ROOT}>") or LOST in text:
         return None
     said = _COUNT.search(text)
-    if (said and int(said[1]) != len(columns[0])) or (truncated[1] == "true") != (token is not None):
+    if (said and said[1] != str(len(columns[0]))) or (truncated[1] == "true") != (token is not None):
         return None
     objects = _objects(columns, encoded="<EncodingType>url</EncodingType>" in text)
     return Page(objects, token[1] if token else None)
@@ -71,11 +71,11 @@ def thorough(body: bytes) -> Page:
     fields, rows = found.fields, [_row(row) for row in found.rows.get("Contents", ())]
     truncated, token = fields.get("IsTruncated"), fields.get("NextContinuationToken")
     if found.root != _ROOT or truncated not in ("true", "false") or "Contents" in fields:
-        raise TransientError(f"the answer is no listing, but {found.root}: {body[:200]!r}"[:_LONGEST])
+        raise _odd(f"the answer is no listing, but {found.root}: {body[:200]!r}")
     if len(rows) != int(fields.get("KeyCount") or len(rows)):
-        raise TransientError(f"a page of {fields['KeyCount'][:20]} keys came with {len(rows)}")
+        raise _odd(f"a page that says to have {fields['KeyCount'][:20]} keys (KeyCount) has {len(rows)}")
     if truncated == "true" and not token:
-        raise TransientError("the listing broke off without a token")
+        raise _odd("the listing goes on (IsTruncated) and has no token to go on with")
     columns = list(zip(*rows, strict=True)) or _NONE
     return Page(_objects(columns, encoded=fields.get("EncodingType") == "url"), token if truncated == "true" else None)
 
@@ -144,10 +144,24 @@ def _objects(columns: Columns, *, encoded: bool) -> list[Object]:
     whole = "".join(keys)
     if encoded and ("%" in whole or "+" in whole):
         keys = [_decoded(key) if "%" in key or "+" in key else key for key in keys]
-    elif not encoded and _LOST in whole:
-        raise ShardError(f"{next(key for key in keys if _LOST in key)!r} stands for a key that this server cannot show")
+    elif not encoded and LOST in whole:
+        raise hidden(next(n for n, key in enumerate(keys) if LOST in key), keys)
     rows = zip(keys, etags, map(int, sizes), map(datetime.fromisoformat, times), classes, strict=True)
     return list(map(_OBJECT, rows))
+
+
+def _odd(why: str) -> OddAnswerError:
+    return OddAnswerError(why[:_LONGEST], ShardError(why[:_LONGEST]))
+
+
+def hidden(number: int, keys: Sequence[str]) -> ShardError:
+    """What it means that a key of a page (by its number there) is shown by another name than it has."""
+    behind = f", behind {keys[number - 1]!r}," if number else ", the first of its page,"
+    return ShardError(
+        f"{keys[number]!a}{behind} stands for a key that this server cannot show in a listing, since it has a control "
+        "character, U+FFFD, U+FFFE or U+FFFF in it: rename or delete that object where the server keeps it (versitygw: "
+        "the file of that name in the bucket's folder), then set a new trigger"
+    )
 
 
 def _decoded(key: str) -> str:

@@ -40,8 +40,8 @@ class Part:
     page: tuple[str, str] | None = None
     """The first and the last key of its last page, or of a page before it: how dense the keys are."""
     pages: int = 0
-    empty: int = 0
-    """Pages in a row that showed nothing."""
+    hollow: set[str] = field(default_factory=set)
+    """Tokens of the pages since the last key, all of which showed nothing."""
     running: bool = False
     done: bool = False
     misses: int = 0
@@ -80,7 +80,10 @@ class Partition:
         """Take a page of a running part, checked by the caller; answers how many keys of it are the part's."""
         objects, guess = up_to(page.objects, part.until), part.pages == 0
         part.running, part.token = False, page.token
-        part.empty = 0 if page.objects else part.empty + 1
+        if page.objects:
+            part.hollow.clear()
+        elif page.token is not None:
+            part.hollow.add(page.token)
         part.done = page.token is None or not going_on(page, part.until)
         if objects:
             if guess:

@@ -11,9 +11,8 @@ import time
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 
-from bucketops_jobs.errors import TransientError
 from bucketops_jobs.s3.growth import Growth
-from bucketops_jobs.s3.listing import MOST_EMPTY, Pages, check, endless, without_records
+from bucketops_jobs.s3.listing import MOST_EMPTY, Pages, endless, looked, odd, without_records
 from bucketops_jobs.s3.partition import Part, Partition
 from bucketops_jobs.s3.store import Object, Page
 
@@ -131,13 +130,13 @@ class _Listing:
 
     def _page(self, part: Part) -> Page:
         """Start-after opens a range, the token goes on: never both."""
-        prefix, token = self._partition.prefix, part.token
-        page = self._store.page(prefix, token=token) if token else self._store.page(prefix, after=part.after)
-        if page.token is not None and page.token == token:
-            raise TransientError(f"the listing of {self._store.bucket} does not go on from {part.last!r}")
-        if part.empty >= MOST_EMPTY:
-            raise endless(self._store, part.last or part.after)
-        check(self._store, prefix, page.objects, part.last or part.after)
+        prefix, last = self._partition.prefix, part.last or part.after
+        page = looked(self._store, prefix, part.token, part.after, last)
+        if not page.objects and page.token in part.hollow:
+            what = f"does not go on: it shows nothing behind {last!r}, again and again"
+            raise odd(self._store, prefix, what).final
+        if len(part.hollow) >= MOST_EMPTY:
+            raise endless(self._store, prefix, last)
         return page
 
     def _arrived(self, part: Part, page: Page) -> None:
