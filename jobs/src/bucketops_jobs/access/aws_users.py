@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from botocore import exceptions
@@ -22,6 +23,7 @@ from bucketops_jobs.access.delivery import Delivery
 from bucketops_jobs.access.keys import Key, Pair
 from bucketops_jobs.access.minio_users import same_document
 from bucketops_jobs.errors import NotFoundError, UserError
+from bucketops_jobs.s3.boto import pages
 from bucketops_jobs.s3.failures import translate
 
 T = TypeVar("T")
@@ -154,11 +156,7 @@ class AwsUsers:
         return found["PolicyDocument"]
 
     def _pages(self, operation: str, field: str) -> Iterator[Any]:
-        def read(**arguments: object) -> list[Any]:
-            pages = self._iam.get_paginator(operation).paginate(**arguments)
-            return [item for page in pages for item in page[field]]
-
-        yield from self._call(operation, read)
+        yield from self._call(operation, partial(pages, self._iam, operation, field))
 
     def _listed(self) -> list[Key]:
         return [

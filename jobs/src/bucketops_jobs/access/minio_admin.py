@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,7 +24,7 @@ from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.access import Admin
 from bucketops_jobs.access.keys import Pair
 from bucketops_jobs.errors import TransientError, UserError
-from bucketops_jobs.s3 import proxies
+from bucketops_jobs.s3 import bounded, proxies
 from bucketops_jobs.s3.http import ANSWER_SECONDS, CONNECT_SECONDS
 from bucketops_jobs.s3.identity import ca_file
 
@@ -34,7 +36,11 @@ _CODE, _MESSAGE = re.compile(r'"Code":"(\w+)"'), re.compile(r'"Message":"([^"]*)
 _ABSENT = {"XMinioAdminNoSuchUser", "XMinioAdminNoSuchPolicy", "XMinioInvalidIAMCredentials", "XMinioAdminNoSuchGroup"}
 _NO_CHANGE = {"XMinioAdminPolicyChangeAlreadyApplied"}
 _CREDENTIALS = {"InvalidAccessKeyId", "SignatureDoesNotMatch"}
-_ATTEMPTS = 4
+_ATTEMPTS, _PAUSE = 4, 0.2
+"""Times that a call is tried; seconds after the first."""
+_BUSY = {500, 502, 503, 504}
+_FRAMING = {"content-length", "content-encoding", "transfer-encoding"}
+"""Headers of a body as it came over the wire."""
 
 
 class AdminClient(MinioAdmin):
@@ -74,10 +80,10 @@ def connect(admin: Admin, root: Path, pair: Pair) -> AdminClient:
     parts = urlsplit(admin.endpoint or "")
     authorities = str(ca_file(admin.ca_bundle, root)) if admin.ca_bundle else certifi.where()
     proxy = proxies.of_endpoint(admin.endpoint or "")
-    make = partial(_through, proxy) if proxy else urllib3.PoolManager
+    make = partial(_through, proxy) if proxy else _Bounded
     pool = make(
         timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS),
-        retries=urllib3.Retry(total=_ATTEMPTS, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+        retries=urllib3.Retry(total=_ATTEMPTS, backoff_factor=_PAUSE),
         ca_certs=authorities,
     )
     return AdminClient(
@@ -90,7 +96,32 @@ def connect(admin: Admin, root: Path, pair: Pair) -> AdminClient:
 
 
 def _through(proxy: proxies.Proxy, **options: Any) -> urllib3.PoolManager:  # noqa: ANN401 - of urllib3
-    return urllib3.ProxyManager(proxy.address, proxy_headers=proxies.headers(proxy), **options)
+    return _BoundedByProxy(proxy.address, proxy_headers=proxies.headers(proxy), **options)
+
+
+class _Bounded(urllib3.PoolManager):
+    """Connections whose answers end, in bytes and in time; a busy server is asked again."""
+
+    def urlopen(self, method: str, url: str, **options: Any) -> Any:  # type: ignore[override]  # noqa: ANN401 - of urllib3
+        """Of urllib3."""
+        for attempt in range(_ATTEMPTS):
+            answer = self._read(method, url, **options)
+            if answer.status not in _BUSY:
+                break
+            time.sleep(_PAUSE * 2**attempt)
+        return answer
+
+    def _read(self, method: str, url: str, *, preload_content: bool = True, **options: Any) -> Any:  # noqa: ANN401 - as above
+        """An answer whose body has come, whether the caller wants to read it as a stream or not."""
+        came: Any = super().urlopen(method, url, redirect=False, preload_content=False, **options)
+        kept = {name: value for name, value in came.headers.items() if name.lower() not in _FRAMING}
+        return urllib3.HTTPResponse(
+            io.BytesIO(bounded.body(came)), kept, came.status, reason=came.reason, preload_content=preload_content
+        )
+
+
+class _BoundedByProxy(_Bounded, urllib3.ProxyManager):
+    """The same through a proxy."""
 
 
 def call(what: str, function: Callable[[], T]) -> T | None:

@@ -5,7 +5,7 @@ It takes a quarter of a second to import and a tenth to read its models, so only
 
 from __future__ import annotations
 
-import time
+import itertools
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -24,13 +24,15 @@ from bucketops_api import names
 from bucketops_api.masking import MASK
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
-from bucketops_jobs.errors import ItemError, UserError
-from bucketops_jobs.s3 import failures, identity, proxies
-from bucketops_jobs.s3.connection import LONGEST_ANSWER
+from bucketops_jobs.errors import ASK, ItemError, OddAnswerError, UserError
+from bucketops_jobs.s3 import bounded, failures, identity, proxies
 from bucketops_jobs.s3.http import ANSWER_SECONDS, CONNECT_SECONDS
 from bucketops_jobs.s3.signing import Credentials, Identity
 
-_BLOCK = 64 << 10
+_REFUSED = 300
+"""Statuses from here on are no success."""
+MOST_PAGES = 100
+"""Of one list about one user of IAM, of which AWS has a page or two."""
 _SOON = timedelta(minutes=1)
 """Less than the ten minutes before the end at which botocore insists on new credentials."""
 
@@ -128,7 +130,7 @@ class _Bounded:
         """Of botocore, which reads all that comes unless it is told that somebody else will."""
         whole, request.stream_output = not request.stream_output, True
         answer = self._session.send(request)
-        if whole:
+        if whole or answer.status_code >= _REFUSED:  # botocore reads the whole refusal of a GET, too
             answer._content = _whole(answer.raw)  # noqa: SLF001 - where AWSResponse.content looks first
         return answer
 
@@ -137,20 +139,20 @@ class _Bounded:
         self._session.close()
 
 
-def _whole(raw: Any) -> bytes:  # noqa: ANN401 - urllib3's HTTPResponse
-    """A body of at most LONGEST_ANSWER bytes; HTTPClientError, which is a TransientError then."""
-    body, until = bytearray(), time.monotonic() + 2 * ANSWER_SECONDS
+def _whole(raw: Any) -> bytes:  # noqa: ANN401 - urllib3's response
+    """A body up to a bound; HTTPClientError, which is a TransientError then."""
     try:
-        while block := raw.read1(_BLOCK):
-            body += block
-            if len(body) > LONGEST_ANSWER or time.monotonic() > until:
-                break
+        return bounded.body(raw)
     except urllib3.exceptions.HTTPError as error:
         raise exceptions.HTTPClientError(error=error) from error
-    if block:
-        raw.close()
-        raise exceptions.HTTPClientError(error=f"the answer has more than {LONGEST_ANSWER} bytes, or no end")
-    return bytes(body)
+
+
+def pages(client: Any, operation: str, field: str, **arguments: object) -> list[Any]:  # noqa: ANN401 - as above
+    """Return all items of a paginated list; OddAnswerError where it does not end: botocore goes round in circles."""
+    shown = list(itertools.islice(client.get_paginator(operation).paginate(**arguments), MOST_PAGES + 1))
+    if len(shown) > MOST_PAGES:
+        raise OddAnswerError(f"{operation}: the list does not end after {MOST_PAGES} pages: {ASK}")
+    return [item for page in shown for item in page[field]]
 
 
 def provider(caller: boto3.session.Session, bucket: str) -> Identity:
