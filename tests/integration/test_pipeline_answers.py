@@ -44,6 +44,37 @@ def test_a_picture_that_has_lost_bytes_since_is_made_anew(pipeline_lab: Pipeline
     assert pipeline_lab.get("a.jpg") == stripped(OLD)
 
 
+def test_a_picture_that_has_other_bytes_of_the_right_length_is_made_anew(pipeline_lab: PipelineLab) -> None:
+    """Its mark and its length say that it is current: a broken write, or somebody who lies about it."""
+    pipeline_lab.put("a.jpg", OLD)
+    pipeline_lab.sweep()
+    clean, found = stripped(OLD), pipeline_lab.head("a.jpg")
+    other = bytes([clean[0] ^ 1]) + clean[1:]
+    pipeline_lab.put("a.jpg", other, bucket=pipeline_lab.b, Metadata=found["Metadata"], ContentType="image/jpeg")
+    assert pipeline_lab.sweep().counts["processed"] == 1
+    assert pipeline_lab.get("a.jpg") == clean
+    assert pipeline_lab.sweep().counts["current"] == 1
+
+
+@pytest.mark.parametrize("encryption", ["AES256", "aws:kms"])
+def test_where_etags_are_no_md5s_they_are_not_compared_with_the_mark(
+    pipeline_lab: PipelineLab, encryption: str
+) -> None:
+    """As of SSE-KMS, where a picture would be made again and again."""
+
+    def headers(request: Request, found: dict[str, str]) -> dict[str, str]:
+        return found | ({"x-amz-server-side-encryption": encryption} if request.bucket == pipeline_lab.b else {})
+
+    pipeline_lab.put("a.jpg", OLD)
+    pipeline_lab.sweep()
+    mark = pipeline_lab.head("a.jpg")["Metadata"] | {"bucketops-md5": "0" * 32}
+    pipeline_lab.put("a.jpg", stripped(OLD), bucket=pipeline_lab.b, Metadata=mark)
+    with Proxy(pipeline_lab.endpoint, headers=headers) as proxy:
+        pipeline_lab.through = proxy.url
+        result = pipeline_lab.sweep()
+    assert result.counts["processed" if encryption == "AES256" else "current"] == 1, result
+
+
 @pytest.mark.parametrize("bare", [True, False])
 def test_a_server_that_refuses_the_right_if_match_is_not_taken_for_a_busy_uploader(
     pipeline_lab: PipelineLab, *, bare: bool

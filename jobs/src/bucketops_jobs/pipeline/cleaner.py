@@ -22,7 +22,7 @@ from bucketops_jobs.pipeline import marks
 from bucketops_jobs.pipeline.context import Context
 from bucketops_jobs.pipeline.decide import Act, Decision, Seen, decide
 from bucketops_jobs.pipeline.marks import Mark
-from bucketops_jobs.pipeline.object_views import Views
+from bucketops_jobs.pipeline.object_views import Views, measure
 from bucketops_jobs.s3 import failures
 from bucketops_jobs.s3.store import Content, Object
 from bucketops_jobs.s3.within import seen as identity
@@ -132,7 +132,8 @@ class Cleaner:
             verdict = _stripped(content, sink, self._options, source)
             if verdict.refusal is not None:
                 return self._refuse(key, source, verdict.refusal, verdict.message)
-            mark = Mark(source.etag, self._rules.strip, self._context.pipeline, str(verdict.clean_bytes))
+            size, md5 = measure(sink)
+            mark = Mark(source.etag, self._rules.strip, self._context.pipeline, str(size), md5)
             headers = shown(marks.without(content.headers)) | mark.headers()
             self._context.destination.put(self._context.destination_key(key), sink, headers, decision.expect)
             if not self.views.require_kept(key, sink, mark):

@@ -29,6 +29,8 @@ class Marked:
 
     object: Object
     mark: Mark | None
+    md5: str = ""
+    """Of its content, where the server shows it."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def decide(seen: Seen, rules: Rules) -> Decision:
     source, there = seen.source, seen.destination
     if source is None:
         return Decision(Act.GONE)
-    if there and there.mark and _is_result(there.mark, there.object, source, rules):
+    if there and there.mark and _is_result(there.mark, there, source, rules):
         return Decision(Act.NOTHING)
     if there and there.mark is None and not rules.overwrite:
         return Decision(Act.CONFLICT)
@@ -78,10 +80,10 @@ def decide(seen: Seen, rules: Rules) -> Decision:
     return Decision(Act.CLEAN, Expect(etag=there.object.etag) if there else ABSENT)
 
 
-def _is_result(mark: Mark, found: Object, source: Object, rules: Rules) -> bool:
-    """Two empty ETags say nothing; nor does the mark of an object that is not as long as what was written."""
+def _is_result(mark: Mark, found: Marked, source: Object, rules: Rules) -> bool:
+    """Two empty ETags say nothing; nor does the mark of an object that is not what was written, by size and MD5."""
     made = (mark.source_etag, mark.rules) == (source.etag, rules.strip)
-    return made and bool(source.etag) and mark.fits(found.size)
+    return made and bool(source.etag) and mark.fits(found.object.size, found.md5)
 
 
 def removable(seen: Seen, pipeline: str) -> bool:

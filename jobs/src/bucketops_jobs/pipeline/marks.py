@@ -15,6 +15,10 @@ _SOURCE_ETAG = f"{METADATA}bucketops-source-etag"
 _RULES = f"{METADATA}bucketops-strip"
 _PIPELINE = f"{METADATA}bucketops-pipeline"
 _BYTES = f"{METADATA}bucketops-bytes"
+_MD5 = f"{METADATA}bucketops-md5"
+
+
+_OURS = frozenset({_SOURCE_ETAG, _RULES, _PIPELINE, _BYTES, _MD5})
 
 
 @dataclass(frozen=True)
@@ -28,26 +32,31 @@ class Mark:
     bytes: str = ""
     """How many were written; empty on what an older version wrote, and on refusals."""
 
-    def fits(self, size: int) -> bool:
-        """Whether the object is as long as what was written: a server may have kept less."""
-        return self.bytes in {"", str(size)}
+    md5: str = ""
+    """Of what was written, in hexadecimal; empty where `bytes` is, and on what the version before this one wrote."""
+
+    def fits(self, size: int, md5: str = "") -> bool:
+        """Whether the object is what was written, by its size and its MD5 (empty where the server shows none)."""
+        return self.bytes in {"", str(size)} and (not (self.md5 and md5) or self.md5 == md5)
 
     def headers(self) -> dict[str, str]:
         """As a PUT has them."""
-        size = {_BYTES: self.bytes} if self.bytes else {}
-        return {_SOURCE_ETAG: self.source_etag, _RULES: self.rules, _PIPELINE: self.pipeline, **size}
+        written = {_BYTES: self.bytes, _MD5: self.md5}
+        known = {name: value for name, value in written.items() if value}
+        return {_SOURCE_ETAG: self.source_etag, _RULES: self.rules, _PIPELINE: self.pipeline, **known}
 
 
 def read(headers: Mapping[str, str]) -> Mark | None:
     """The mark of an object; None on one that no pipeline made."""
     if _SOURCE_ETAG not in headers or _RULES not in headers:
         return None
-    return Mark(headers[_SOURCE_ETAG], headers[_RULES], headers.get(_PIPELINE, ""), headers.get(_BYTES, ""))
+    more = (headers.get(name, "") for name in (_PIPELINE, _BYTES, _MD5))
+    return Mark(headers[_SOURCE_ETAG], headers[_RULES], *more)
 
 
 def without(headers: Mapping[str, str]) -> dict[str, str]:
     """The user's own headers: a picture may have been taken from a destination and uploaded again."""
-    return {name: value for name, value in headers.items() if name not in {_SOURCE_ETAG, _RULES, _PIPELINE, _BYTES}}
+    return {name: value for name, value in headers.items() if name not in _OURS}
 
 
 def strip_rules(spec: PipelineSpec) -> str:

@@ -42,7 +42,7 @@ class Views:
         found = self._context.destination.describe(name)
         if found is None or not (plain(name) or self._is_listed(key, found.object)):
             return None
-        return Marked(found.object, marks.read(found.headers))
+        return Marked(found.object, marks.read(found.headers), found.md5)
 
     def _is_listed(self, key: str, found: Object) -> bool:
         return seen(listed(self._context.destination, self._context.spec.destination.prefix, key)) == seen(found)
@@ -70,7 +70,7 @@ class Views:
         found = self.destination(key)
         if found is not None and found.mark is not None and found.mark != mark:
             return False
-        size, md5 = _measure(body)
+        size, md5 = (int(mark.bytes), mark.md5) if mark.md5 else measure(body)
         kept = found is not None and found.object.size == size and self._holds(found.object, md5)
         if found is not None and found.mark is None:
             if not kept:
@@ -95,7 +95,7 @@ class Views:
             return _measure_stream(body) == md5
 
 
-def _measure(body: BinaryIO) -> tuple[int, str]:
+def measure(body: BinaryIO) -> tuple[int, str]:
     """Bytes and MD5 of a file."""
     body.seek(0)
     md5 = _measure_stream(body)

@@ -23,7 +23,7 @@ from bucketops_jobs.errors import (
     WorkerError,
 )
 from bucketops_jobs.pace import Pace
-from bucketops_jobs.s3 import failures, listing, pages, wire
+from bucketops_jobs.s3 import failures, integrity, listing, pages, wire
 from bucketops_jobs.s3.bodies import Bodies
 from bucketops_jobs.s3.connection import WHOLE
 from bucketops_jobs.s3.deletions import Deletions
@@ -149,7 +149,7 @@ class S3Store:
 
     def describe(self, key: str) -> Described | None:
         try:
-            return self.ask(self._calls.head(key), f"head {key!r}", partial(wire.described, key))
+            return self.ask(self._calls.head(key), f"head {key!r}", partial(integrity.described, key))
         except NotFoundError:
             return None
         except DeniedError:

@@ -87,7 +87,7 @@ class FakeStore:
 
     def describe(self, key: str) -> Described | None:
         kept = self._objects.get(key)
-        return Described(kept.entry, kept.headers) if kept else None
+        return Described(kept.entry, kept.headers, kept.entry.etag) if kept else None
 
     def get(self, key: str, *, etag: str | None = None, size: int | None = None) -> Content:  # noqa: ARG002 - it is right
         kept = self._required(key)

@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Protocol
 
 from bucketops_jobs.s3 import wire
+from bucketops_jobs.s3.store import Described
 from bucketops_jobs.s3.wire import Response
 
 _PLAIN = re.compile("[0-9a-f]{32}")
@@ -67,6 +68,12 @@ def promised(answer: Response, size: int | None = None) -> Promise:
     encrypted = answer.header(wire.ENCRYPTION)
     plain = encrypted in _MADE_OF_MD5S and not answer.header(_CUSTOMER)
     return Promise(wire.bare(answer.header("etag")), plain, wire.whole_checksums(answer), size)
+
+
+def described(key: str, answer: Response) -> Described:
+    """Return an object and its headers as HEAD shows them."""
+    promise = promised(answer)
+    return Described(wire.headed(key, answer), wire.content_headers(answer), promise.etag if promise.plain else "")
 
 
 def fits(size: int, parts: int, first: int) -> bool:

@@ -54,6 +54,8 @@ class Described(NamedTuple):
 
     object: Object
     headers: Mapping[str, str]
+    md5: str = ""
+    """The ETag where it is the content's MD5, as far as the server tells; else empty."""
 
 
 @dataclass(frozen=True, slots=True)

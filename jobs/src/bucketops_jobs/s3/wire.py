@@ -17,7 +17,7 @@ from bucketops_api import names
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import ItemError
 from bucketops_jobs.s3.documents import FORBIDDEN, read
-from bucketops_jobs.s3.store import STORAGE_CLASS, Copy, Described, Expect, Object
+from bucketops_jobs.s3.store import STORAGE_CLASS, Copy, Expect, Object
 
 Headers = Sequence[tuple[str, str]]
 Name = tuple[str, str]
@@ -320,11 +320,6 @@ def dated(answer: Response) -> datetime | None:
     """The server's time; None where the answer has no Date header."""
     text = answer.header("date")
     return http_date(text) if text else None
-
-
-def described(key: str, answer: Response) -> Described:
-    """An object and its headers as HEAD shows them."""
-    return Described(headed(key, answer), content_headers(answer))
 
 
 def tags(answer: Response) -> list[tuple[str, str]]:
