@@ -120,7 +120,7 @@ class _Bounded(urllib3.PoolManager):
         )
 
 
-class _BoundedByProxy(_Bounded, urllib3.ProxyManager):
+class _BoundedByProxy(_Bounded, urllib3.ProxyManager):  # type: ignore[misc]  # of the arguments of urlopen
     """The same through a proxy."""
 
 
