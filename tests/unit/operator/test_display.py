@@ -230,7 +230,7 @@ def test_a_warning_that_comes_twice_is_told_once() -> None:
     file = io.StringIO()
     with Display(file, MIGRATION) as shown:
         for _ in range(2):
-            shown.tell(Event("PreflightWarning", "mind this", "Warning"))
+            shown.tell(Event("PreflightWarning", "mind this", "Warning"), {})
     assert file.getvalue().count("mind this") == 1
 
 
@@ -241,7 +241,7 @@ def test_what_stands_in_a_bucket_plays_no_tricks_on_a_terminal() -> None:
     """Markup of rich would be taken out, or end the run with an error; escapes would clear the screen."""
     file = io.StringIO()
     with Display(file, MIGRATION) as shown:
-        shown.tell(Event("PreflightWarning", HOSTILE, "Warning"))
+        shown.tell(Event("PreflightWarning", HOSTILE, "Warning"), {})
     said = file.getvalue().partition("PreflightWarning: ")[2]
     assert "[/red] [bold]key[/bold]" in said
     assert ":smiley:" in said
@@ -280,8 +280,8 @@ def on_a_terminal() -> str:
     master, slave = pty.openpty()
     with os.fdopen(slave, "w", encoding="utf-8") as end:
         with Display(end, MIGRATION) as shown:
-            shown.tell(Event("Copying", "run avatars-2-copy has started"))
-            shown.tell(Event("PreflightWarning", "mind this", "Warning"))
+            shown.tell(Event("Copying", "run avatars-2-copy has started"), {})
+            shown.tell(Event("PreflightWarning", "mind this", "Warning"), {})
             shown.show(status(), running())
         end.write("THE END")
         end.flush()
@@ -372,5 +372,16 @@ def test_a_run_that_went_well_is_told_with_what_it_did_and_how_long_it_took() ->
     )
     with Display(file, MIGRATION) as shown:
         for _ in range(2):
-            shown.show(status("Sweeping", runs=[done]), [seen])
+            shown.tell_ended(status("Sweeping", runs=[done]), [seen])
     assert file.getvalue().count("copy: 420 of 1,000 objects copied, 310 rows rewritten, 24 s") == 1
+
+
+@pytest.mark.usefixtures("screen")
+def test_what_ends_a_run_is_told_by_its_end_alone_on_a_terminal() -> None:
+    ended = status() | condition("Stalled", "a table is missing")
+    file = io.StringIO()
+    for live in (False, True):
+        file.isatty = lambda live=live: live  # type: ignore[method-assign]
+        with Display(file, MIGRATION) as shown:
+            shown.tell(Event("TableNotFound", "a table is missing", "Warning"), ended)
+    assert file.getvalue().count("a table is missing") == 1

@@ -57,11 +57,24 @@ def rows(text: str) -> list[list[str]]:
 
 def test_a_migration_ends_with_before_and_after() -> None:
     shown = printed(MIGRATION, status())
-    assert shown.startswith("✓ Succeeded: 10000 objects moved (1 min 32 s)")
+    assert shown.startswith("✓ Succeeded: 10000 objects moved\n")
+    assert "took: 1 min 32 s" in shown
     assert ["objects", "in", "legacy/image/", "10,000", "0"] in rows(shown)
     assert ["objects", "in", "production/", "500", "10,500"] in rows(shown)
     assert ["rows", "with", "a", "legacy", "path", "10,010", "0"] in rows(shown)
     assert "objects moved   " not in shown
+
+
+def test_a_plan_says_what_would_be() -> None:
+    planned = status(phase="Planned", audit={}, outcomes={"moved": 4}, rowOutcomes={"rewritten": 5})
+    shown = rows(printed(MIGRATION, planned))
+    assert ["objects", "that", "would", "move", "4"] in shown
+    assert ["rows", "that", "would", "be", "rewritten", "5"] in shown
+
+
+def test_what_is_no_terminal_gets_no_blanks_up_to_its_width() -> None:
+    shown = printed(MIGRATION, status(samples=[{"key": "k", "outcome": "failed"}]), width=10_000)
+    assert max(map(len, shown.splitlines())) < 200
 
 
 def test_what_failed_is_told_once_with_what_to_do() -> None:
@@ -146,7 +159,7 @@ def test_no_line_is_longer_than_the_terminal_and_no_sign_plays_tricks(
     ended = status(samples=samples, conditions=[condition("Failed", "PartiallyFailed", message)])
     shown = printed(MIGRATION, ended, width=width, plain=plain)
     assert all(cell_len(row) <= width for row in shown.split("\n"))
-    assert all(c.isprintable() or c in "\n\u00a0" for c in shown)
+    assert all(c.isprintable() or c == "\n" for c in shown)
     assert shown.isascii() or not plain
 
 

@@ -85,7 +85,7 @@ def _tell(resource: Resource, status: Mapping[str, Any], end: Ending, output: st
     if output:
         dump(status, output, sys.stdout)
     elif terminal.is_live(sys.stderr) and not sys.stdout.isatty():
-        Summary(terminal.console_of(sys.stderr), terminal.glyphs_of(sys.stderr)).headline(end, seconds)
+        Summary(terminal.console_of(sys.stderr), terminal.glyphs_of(sys.stderr)).headline(end)
 
 
 def work(manifest: Manifest, stop: Stop, run_worker: RunWorker | None) -> Mapping[str, Any]:
@@ -108,10 +108,12 @@ def _loop(manifest: Manifest, local: Local, shown: display.Display, stop: Stop) 
         status = local.statuses.get(resource.uid, {})
         reconcile(replace(resource, status=status), local, datetime.now(UTC), SETTINGS)
         status = local.statuses[resource.uid]
+        seen = local.observed.get(resource.uid, ())
+        shown.tell_ended(status, seen)
         for _, event in local.events[told:]:
-            shown.tell(event)
+            shown.tell(event, status)
         told = len(local.events)
-        shown.show(status, local.observed.get(resource.uid, ()))
+        shown.show(status, seen)
         if _is_true(status, "Complete", "Failed", "Stalled") or (stop.wanted and not local.busy()):
             return status
         if stop.at_once:

@@ -26,8 +26,8 @@ from bucketops_operator.run.view import View, ended, observe
 Status = Mapping[str, Any]
 _STARTED = "has started"
 """How messages end that the block shows better."""
-_ENDS = {Reason.SUCCEEDED, Reason.PLANNED, Reason.GRANTED, Reason.PARTIALLY_FAILED}
-"""Reasons of what the end of the run says again."""
+_ENDS = {"Complete", "Failed", "Stalled"}
+"""Conditions that end a run."""
 
 
 class Display:
@@ -67,16 +67,15 @@ class Display:
 
     def show(self, status: Status, runs: Sequence[ObservedRun] = ()) -> None:
         """Show how it stands now."""
-        self._tell_ended(status, runs)
         now = datetime.now(UTC)
         view, seconds = observe(self._resource, status, runs, self._speed, now), time.monotonic() - self._began
         with suppress(OSError):
             if self._live:
                 self._draw(self._live, view, seconds)
-            elif (view.numbers or view.notes) and self._changes.worth(view, seconds):
+            elif (view.notes or (view.numbers and view.fraction != 0)) and self._changes.worth(view, seconds):
                 self._print(f"{stamp(now)} {line(view, self._glyphs)}")
 
-    def _tell_ended(self, status: Status, runs: Sequence[ObservedRun]) -> None:
+    def tell_ended(self, status: Status, runs: Sequence[ObservedRun]) -> None:
         """Say of each run that has gone well how long it took."""
         for run in status.get("runs", ()):
             if run["result"] == "Succeeded" and run["id"] not in self._ended:
@@ -84,11 +83,12 @@ class Display:
                 found = next((dict(seen.result.counts) for seen in runs if seen.run == run["id"]), {})
                 self.say(ended(self._resource.kind, run, found, status, self._glyphs), style="green")
 
-    def tell(self, event: Event) -> None:
-        """Say what an Event says, once, above the block."""
+    def tell(self, event: Event, status: Status) -> None:
+        """Say what an Event says, once, above the block; not what the end of the run says again on a terminal."""
         text = f"{event.reason}: {event.message}"
-        shown = self._live and (event.message.endswith(_STARTED) or event.reason in _ENDS)
-        if text in self._said or shown:
+        ends = [c["message"] for c in status.get("conditions", ()) if c["type"] in _ENDS and c["status"] == "True"]
+        shown = self._live and (event.message.endswith(_STARTED) or event.message in ends)
+        if text in self._said or shown or event.reason == Reason.SUSPENDED:
             return
         self._said.add(text)
         self.say(text, style="yellow" if event.type == "Warning" else "")

@@ -38,7 +38,8 @@ def _migration(spec: Status, status: Status) -> Iterator[Facts]:
     objects, rows = status.get("outcomes", {}), status.get("rowOutcomes", {})
     others = [amount for found in (objects, rows) for name, amount in found.items() if name not in _AS_MEANT]
     if any(others) or not after:
-        yield Facts(("",), [*_counted(objects, _OBJECTS), *_counted(rows, _ROWS)])
+        would = _WOULD if status.get("phase") == "Planned" else {}
+        yield Facts(("",), [*_counted(objects, _OBJECTS | would), *_counted(rows, _ROWS | would)])
 
 
 _CENSUS = {
@@ -64,6 +65,7 @@ _ROWS = {
     "changedByApp": "rows that the application changed meanwhile",
     "failed": "rows that failed",
 }
+_WOULD = {"moved": "objects that would move", "rewritten": "rows that would be rewritten"}
 
 
 def _census_fields(spec: Status) -> list[str]:

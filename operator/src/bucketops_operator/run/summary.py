@@ -51,7 +51,7 @@ class Summary:
     console: Console
     glyphs: Glyphs
 
-    def headline(self, end: Ending, seconds: float) -> None:
+    def headline(self, end: Ending) -> None:
         """Print what came of it."""
         sign, style = {
             True: (self.glyphs.done, "green"),
@@ -60,18 +60,16 @@ class Summary:
         }[end.well]
         text = Text(f"{sign} ", style=style, overflow="fold")
         text.append(self.glyphs.plain(end.sentence), style="bold")
-        took = f" ({duration(seconds)})"
-        text.append(self.glyphs.together(took) if self.console.is_terminal else took, style="dim")
         self._print(text)
 
     def whole(self, resource: Resource, status: Status, end: Ending, seconds: float) -> None:
         """Print what came of it, and everything that a person wants to know then."""
-        self.result(resource, status, end, seconds)
-        self._where(resource, status, end)
+        self.result(resource, status, end)
+        self._where(resource, status, end, seconds)
 
-    def result(self, resource: Resource, status: Status, end: Ending, seconds: float) -> None:
+    def result(self, resource: Resource, status: Status, end: Ending) -> None:
         """Print what came of it, and no word about where to go from there."""
-        self.headline(end, seconds)
+        self.headline(end)
         for facts in facts_of(resource, status):
             self._facts(facts)
         self._samples(status.get("samples", ()))
@@ -82,7 +80,7 @@ class Summary:
         for row in facts.rows:
             table.add_row(*(self._cell(cell) for cell in row))
         self._print(Text())
-        self._print(Padding(table, (0, 0, 0, 2)))
+        self._print(Padding(table, (0, 0, 0, 2), expand=False))
 
     def _samples(self, samples: Sequence[Sample]) -> None:
         known = list(REMEDIES)
@@ -106,11 +104,11 @@ class Summary:
         self._indented(self._labelled("what to do", remedy.what_to_do))
 
     def _indented(self, text: Text) -> None:
-        self._print(Padding(text, (0, 0, 0, 2)))
+        self._print(Padding(text, (0, 0, 0, 2), expand=False))
 
-    def _where(self, resource: Resource, status: Status, end: Ending) -> None:
+    def _where(self, resource: Resource, status: Status, end: Ending, seconds: float) -> None:
         self._print(Text())
-        for label, text in _pointers(resource, status, end):
+        for label, text in _pointers(resource, status, end, seconds):
             self._print(self._labelled(label, text))
 
     def _labelled(self, label: str, text: str) -> Text:
@@ -123,7 +121,8 @@ class Summary:
         self.console.print(what)
 
 
-def _pointers(resource: Resource, status: Status, end: Ending) -> Iterator[tuple[str, str]]:
+def _pointers(resource: Resource, status: Status, end: Ending, seconds: float) -> Iterator[tuple[str, str]]:
+    yield "took", duration(seconds)
     if fast := speed(status):
         yield "copied", fast
     if records := status.get("report") or status.get("records"):

@@ -31,10 +31,6 @@ class Glyphs:
             text = text.translate(_IN_ASCII).encode("ascii", "backslashreplace").decode()
         return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
-    def together(self, text: str) -> str:
-        """Return a text that is not broken at its blanks."""
-        return text if self.ascii else text.replace(" ", "\u00a0")
-
 
 _IN_ASCII = str.maketrans({"…": "...", "·": "-", "→": "->"})
 UNICODE = Glyphs()
