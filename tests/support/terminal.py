@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -21,7 +22,7 @@ _PATIENCE = 120.0
 
 
 class Terminal:
-    """Runs a command; `text` is all that it has written, without the sequences that move the cursor or colour it."""
+    """Runs a command; `raw` is all that it has written, `text` the same without what moves the cursor or colours."""
 
     def __init__(self, command: list[str], *, columns: int = 80, rows: int = 40, **environment: str) -> None:
         self._master, slave = pty.openpty()
@@ -37,7 +38,8 @@ class Terminal:
             env={**kept, "TERM": "xterm-256color", "LANG": "C.UTF-8", **environment},
         )
         os.close(slave)
-        self.text = ""
+        self.raw = self.text = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def __enter__(self) -> Self:
         return self
@@ -66,6 +68,23 @@ class Terminal:
             assert self._read() or re.search(pattern, self.text), f"{pattern!r} never came: {self.text[-3000:]}"
         return found
 
+    def screen(self) -> list[str]:
+        """Return the lines as they stand, with their colours: what was written over is gone.
+
+        It knows what rich's live display writes: the cursor goes up line by line, each of which is erased.
+        """
+        lines = [""]
+        for part in re.split(r"(\x1b\[1A|\x1b\[2K|\r\n|\r|\n)", self.raw):
+            if part == "\x1b[1A":
+                lines = lines[:-1] or [""]
+            elif part == "\x1b[2K":
+                lines[-1] = ""
+            elif part == "\r\n":
+                lines.append("")
+            elif part not in {"\r", "\n"}:
+                lines[-1] += part
+        return [re.sub(r"\x1b\[[?0-9;]*[a-ln-zA-Z]", "", line) for line in lines]
+
     def end(self) -> int:
         """Wait for the end of the command and return its exit code."""
         while self._read():
@@ -80,5 +99,6 @@ class Terminal:
             data = os.read(self._master, 1 << 16)
         except OSError:  # as Linux ends a terminal whose last user has gone
             return False
-        self.text += _ESCAPE.sub("", data.decode(errors="replace"))
+        self.raw += self._decoder.decode(data)
+        self.text = _ESCAPE.sub("", self.raw)
         return bool(data)

@@ -38,7 +38,7 @@ class Far:
 def far(kind: str, phase: str, found: Counts, status: Status) -> Far | None:
     """Return how far a phase is, by the counts of its workers and the status; None where nothing is counted."""
     of = _PHASES.get((kind, phase))
-    return of(found, status.get("progress", {})) if of else None
+    return of(found, status) if of else None
 
 
 def steps(kind: str, spec: Mapping[str, Any]) -> tuple[str, ...]:
@@ -56,7 +56,8 @@ def _preflight(found: Counts, _: Status) -> Far | None:
     return Far(found.get("total", 0), 0, FOUND)
 
 
-def _copy(_: Counts, progress: Status) -> Far:
+def _copy(_: Counts, status: Status) -> Far:
+    progress = status.get("progress", {})
     rows = progress.get("rowsUpdated", 0)
     more = (f"{number(rows)} rows rewritten",) if rows else ()
     copied = max(progress.get("objectsCopied", 0), progress.get("objectsDone", 0))
@@ -66,18 +67,24 @@ def _copy(_: Counts, progress: Status) -> Far:
 def _looked(what: str) -> Callable[[Counts, Status], Far]:
     """Each object is counted in one outcome when a walk has looked at it."""
 
-    def of(found: Counts, progress: Status) -> Far:
+    def of(found: Counts, status: Status) -> Far:
         looked = sum(amount for name, amount in found.items() if name.startswith(counts.OBJECTS))
-        return Far(looked, max(looked, progress.get("objectsTotal", 0)), what)
+        return Far(looked, max(looked, _total(status)), what)
 
     return of
 
 
-def _delete(found: Counts, progress: Status) -> Far:
-    return Far(found.get(counts.DELETED, 0), progress.get("objectsTotal", 0), "objects deleted")
+def _total(status: Status) -> int:
+    return int(status.get("progress", {}).get("objectsTotal", 0))
 
 
-def _retain(found: Counts, _: Status) -> Far:
+def _delete(found: Counts, status: Status) -> Far:
+    return Far(found.get(counts.DELETED, 0), _total(status), "objects deleted")
+
+
+def _retain(found: Counts, status: Status) -> Far:
+    if status.get("phase") in {"Planning", "Planned"}:
+        return Far(found.get("total", 0), 0, "objects would go")
     return Far(found.get(counts.DONE, 0), found.get("total", 0), "objects deleted")
 
 
