@@ -22,7 +22,7 @@ FAULTS_HERE = $(PYTEST) tests/faults $(addprefix --ignore ,$(CLUSTER_FAULTS)) $(
 export BUCKETOPS_ENGINE := $(ENGINE)
 export SIGNING_KEY
 
-.PHONY: help demo demo-embedded demo-in-kubernetes test test-cluster lane-here lane-cluster up down status unit integration slow e2e faults soak fuzz mutants bench lint format generate verify verify-models lock image release clean
+.PHONY: help demo demo-embedded demo-in-kubernetes test test-cluster lane-here lane-cluster up down status unit integration slow e2e faults soak fuzz mutants bench lint format pictures generate verify verify-models lock image release clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -95,6 +95,10 @@ lint: $(READY) ## ruff, mypy, import-linter, and zizmor for the workflows
 
 format: $(READY) ## let ruff mend what it can
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+pictures: $(READY) ## what people see in a terminal, as docs/pictures/*.svg: real runs, captured
+	@$(CLUSTER) packages
+	@PYTHONPATH=tests $(BIN)/python docs/pictures/make.py
 
 generate: $(READY) ## write CRDs, RBAC, schema, reference and install.yaml from the models
 	@HELM=$$($(CLUSTER) tool helm) $(BIN)/python -m bucketops_operator.generate

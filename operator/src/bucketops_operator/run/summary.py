@@ -64,15 +64,19 @@ class Summary:
 
     def whole(self, resource: Resource, status: Status, end: Ending, seconds: float) -> None:
         """Print what came of it, and everything that a person wants to know then."""
-        self.result(resource, status, end)
-        self._where(resource, status, end, seconds)
+        self.result(resource, status, end, seconds)
+        self._where(resource, status, end)
 
-    def result(self, resource: Resource, status: Status, end: Ending) -> None:
+    def result(self, resource: Resource, status: Status, end: Ending, seconds: float) -> None:
         """Print what came of it, and no word about where to go from there."""
         self.headline(end)
         for facts in facts_of(resource, status):
             self._facts(facts)
         self._samples(status.get("samples", ()))
+        self._print(Text())
+        self._print(self._labelled("took", duration(seconds)))
+        if fast := speed(status):
+            self._print(self._labelled("copied", fast))
 
     def _facts(self, facts: Facts) -> None:
         columns = [Column(overflow="fold"), *(Column(h, justify=facts.justify, overflow="fold") for h in facts.heads)]
@@ -106,9 +110,8 @@ class Summary:
     def _indented(self, text: Text) -> None:
         self._print(Padding(text, (0, 0, 0, 2), expand=False))
 
-    def _where(self, resource: Resource, status: Status, end: Ending, seconds: float) -> None:
-        self._print(Text())
-        for label, text in _pointers(resource, status, end, seconds):
+    def _where(self, resource: Resource, status: Status, end: Ending) -> None:
+        for label, text in _pointers(resource, status, end):
             self._print(self._labelled(label, text))
 
     def _labelled(self, label: str, text: str) -> Text:
@@ -121,10 +124,7 @@ class Summary:
         self.console.print(what)
 
 
-def _pointers(resource: Resource, status: Status, end: Ending, seconds: float) -> Iterator[tuple[str, str]]:
-    yield "took", duration(seconds)
-    if fast := speed(status):
-        yield "copied", fast
+def _pointers(resource: Resource, status: Status, end: Ending) -> Iterator[tuple[str, str]]:
     if records := status.get("report") or status.get("records"):
         yield _RECORDS_OF.get(resource.kind, "records"), records
     if end.well is None:
