@@ -117,10 +117,10 @@ def strip() -> None:
 def taken() -> bytes:
     """A JPEG with what a phone writes into it."""
     exif, out = Image.Exif(), io.BytesIO()
-    exif |= {0x010F: "Apple", 0x0110: "iPhone 15", 0x0131: "17.4", 0x0132: "2026:05:01 18:22:07", 0x0112: 6}
-    exif |= {0x013B: "Ada Lovelace"}
-    gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
-    gps |= {1: "N", 2: (48.0, 51.0, 30.2), 3: "E", 4: (2.0, 17.0, 40.2)}
+    exif.update(
+        {0x010F: "Apple", 0x0110: "iPhone 15", 0x0132: "2026:05:01 18:22:07", 0x0112: 6, 0x013B: "Ada Lovelace"}
+    )
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update({1: "N", 2: (48.0, 51.0, 30.2), 3: "E", 4: (2.0, 17.0, 40.2)})
     exif.get_ifd(ExifTags.IFD.Exif).update({0x9003: "2026:05:01 18:22:07", 0xA431: "F2LXK09ZN72P"})
     image("RGB", (640, 480)).save(out, "JPEG", exif=exif, icc_profile=srgb(), comment=b"at home", quality=90)
     return out.getvalue()
