@@ -30,7 +30,7 @@ from support.terminal import Terminal
 
 HERE = Path(__file__).parent
 WIDTH = 92
-OBJECTS, MODERN = 4000, 500
+OBJECTS, MODERN = 2000, 500
 _FORMAT = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <style>
 .{unique_id}-matrix {{ font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace;
@@ -95,9 +95,8 @@ def migration(lab: Lab, folder: Path) -> None:
 
 def framed(lines: Sequence[str]) -> list[RenderableType]:
     """The command that a person types, and what it shows."""
-    shown = [line for line in lines if "PreflightWarning" not in line]
     typed = "$ bucketops run -f migration.yaml --secret avatars-s3=s3.env --secret avatars-db=db.env"
-    return [Text(typed, style="bold"), *(Text.from_ansi(line) for line in "\n".join(shown).rstrip().split("\n"))]
+    return [Text(typed, style="bold"), *(Text.from_ansi(line) for line in "\n".join(lines).rstrip().split("\n"))]
 
 
 def strip() -> None:
