@@ -26,7 +26,7 @@ def clean_environment(folder: Path, wheels: Iterable[Path]) -> Path:
     site = next((folder / "lib").glob("python3*/site-packages"))
     ours = list(site.glob("bucketops*.dist-info/METADATA"))
     needs = {need for metadata in ours for need in _needs(metadata.read_text().partition("\n\n")[0])}
-    for name in sorted(_closure(needs)):
+    for name in sorted(closure(needs)):
         _link(name, site)
     subprocess.run([*pip, "check"], check=True, stdout=subprocess.DEVNULL)
     return folder / "bin"
@@ -38,7 +38,7 @@ def _needs(headers: str) -> Iterator[Requirement]:
             yield Requirement(line.removeprefix("Requires-Dist: "))
 
 
-def _closure(needs: Iterable[Requirement]) -> set[str]:
+def closure(needs: Iterable[Requirement]) -> set[str]:
     """Return the names of the distributions that are needed here, ours left out."""
     found: set[tuple[str, str]] = set()
     waiting = [(need, "") for need in needs]

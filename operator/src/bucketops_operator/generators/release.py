@@ -17,7 +17,7 @@ Rule = tuple[str, str]
 _ANY = r"[\w.+-]*\w"
 _IMAGE: Rule = (rf"\b{re.escape(IMAGE_REPOSITORY)}:{_ANY}", IMAGE)
 _FILES: Rule = (rf"\bbucketops(_api|_jobs|_operator)?-\d{_ANY}(?=-py3|\.tar\.gz)", rf"bucketops\1-{__version__}")
-_PACKAGE: Rule = (rf"\bbucketops-\d{_ANY}(?=\.tgz|\.spdx\.json|-image|-linux)", f"bucketops-{TAG}")
+_PACKAGE: Rule = (r"\bbucketops(-chart)?-\d[\w.+-]*?(?=\.tgz|-image)", rf"bucketops\1-{TAG}")
 RULES: dict[str, tuple[Rule, ...]] = {
     str(CHART / "Chart.yaml"): (
         (r"^version: .*$", f"version: {TAG}"),
