@@ -65,7 +65,7 @@ def judge(mutant: Mutant) -> str:
     """found: the test is green without the patch and red with it."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         copy = Path(folder)
-        for name in (*SOURCES, "tools", "tests", "manifests", "pyproject.toml"):
+        for name in (*SOURCES, "tests", "manifests", "pyproject.toml"):
             _copy(ROOT / name, copy / name)
         if not _green(mutant.test):
             return "red before"

@@ -15,20 +15,16 @@ from release import packages, sources, sums
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def build(root: Path, into: Path, *, image: bool, cache: bool = True) -> list[str]:
+def build(tree: Path, into: Path, epoch: int, revision: str, *, image: bool, cache: bool = True) -> list[str]:
     """Build everything into a new folder; return sentences about what was not done as a release should have it."""
+    packages.distributions(tree, into, epoch)
+    packages.chart(tree, into, epoch, os.environ.get("HELM") or "helm")
+    packages.manifest(tree, into)
     notes = []
-    epoch, revision = sources.epoch(root), sources.revision(root)
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder)
-        sources.export(root, tree)
-        packages.distributions(tree, into, epoch)
-        packages.chart(tree, into, epoch, os.environ.get("HELM") or "helm")
-        packages.manifest(tree, into)
-        if image:
-            from release import image as images  # noqa: PLC0415 - needs tests/cluster, and root
+    if image:
+        from release import image as images  # noqa: PLC0415 - needs tests/cluster, and root
 
-            notes += images.release(tree, into, epoch, revision, cache=cache)
+        notes += images.release(tree, into, epoch, revision, cache=cache)
     if revision.endswith("-dirty"):
         notes.append("files differ from the last commit: a release is built from a clean checkout")
     sums.write(into)
@@ -56,14 +52,17 @@ def main() -> int:
     parser.add_argument("--twice", action="store_true", help="build again, without caches, and compare all bytes")
     parsed = parser.parse_args()
     image, into = not parsed.without_image, _empty(parsed.into.resolve())
-    notes = build(ROOT, into, image=image)
-    if parsed.twice:
-        with tempfile.TemporaryDirectory() as folder:
-            build(ROOT, Path(folder), image=image, cache=False)
-            if different := differences(into, Path(folder)):
+    epoch, revision = sources.epoch(ROOT), sources.revision(ROOT)
+    with tempfile.TemporaryDirectory() as folder:
+        tree, second = Path(folder, "tree"), Path(folder, "second")
+        sources.export(ROOT, tree)
+        notes = build(tree, into, epoch, revision, image=image)
+        if parsed.twice:
+            build(tree, _empty(second), epoch, revision, image=image, cache=False)
+            if different := differences(into, second):
                 sys.stderr.write(f"✗ a second build differs in {', '.join(different)}\n")
                 return 1
-        notes.append("built twice: the same bytes")
+            notes.append("built twice: the same bytes")
     notes.append(sums.sign(into / sums.SUMS))
     lines = [f"{into}:", sums.summary(into), *(f"• {note}" for note in notes)]
     sys.stdout.write("\n".join(lines) + "\n")
