@@ -13,19 +13,33 @@ import secrets
 import subprocess
 import sys
 import time
+import traceback
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import kubernetes.client
 import pytest
 import yaml
+from prometheus_client import generate_latest
 
 from bucketops_api import logs
+from bucketops_api.masking import MASK
+from bucketops_api.reasons import Reason
+from bucketops_jobs.access.aws_users import AwsUsers
+from bucketops_operator import keysecrets, local_worker
+from bucketops_operator.errors import StalledError
+from bucketops_operator.executor import Resource, SecretChange
+from bucketops_operator.keysecrets import KeySecrets
 from bucketops_operator.local_worker import free_port
+from bucketops_operator.metrics import Key, Metrics
+from bucketops_operator.rest import Api
 from support.driver import Driver, driving, ended
 from support.echoing import Echo
-from support.servers import Server
+from support.servers import Server, start_moto
 
 pytestmark = pytest.mark.slow
 
@@ -134,6 +148,120 @@ def spec_of(kind: str, endpoint: str) -> dict[str, Any]:
         "user": "somebody", "grants": [{"bucket": "canary-bucket", "access": "ReadWrite"}],
         "credentialsSecret": {"name": "made"}, "createBuckets": True,
     }  # fmt: skip
+
+
+def aws(endpoint: str) -> dict[str, Any]:
+    """S3Access on AWS, or what stands in for it."""
+    return spec_of("S3Access", endpoint) | {"provider": "AWS"}
+
+
+def test_a_server_of_aws_that_shows_what_it_was_told(canaries: Canaries, tmp_path: Path) -> None:
+    for number, (status, code) in enumerate(ANSWERS):
+        with Echo(status, code) as echo:
+            folder = tmp_path / str(number)
+            words = run(
+                "S3Access", aws(f"http://{echo.address}"), {"s3": canaries.s3()}, folder, lambda: echo.asked > 9
+            )
+            assert echo.asked
+        canaries.require_absent(words)
+
+
+def test_a_key_that_aws_has_made_is_in_no_word(
+    canaries: Canaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is made by the server, put into a Secret, and then changed by somebody, so that all calls fail."""
+    monkeypatch.setattr(AwsUsers, "patience", 0.0)
+    server = start_moto(tmp_path)
+    heard = io.StringIO()
+    handler = logging.StreamHandler(heard)
+    handler.setFormatter(logs.Formatter(text=False))
+    logging.getLogger().addHandler(handler)
+    try:
+        endpoint = f"http://127.0.0.1:{server.port}"
+        given = {"s3": {"AWS_ACCESS_KEY_ID": "root", "AWS_SECRET_ACCESS_KEY": canaries("admin")}}
+        with driving(tmp_path / "run", given, aws(endpoint), "canary", kind="S3Access") as driver:
+            driver.finish()
+            made = driver.local._secrets["made"]["AWS_SECRET_ACCESS_KEY"]  # noqa: SLF001 - as a pod would see it
+            canaries.all.append(made)
+            words = words_of(driver, tmp_path / "run")
+    finally:
+        logging.getLogger().removeHandler(handler)
+        server.stop()
+    canaries.require_absent(words + heard.getvalue())
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, "Forbidden"), (422, "Invalid"), (500, "InternalError")])
+def test_an_api_server_that_shows_what_it_was_told(
+    status: int, code: str, canaries: Canaries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its error has the operator's token in it, and the whole Secret that was to be made."""
+    token = canaries("token")
+    with Echo(status, code) as echo:
+        configuration = kubernetes.client.Configuration(host=f"http://{echo.address}")
+        configuration.api_key["authorization"] = f"Bearer {token}"
+        api = Api(kubernetes.client.ApiClient(configuration))
+        owner = Resource("S3Access", "team", "canary", "uid-1", 1, {})
+        made: list[str] = []
+        real = keysecrets.new_pair
+
+        def remembered() -> dict[str, str]:
+            pair = real()
+            made.append(pair["AWS_SECRET_ACCESS_KEY"])
+            return pair
+
+        monkeypatch.setattr(keysecrets, "new_pair", remembered)
+        with pytest.raises(Exception, match=r"made|HTTP|POST") as refused:
+            KeySecrets(api).change(owner, SecretChange("Make", "made", mark="canary"))
+        with pytest.raises(Exception, match=str(status)) as unread:
+            api.find("/api/v1/namespaces/team/secrets/made")
+    canaries.all += made
+    assert made
+    shown = "".join(traceback.format_exception(refused.value) + traceback.format_exception(unread.value))
+    canaries.require_absent(MASK.text(shown) + str(refused.value) + str(unread.value))
+
+
+def test_a_webhook_with_a_wrong_token_and_what_a_worker_counts(
+    minio: str, canaries: Canaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, metrics = free_port(), free_port()
+    monkeypatch.setenv("BUCKETOPS_WEBHOOK_PORT", str(port))
+    monkeypatch.setattr(local_worker, "free_port", lambda: metrics)
+    given = {"s3": canaries.s3(), "hook": {"token": canaries("token")}}
+    spec = spec_of("ExifPipeline", minio) | {"events": {"webhook": {"secretRef": {"name": "hook"}}}}
+    answers: list[str] = []
+
+    def asked() -> bool:
+        for request in (
+            urllib.request.Request(f"http://127.0.0.1:{metrics}/metrics"),
+            urllib.request.Request(
+                f"http://127.0.0.1:{port}/", b"{}", {"Authorization": f"Bearer {canaries('wrong')}"}
+            ),
+        ):
+            try:
+                with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310 - our own server
+                    answers.append(answer.read().decode())
+            except urllib.error.HTTPError as error:
+                answers.append(f"{error.code} {error.headers} {error.read().decode()}")
+            except OSError:
+                continue
+        return any("bucketops_worker_" in answer for answer in answers)
+
+    words = run("ExifPipeline", spec, given, tmp_path / "run", asked, processes=True)
+    assert any("bucketops_worker_" in answer for answer in answers)
+    canaries.require_absent(words + "\n".join(answers))
+
+
+def test_what_the_operator_counts(canaries: Canaries) -> None:
+    """Statuses with a canary in every text become metrics without one."""
+    metrics = Metrics(lambda: 0.0, lambda: 0.0)
+    secret = canaries("password")
+    MASK.learn({"PASSWORD": secret})
+    told = {"message": secret, "reason": "AccessDenied", "type": "Stalled", "status": "True"}
+    for kind in KINDS:
+        status = {"conditions": [told], "samples": [{"key": secret, "message": secret}], "records": secret}
+        metrics.resources.show(Key(kind, "team", "canary"), status)
+        metrics.failed(kind, StalledError(Reason.ACCESS_DENIED, secret))
+    canaries.require_absent(generate_latest(metrics.registry).decode())
 
 
 KINDS = ("S3Migration", "S3Retention", "ExifPipeline", "S3Access")
@@ -266,11 +394,31 @@ def test_the_command_line(broken: str, bucketops: str, minio: str, canaries: Can
             env=os.environ | {"COLUMNS": "400"}, timeout=120,
         )  # fmt: skip
         canaries.require_absent(done.stdout + done.stderr)
-    given = subprocess.run(
-        [bucketops, "run", "-f", str(file), "--secret", canaries("argument")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    canaries.require_absent(given.stdout + given.stderr)
-    assert given.returncode
+    env = tmp_path / "s3.env"
+    env.write_text(f"AWS_SECRET_ACCESS_KEY {canaries('line')}\n=x\n{canaries('key')}!={canaries('value')}\n")
+    for secret in (canaries("argument"), f"s3={env}", f"s3={tmp_path}", f"{canaries('name')}={env}"):
+        given = subprocess.run(
+            [bucketops, "run", "-f", str(file), "--secret", secret], capture_output=True, text=True, check=False
+        )
+        canaries.require_absent(given.stdout + given.stderr)
+        assert given.returncode
+
+
+def test_the_command_line_on_manifests_that_are_none(bucketops: str, canaries: Canaries, tmp_path: Path) -> None:
+    """Each is refused in words; its Secret stands beside it, in base64 that is broken, or under a key that is none."""
+    resource = {"apiVersion": "bucketops.dev/v1alpha1", "kind": "S3Retention", "metadata": {"name": "canary"}}
+    for wrong in (
+        {"data": {"token": canaries("base64") + "!"}},
+        {"stringData": {f"../{canaries('key')}": canaries("value")}},
+        {"stringData": {"token": {canaries("deep"): canaries("deeper")}}},
+        {"stringData": [canaries("list")]},
+    ):
+        file = tmp_path / "m.yaml"
+        secret = {"kind": "Secret", "metadata": {"name": "s3"}} | wrong
+        file.write_text(yaml.safe_dump_all([resource | {"spec": {"bucket": canaries("spec")[:3]}}, secret]))
+        for command in (["run"], ["policy", "S3Retention"]):
+            done = subprocess.run(
+                [bucketops, *command, "-f", str(file)], capture_output=True, text=True, check=False, cwd=tmp_path
+            )
+            assert done.returncode
+            canaries.require_absent(done.stdout + done.stderr)

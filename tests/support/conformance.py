@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bucketops_api.contract import Limits, RunSpec
@@ -174,8 +174,8 @@ def test_runs_are_observed_in_the_order_of_their_numbers_and_by_their_owner(plac
 
 def test_removing_a_run_ends_its_pods(place: Place) -> None:
     bench = Bench(place, {}, beats=1200)
-    bench.until(lambda seen: seen.pods == 2)
-    place.executor.remove(place.owner, {bench.run.run, "never-was-1-copy"})
+    seen = bench.until(lambda seen: seen.pods == 2)
+    place.executor.remove(place.owner, [seen, replace(seen, run="never-was-1-copy")])
     assert list(place.executor.observe(place.owner)) == []
 
 

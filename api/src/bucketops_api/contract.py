@@ -7,8 +7,8 @@ https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-fa
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from pydantic.alias_generators import to_camel
 from bucketops_api import counts
 from bucketops_api.masking import MASK
 from bucketops_api.reasons import Reason
+from bucketops_api.result_bounds import MOST_FACTS, is_artifact, misfit
 from bucketops_api.v1alpha1.common import Model, Sample
 
 RESULT_BYTES = 4096
@@ -29,13 +30,6 @@ ASIDE = frozenset({"notKept"})
 """Outcomes of samples that make room for all others: what they tell of has ended well."""
 _MESSAGE_CHARACTERS = 1500
 _SHORT_MESSAGE_CHARACTERS = 200
-_YEARS = range(1970, 9000)
-"""Of times that a grace can be added to."""
-_SHARDS = re.compile("[1-9][0-9]{0,4}")
-_SHA256 = re.compile("[0-9a-f]{64}")
-_KEY_CHARACTERS, _PLACE_CHARACTERS = 1024, 2048
-_MOST_COUNTED = 2**53
-"""What a count in a status is at most."""
 
 
 class _Contract(BaseModel):
@@ -159,6 +153,8 @@ def read_result(text: str, run_sha256: str = "") -> RunResult:
     """
     if not text.strip():
         raise UnknownResultError("it left no result")
+    if (size := len(text.encode(errors="surrogatepass"))) > RESULT_BYTES:
+        raise UnknownResultError(f"what it left has {size} bytes, and a result has {RESULT_BYTES} at most")
     try:
         found = RunResult.model_validate_json(text)
     except ValidationError as error:
@@ -174,17 +170,9 @@ def read_result(text: str, run_sha256: str = "") -> RunResult:
 
 def _oddity(result: RunResult) -> str:
     """Say what no worker of ours tells; '' for a result that a phase machine can go on from."""
-    if odd := sorted(name for name, count in result.counts.items() if not 0 <= count <= _MOST_COUNTED):
-        return f"counts that are none: {', '.join(odd[:3])[:100]}"
-    if odd := sorted(name for name, when in result.marks.items() if when.tzinfo is None or when.year not in _YEARS):
-        return f"times that are none: {', '.join(odd[:3])[:100]}"
-    if not _SHARDS.fullmatch(result.facts.get("shards", "1")):
-        return "a number of shards that is none"
-    if odd := [name for name in ("records", "report") if len(result.facts.get(name, "")) > _PLACE_CHARACTERS]:
-        return f"names of objects that are none: {odd[0]}"
-    if result.plan and not (len(result.plan.key) <= _KEY_CHARACTERS and _SHA256.fullmatch(result.plan.sha256)):
-        return "a plan that is none"
-    return ""
+    if odd := misfit(result.counts, result.marks, result.facts):
+        return odd
+    return "a plan that is none" if result.plan and not is_artifact(result.plan.key, result.plan.sha256) else ""
 
 
 def _why_unreadable(text: str, error: ValidationError) -> str:
@@ -218,7 +206,7 @@ def _dump(result: RunResult) -> str:
 
 
 def total(results: Iterable[RunResult]) -> RunResult:
-    """One result of many shards; reason, message and plan are those of the first that has one."""
+    """One result of many shards; reason, message and plan are those of the first that has one, facts the first 32."""
     whole = RunResult()
     for result in results:
         marks = dict(whole.marks)
@@ -229,7 +217,7 @@ def total(results: Iterable[RunResult]) -> RunResult:
             message=whole.message or result.message,
             counts=counts.add(whole.counts, result.counts),
             marks=marks,
-            facts=whole.facts | result.facts,
+            facts=dict(itertools.islice((whole.facts | result.facts).items(), MOST_FACTS)),
             samples=tuple(sorted((*whole.samples, *result.samples), key=_by_weight)[:SAMPLES]),
             plan=whole.plan or result.plan,
         )

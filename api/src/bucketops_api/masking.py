@@ -35,17 +35,24 @@ _SECRET = re.compile(r"pass|secret|token|key|cred|auth|private|salt|ur[il]|dsn",
 _USERINFO = re.compile(r"://[^:/?#\s]*:(.+)@", re.DOTALL)
 _KEYWORD = re.compile(r"\bpassword\s*=\s*(?:'((?:[^'\\]|\\.)*)'|([^\s&]+))", re.IGNORECASE)
 _HIDDEN = "***"
+_HIDDEN_PATTERN = re.escape(_HIDDEN)
+_IS = r"(?:\W{0,3}[:=>]|['\"]\s{0,2},)\W{0,4}(?:b['\"])?"
+"""Between a name and its value, in headers, queries, XML, JSON and what Python shows. A blank alone parts words."""
+_HEADER = rf"(?:proxy-)?authorization{_IS}"
+_SCHEMES = "bearer|basic|digest|negotiate|ntlm|apikey"
+_CREDENTIAL = r"(?=[^\s'\",]{0,200}[0-9+/=_])(?!\*\*\*)[^\s'\",]{6,}"
+"""What is no word: a message may say `authorization: header malformed`."""
 _PATTERNS = (
     (
         re.compile(r"AWS4-HMAC-SHA256(?:,?\s*(?:Credential|SignedHeaders|Signature)=[^\s,'\"]*)+"),
         "AWS4-HMAC-SHA256 ***",
     ),
+    (re.compile(rf"({_HEADER}(?:{_SCHEMES}) +)[^\s'\",]+", re.IGNORECASE), rf"\1{_HIDDEN}"),
+    (re.compile(rf"({_HEADER})(?!AWS4-HMAC)((?:[\w-]+ +)?){_CREDENTIAL}", re.IGNORECASE), rf"\1\2{_HIDDEN}"),
     (
-        re.compile(r"((?:proxy-)?authorization\W{1,6}(?:b['\"])?)(?!AWS4-HMAC)(?:[\w-]+ +)?[^\s'\",]+", re.IGNORECASE),
-        rf"\1{_HIDDEN}",
-    ),
-    (
-        re.compile(r"(x-amz-(?:security-token|signature|credential)\W{1,6}(?:b['\"])?)[^\s&'\",;)<]+", re.IGNORECASE),
+        re.compile(
+            rf"(x-amz-(?:security-token|signature|credential){_IS})(?!{_HIDDEN_PATTERN})[^\s&'\",;)<]+", re.IGNORECASE
+        ),
         rf"\1{_HIDDEN}",
     ),
     (re.compile(r"(signature\W{1,4})[0-9a-f]{64}", re.IGNORECASE), rf"\1{_HIDDEN}"),

@@ -7,6 +7,7 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/owners-depende
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 
 from bucketops_api import names
 from bucketops_api.v1alpha1 import API_VERSION
@@ -30,6 +31,25 @@ def is_controlled(manifest: Manifest, owner: Resource) -> bool:
     if not found:
         return owner.deleting
     return (found.get("kind"), found.get("uid"), found.get("apiVersion")) == (owner.kind, owner.uid, API_VERSION)
+
+
+class Standing(Enum):
+    """What an object that bears a name of ours is to a resource."""
+
+    OURS = "ours"
+    FOREIGN = "made by somebody else"
+    FORMER = "of a resource that is gone, or of another one"
+    FORGED = "with our labels, and not controlled by the resource"
+
+
+def standing(manifest: Manifest, owner: Resource) -> Standing:
+    """Return what an object is to a resource, by its labels and by its controller reference."""
+    labels = manifest["metadata"].get("labels") or {}
+    if labels.get(names.LABEL_MANAGED_BY) != names.MANAGER:
+        return Standing.FOREIGN
+    if labels.get(names.LABEL_OWNER) != owner.uid:
+        return Standing.FORMER
+    return Standing.OURS if is_controlled(manifest, owner) else Standing.FORGED
 
 
 def is_scheduled(job: Manifest, owner: Resource) -> bool:

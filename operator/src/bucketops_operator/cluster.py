@@ -18,6 +18,7 @@ from bucketops_api.v1alpha1 import API_VERSION
 from bucketops_api.v1alpha1.common import Status
 from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator import children, podstate
+from bucketops_operator.children import Standing
 from bucketops_operator.errors import ApiError, NamespaceEndsError, StalledError, WaitingError, refusal
 from bucketops_operator.events import event_manifest
 from bucketops_operator.executor import (
@@ -113,15 +114,15 @@ class Cluster:
             except ApiError as error:
                 raise refusal(error, f"{manifest['kind']} {manifest['metadata']['name']}") from error
 
-    def remove(self, owner: Resource, runs: Collection[str]) -> None:
+    def remove(self, owner: Resource, runs: Collection[ObservedRun]) -> None:
         """Delete these runs; the garbage collector ends their pods, which get SIGTERM and their grace period."""
-        for run in sorted(runs):
-            self._children.delete(owner, "Job", run)
-            for name in (limits_name(run), run):
+        for run in runs:
+            self._children.delete_job(owner, run.run, run.uid)
+            for name in (limits_name(run.run), run.run):
                 self._children.delete(owner, "ConfigMap", name)
-            _LOG.info("run removed", extra=_names(owner, run))
+            _LOG.info("run removed", extra=_names(owner, run.run))
 
-    def let_go(self, owner: Resource, runs: Collection[str]) -> None:
+    def let_go(self, owner: Resource, runs: Collection[ObservedRun]) -> None:
         """Ask whether anything can be created in the namespace, and delete the Jobs if it ends.
 
         With backoffLimitPerIndex the Job controller keeps a failed pod until its replacement exists, which a namespace
@@ -137,9 +138,9 @@ class Cluster:
         except ApiError as error:
             if not isinstance(refusal(error, "a probe"), NamespaceEndsError):
                 raise
-            for run in sorted(runs):
-                self._children.delete(owner, "Job", run)
-                _LOG.info("run let go: its namespace is being deleted", extra=_names(owner, run))
+            for run in runs:
+                self._children.delete_job(owner, run.run, run.uid)
+                _LOG.info("run let go: its namespace is being deleted", extra=_names(owner, run.run))
 
     def discard(self, owner: Resource, objects: Collection[ObjectName]) -> None:
         """Delete what is the owner's; the garbage collector ends a CronJob's Jobs and their pods."""
@@ -228,12 +229,12 @@ class Cluster:
         found = self._api.find(path(manifest["apiVersion"], PLURALS[manifest["kind"]], owner.namespace, name))
         if found is None:
             return None
-        what, labels = f"{manifest['kind']} {name}", found["metadata"].get("labels", {})
-        if labels.get(names.LABEL_MANAGED_BY) != names.MANAGER:
+        what, standing = f"{manifest['kind']} {name}", children.standing(found, owner)
+        if standing is Standing.FOREIGN:
             raise StalledError(Reason.REFUSED, f"{what} exists and is not ours: delete it, or rename this {owner.kind}")
-        if labels.get(names.LABEL_OWNER) != owner.uid or podstate.deleted(found):
+        if standing is Standing.FORMER or podstate.deleted(found):
             raise WaitingError(f"{what} of a former run is still being deleted", _ENDING)
-        if not children.is_controlled(found, owner):
+        if standing is Standing.FORGED:
             raise StalledError(
                 Reason.REFUSED, f"{what} bears our labels and is not controlled by this {owner.kind}: delete it"
             )

@@ -92,6 +92,8 @@ class ObservedRun:
     """Of a schedule's Job, the name of the RunSpec that it works on; others have one of their own name."""
     started: datetime | None = None
     ended: datetime | None = None
+    uid: str = ""
+    """Of the Job: what is deleted is the one that was seen."""
     staged: bool = False
     """Whether the executor still has the key that it staged for this run."""
 
@@ -149,10 +151,10 @@ class Executor(Protocol):
         A Job without a template only changes one that exists.
         """
 
-    def remove(self, owner: Resource, runs: Collection[str]) -> None:
+    def remove(self, owner: Resource, runs: Collection[ObservedRun]) -> None:
         """Delete these runs' Jobs (with their pods) and ConfigMaps; absent ones are fine."""
 
-    def let_go(self, owner: Resource, runs: Collection[str]) -> None:
+    def let_go(self, owner: Resource, runs: Collection[ObservedRun]) -> None:
         """Delete these stranded runs' Jobs if the namespace is being deleted: they would hold it for ever."""
 
     def discard(self, owner: Resource, objects: Collection[ObjectName]) -> None:

@@ -29,7 +29,7 @@ def listener_objects(
         _config_map(resource, run.run, labels, {RUN_KEY: run_json}),
         _config_map(resource, limits_name(run.run), labels, {LIMITS_KEY: limits_json}),
         _service(resource, run.run, labels),
-        _stateful_set(resource, run, labels, run_json, settings, suspend=suspend),
+        _stateful_set(resource, run, run_digest(run_json), labels, settings, suspend=suspend),
     )
 
 
@@ -58,10 +58,10 @@ def _selector(resource: Resource) -> dict[str, str]:
 
 
 def _stateful_set(
-    resource: Resource, run: RunSpec, labels: dict[str, str], run_json: str, settings: Settings, *, suspend: bool
+    resource: Resource, run: RunSpec, digest: str, labels: dict[str, str], settings: Settings, *, suspend: bool
 ) -> Manifest:
     worker = Worker.model_validate(run.spec.get("worker") or {})
-    digest, metadata = run_digest(run_json)[:32], pod_metadata(worker, settings, labels)
+    metadata = pod_metadata(worker, settings, labels)
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
@@ -72,8 +72,8 @@ def _stateful_set(
             "podManagementPolicy": "Parallel",
             "selector": {"matchLabels": _selector(resource)},
             "template": {
-                "metadata": metadata | {"annotations": metadata["annotations"] | {_DIGEST: digest}},
-                "spec": _always(pod_spec(run, worker, limits_name(run.run), settings)),
+                "metadata": metadata | {"annotations": metadata["annotations"] | {_DIGEST: digest[:32]}},
+                "spec": _always(pod_spec(run, digest, worker, limits_name(run.run), settings)),
             },
         },
     }

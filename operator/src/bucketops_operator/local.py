@@ -115,15 +115,15 @@ class Local:
                 self._jobs[name] = LocalJob(manifest, self._mounts(owner, name), self._backoff, self._start)
                 self._jobs[name].step()
 
-    def remove(self, owner: Resource, runs: Collection[str]) -> None:
+    def remove(self, owner: Resource, runs: Collection[ObservedRun]) -> None:
         """Stop these runs and forget them."""
-        for name in runs:
+        for name in (run.run for run in runs):
             job = self._jobs.pop(name, None)
             if job is not None:
                 job.kill()
             shutil.rmtree(self._mounts(owner, name), ignore_errors=True)
 
-    def let_go(self, owner: Resource, runs: Collection[str]) -> None:
+    def let_go(self, owner: Resource, runs: Collection[ObservedRun]) -> None:
         """Nothing deletes a namespace here."""
 
     def discard(self, owner: Resource, objects: Collection[ObjectName]) -> None:

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from bucketops_api import names, release
-from bucketops_api.contract import Limits, RunSpec, run_file
+from bucketops_api.contract import Limits, RunSpec, run_digest, run_file
 from bucketops_api.v1alpha1 import API_VERSION
 from bucketops_api.v1alpha1.common import Scheduled
 from bucketops_api.v1alpha1.worker import Worker
@@ -47,7 +47,16 @@ def run_objects(
     return (
         _config_map(object_metadata(resource, run.run, labels), {RUN_KEY: run_json}) | {"immutable": True},
         _config_map(object_metadata(resource, limits_name(run.run), labels), {LIMITS_KEY: limits_json}),
-        _job(resource, run, labels, parallelism, suspend=suspend, settings=settings, api_token=api_token),
+        _job(
+            resource,
+            run,
+            run_digest(run_json),
+            labels,
+            parallelism,
+            suspend=suspend,
+            settings=settings,
+            api_token=api_token,
+        ),
     )
 
 
@@ -61,7 +70,7 @@ def schedule_objects(
     """
     labels = run_labels(resource, run)
     run_json, limits_json = run_file(run), limits.model_dump_json(by_alias=True, exclude_none=True)
-    job = _job(resource, run, labels, parallelism=1, suspend=False, settings=settings)
+    job = _job(resource, run, run_digest(run_json), labels, parallelism=1, suspend=False, settings=settings)
     metadata = {"labels": job["metadata"]["labels"]}
     cron_job = {
         "apiVersion": "batch/v1",
@@ -123,6 +132,7 @@ def job_changes(existing: Manifest, wanted: Manifest) -> dict[str, Any]:
 def _job(
     resource: Resource,
     run: RunSpec,
+    digest: str,
     labels: dict[str, str],
     parallelism: int,
     *,
@@ -147,7 +157,7 @@ def _job(
             "podFailurePolicy": {"rules": _failure_rules()},
             "template": {
                 "metadata": pod_metadata(worker, settings, labels),
-                "spec": pod_spec(run, worker, limits_name(run.run), settings, api_token=api_token),
+                "spec": pod_spec(run, digest, worker, limits_name(run.run), settings, api_token=api_token),
             },
         },
     }

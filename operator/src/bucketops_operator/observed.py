@@ -26,6 +26,7 @@ def observed_run(job: Manifest, pods: Sequence[Manifest], live: Mapping[str, int
     results, unread = _results(pod for pod in own if podstate.index(pod) in completed)
     return ObservedRun(
         run=job["metadata"]["name"],
+        uid=job["metadata"]["uid"],
         phase=job["metadata"]["labels"].get(names.LABEL_PHASE, ""),
         state=state,
         shards=job["spec"].get("completions") or 1,

@@ -7,6 +7,7 @@ from typing import Any
 
 from bucketops_api import names
 from bucketops_operator import children, podstate
+from bucketops_operator.children import Standing
 from bucketops_operator.executor import Resource
 from bucketops_operator.rest import Api, path
 
@@ -70,11 +71,13 @@ class Children:
         self._api.delete(target, uid=found["metadata"]["uid"])
         return True
 
+    def delete_job(self, owner: Resource, name: str, uid: str) -> None:
+        """Delete a Job that `jobs` has returned, as it was then: another one of that name stays."""
+        self._api.delete(path("batch/v1", "jobs", owner.namespace, name), uid=uid)
+
     def _is_owned(self, owner: Resource, found: Json) -> bool:
-        labels = found["metadata"].get("labels") or {}
-        if labels.get(names.LABEL_OWNER) != owner.uid:
-            return False
-        return children.is_controlled(found, owner) or self._is_scheduled(owner, found)
+        found_to_be = children.standing(found, owner)
+        return found_to_be is Standing.OURS or (found_to_be is Standing.FORGED and self._is_scheduled(owner, found))
 
     def _is_scheduled(self, owner: Resource, job: Json) -> bool:
         """Return whether the resource's own CronJob made this Job."""

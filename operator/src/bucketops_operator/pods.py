@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from bucketops_api import names
-from bucketops_api.contract import RunSpec, run_digest, run_file
+from bucketops_api.contract import RunSpec
 from bucketops_api.v1alpha1.kind import Kind
 from bucketops_api.v1alpha1.pod_template import WorkerSecurity, WorkerTemplate
 from bucketops_api.v1alpha1.registry import KINDS
@@ -54,8 +54,13 @@ class _Mount(NamedTuple):
     path: str
 
 
-def pod_spec(run: RunSpec, worker: Worker, limits: str, settings: Settings, *, api_token: bool = False) -> Json:
-    """The spec of a run's pods; `limits` names the ConfigMap of live limits. `worker.template` can only tighten it."""
+def pod_spec(
+    run: RunSpec, digest: str, worker: Worker, limits: str, settings: Settings, *, api_token: bool = False
+) -> Json:
+    """The spec of a run's pods. `worker.template` can only tighten it.
+
+    `digest` is that of the run file that the pods mount, `limits` names the ConfigMap of live limits.
+    """
     template = merged(settings.worker_template, worker.template)
     amounts = resources(KINDS.get(run.kind, Kind).scratch, settings.worker_template.resources, template.resources)
     mounts = _mounts(run, limits, str(amounts["limits"]["ephemeral-storage"]))
@@ -65,7 +70,7 @@ def pod_spec(run: RunSpec, worker: Worker, limits: str, settings: Settings, *, a
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": _pod_security(template.security_context),
-        "containers": [_container(run, template, mounts, settings) | {"resources": amounts}],
+        "containers": [_container(digest, template, mounts, settings) | {"resources": amounts}],
         "volumes": [mount.volume for mount in mounts],
         **_given(
             serviceAccountName=worker.service_account_name,
@@ -101,7 +106,7 @@ def _pod_security(given: WorkerSecurity) -> Json:
     return _POD_SECURITY | {name: value for name, value in changes.items() if value}
 
 
-def _container(run: RunSpec, template: WorkerTemplate, mounts: Iterable[_Mount], settings: Settings) -> Json:
+def _container(digest: str, template: WorkerTemplate, mounts: Iterable[_Mount], settings: Settings) -> Json:
     return {
         "name": names.WORKER_CONTAINER,
         "image": settings.image,
@@ -114,7 +119,7 @@ def _container(run: RunSpec, template: WorkerTemplate, mounts: Iterable[_Mount],
         "volumeMounts": [_volume_mount(mount) for mount in mounts],
         "env": [
             *(variable.model_dump() for variable in template.env),
-            {"name": names.ENV_RUN_DIGEST, "value": run_digest(run_file(run))},
+            {"name": names.ENV_RUN_DIGEST, "value": digest},
         ],
     }
 

@@ -38,8 +38,8 @@ def reconcile(resource: Resource, executor: Executor, now: datetime, settings: S
     if resource.kind in LISTENING:
         resource = replace(resource, replicas=executor.replicas(resource))
     desired = _desired(resource, observed, now, settings)
-    executor.let_go(resource, {run.run for run in observed if run.stranded})
-    executor.remove(resource, {run.run for run in observed} - desired.keep)
+    executor.let_go(resource, [run for run in observed if run.stranded])
+    executor.remove(resource, [run for run in observed if run.run not in desired.keep])
     if desired.held and not resource.held:
         resource = executor.hold(resource)
     changes = ((change.name, executor.change_secret(resource, change)) for change in desired.secrets)

@@ -114,6 +114,12 @@ def test_many_counts_are_an_error_and_no_empty_success() -> None:
         ('{"reason": "ResultTooLarge", "message": "the result has 9000 bytes"}', "the result has 9000 bytes"),
         ('{"runSha256": "another"}', "that of another run"),
         ("[" * 4000, "other text"),
+        ('{"message": "%s"}' % ("x" * RESULT_BYTES), "bytes, and a result has 4096 at most"),
+        ('{"facts": {"any": "%s"}}' % ("x" * 257), "facts that no status can hold: any"),
+        ('{"facts": {"accessKey": "%s"}}' % ("x" * 129), "facts that no status can hold: accessKey"),
+        ('{"facts": {"secret": "Stolen"}}', "facts that no status can hold: secret"),
+        (json.dumps({"facts": {f"f{number}": "" for number in range(33)}}), "33 facts, and a status holds 32"),
+        ('{"facts": {"a\\nb": ""}}', "names that are none"),
     ],
 )
 def test_what_is_no_result_of_this_run_is_said_in_words(text: str, words: str) -> None:

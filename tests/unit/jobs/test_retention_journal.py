@@ -200,6 +200,17 @@ def test_a_plan_that_somebody_changed_is_not_the_approved_one(records: Records, 
     assert report.approved(records, digest) is None
 
 
+@pytest.mark.parametrize("bound", ["MOST_LINES", "MOST_TEXT"])
+def test_a_plan_with_more_folders_than_a_worker_holds_is_none_of_ours(
+    records: Records, bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = rules.plan([folder(name, days=60) for name in ("a", "b", "c")], spec(keep={"last": 1}), NOW)
+    digest = written(records, made)
+    assert report.approved(records, digest) is not None
+    monkeypatch.setattr(report, bound, 1)
+    assert report.approved(records, digest) is None
+
+
 def test_a_later_plan_of_the_same_name_does_not_hide_the_approved_one(records: Records) -> None:
     made = rules.plan([folder("new", days=1), folder("old", days=60)], spec(keep={"last": 1}), NOW)
     digest = written(records, made)

@@ -213,6 +213,29 @@ def test_a_secret_that_is_gone_is_said_in_words(hook: Hook, monkeypatch: pytest.
         hear_webhook.hear(hook.desk, hook.spec)
 
 
+@pytest.mark.parametrize(
+    ("given", "accepted"),
+    [
+        (b"Bearer t0ken", True),
+        (b"bearer t0ken", True),
+        (b"BEARER  t0ken", True),
+        (b"Basic t0ken", False),
+        (b"t0ken", False),
+        (b"Bearert0ken", False),
+        (b"Bearer", False),
+        (b"Bearer T0KEN", False),
+        (b"Bearer t0ken t0ken", False),
+    ],
+)
+def test_the_scheme_of_the_token_counts_in_any_case(given: bytes, *, accepted: bool) -> None:
+    head = parse(b"POST / HTTP/1.1\r\nAuthorization: " + given)
+    if accepted:
+        webhook_request.require_token(head, TOKEN)
+        return
+    with pytest.raises(RequestError):
+        webhook_request.require_token(head, TOKEN)
+
+
 def test_a_token_that_is_no_ascii_is_a_wrong_one(hook: Hook) -> None:
     assert status(hook.ask(posted(EVENT, b"Authorization: Bearer \xe9\r\n"))) == HTTPStatus.UNAUTHORIZED
     assert status(hook.ask(posted(EVENT, b"Authorization: Bearer\r\n"))) == HTTPStatus.UNAUTHORIZED

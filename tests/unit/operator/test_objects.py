@@ -266,12 +266,24 @@ def test_what_a_worker_writes_below_tmp_is_limited() -> None:
         "batch.kubernetes.io/job-name",
         "job-name",
         "x.bucketops.dev/a",
+        "Bucketops.dev/x",
+        "kubernetes.io/x",
+        "K8S.io/x",
+        "X-K8S.io/x",
+        "kueue.x-k8s.io/queue-name",
+        "Batch.Kubernetes.IO/job-name",
+        "Job-Name",
     ],
 )
 def test_the_template_cannot_take_a_pod_away_from_its_owner(key: str) -> None:
     for field in ("labels", "annotations"):
         with pytest.raises(ValidationError, match="cannot be set here"):
             pod_of(**{field: {key: "forged"}})
+
+
+def test_a_worker_may_ask_not_to_be_evicted_by_the_autoscaler() -> None:
+    kept = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
+    assert pod_of(annotations=kept)["metadata"]["annotations"] == kept
 
 
 @pytest.mark.parametrize(

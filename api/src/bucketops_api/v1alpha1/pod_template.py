@@ -18,22 +18,29 @@ from bucketops_api.v1alpha1.scalars import Check, Name, matches
 from bucketops_api.v1alpha1.scheduling import Affinity, LabelMap, Toleration, TopologySpread
 
 RESERVED_KEYS = (
-    r"^(([a-z0-9.-]+\.)?bucketops\.dev/.*|(app|apps|batch|statefulset)\.kubernetes\.io/.*|job-name|controller-uid|"
+    r"(?i)^(([a-z0-9.-]+\.)?(bucketops\.dev|kubernetes\.io|k8s\.io|x-k8s\.io)/.*|job-name|controller-uid|"
     r"controller-revision-hash|pod-template-hash|[^/]*\.[^/]*)$"
 )
-"""Keys of labels and annotations that the operator, Kubernetes or (dots without a slash) container runtimes read."""
+"""Keys of labels and annotations that the operator, Kubernetes or (dots without a slash) container runtimes read.
+
+In any case: programs compare them in more than one way. kubernetes.io and k8s.io are reserved:
+https://kubernetes.io/docs/reference/labels-annotations-taints/
+"""
+SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+"""The one of Kubernetes' keys that says something about a worker, and gives it nothing."""
 _RESERVED = re.compile(RESERVED_KEYS)
 _RESERVED_MESSAGE = (
-    "a key of bucketops, of Kubernetes' controllers or of a container runtime cannot be set here: write another key, "
-    "such as team"
+    "a key of bucketops, of Kubernetes or of a container runtime cannot be set here: write another key, such as team"
 )
 
 
 def _are_free(given: Mapping[str, str]) -> bool:
-    return not any(_RESERVED.fullmatch(key) for key in given)
+    return not any(_RESERVED.fullmatch(key) for key in given if key != SAFE_TO_EVICT)
 
 
-_FREE_KEYS = Check(f"self.all(key, !key.matches(r'{RESERVED_KEYS}'))", _RESERVED_MESSAGE, _are_free)
+_FREE_KEYS = Check(
+    f"self.all(key, key == '{SAFE_TO_EVICT}' || !key.matches(r'{RESERVED_KEYS}'))", _RESERVED_MESSAGE, _are_free
+)
 Labels = Annotated[LabelMap, _FREE_KEYS]
 Annotations = Annotated[dict[str, Annotated[str, Field(max_length=1024)]], Field(max_length=32), _FREE_KEYS]
 

@@ -148,7 +148,8 @@ Endpoint = Annotated[
     Field(max_length=2048),
     matches(
         rf"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:{_PORT})?/?$",
-        "write scheme, host and perhaps a port, such as https://minio.example:9000: no user, path, query or fragment",
+        "write scheme, host and perhaps a port, such as https://minio.example:9000: http or https in small letters, no "
+        "user, path, query or fragment",
     ),
 ]
 Schedule = Annotated[

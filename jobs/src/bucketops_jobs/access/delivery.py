@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bucketops_api import names
+from bucketops_api.masking import MASK
 from bucketops_api.reasons import Reason
 from bucketops_jobs.access.keys import Pair
 from bucketops_jobs.errors import TransientError, UserError
@@ -82,6 +83,7 @@ def _patch(namespace: str, secret: str, values: dict[str, str], uid: str) -> Non
         headers={"Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}", "Content-Type": _MERGE},
         method="PATCH",
     )
+    MASK.learn({"token": request.get_header("Authorization", "").rpartition(" ")[2]})
     trusted = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
     try:
         urllib.request.urlopen(request, timeout=_SECONDS, context=trusted).close()  # noqa: S310 - the same

@@ -59,9 +59,14 @@ def parse(text: bytes) -> Head:
 
 
 def require_token(head: Head, token: str) -> None:
-    """Refuse a request that does not bear the token; digests are compared, in a time that tells nothing."""
-    given = hashlib.sha256(head.fields.get(b"authorization", b"")).digest()
-    if not hmac.compare_digest(given, hashlib.sha256(f"Bearer {token}".encode()).digest()):
+    """Refuse a request that does not bear the token; digests are compared, in a time that tells nothing.
+
+    The scheme counts in any case: https://www.rfc-editor.org/rfc/rfc9110#section-11.1
+    """
+    scheme, _, given = head.fields.get(b"authorization", b"").partition(b" ")
+    known = hashlib.sha256(token.encode()).digest()
+    is_right = hmac.compare_digest(hashlib.sha256(given.strip(b" ")).digest(), known)
+    if scheme.lower() != b"bearer" or not is_right:
         raise RequestError(HTTPStatus.UNAUTHORIZED)
 
 

@@ -15,6 +15,8 @@ from bucketops_jobs.retention.removal import Removed
 
 KEPT = 100
 """Plans, and as many reports."""
+MOST_LINES, MOST_TEXT = 1_000_000, 64 << 20
+"""Folders of a plan that can be approved, and characters of the names of those that go: what is larger is not read."""
 PLANS, REPORTS = "plans/", "reports/"
 Line = dict[str, Any]
 
@@ -84,8 +86,17 @@ def approved(records: Records, digest: str) -> frozenset[Identity] | None:
 
 
 def _going(lines: Iterable[Line]) -> Iterator[Identity]:
-    """The folders that a plan removes, as they were then; of one that had been begun, as it was when it was whole."""
-    for one in lines:
+    """The folders that a plan removes, as they were then; of one that had been begun, as it was when it was whole.
+
+    ValueError for a plan larger than any of ours: a file of 128 MiB can unpack into more lines than a worker can hold.
+    """
+    room = MOST_TEXT
+    for number, one in enumerate(lines):
         if one["verdict"] == Outcome.PLANNED:
             newest, objects, size = one.get("was") or (one["newest"], one["objects"], one["bytes"])
-            yield one["folder"], newest, objects, size
+            room -= len(one["folder"]) + len(newest)
+            yield one["folder"], newest, int(objects), int(size)
+        if number >= MOST_LINES or room < 0:
+            raise ValueError(
+                f"a plan of more than {MOST_LINES} folders or {MOST_TEXT >> 20} MiB of names: none of ours"
+            )

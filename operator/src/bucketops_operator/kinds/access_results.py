@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from pydantic_core import to_jsonable_python
+
 from bucketops_api import counts
 from bucketops_api.contract import RunResult
 from bucketops_api.privileges.access import CALLS, Place, document, places
 from bucketops_api.reasons import Reason
-from bucketops_api.v1alpha1.access import AccessSpec, ProbedPlace, RetiringKey
+from bucketops_api.v1alpha1.access import AccessSpec, AccessStatus, ProbedPlace, RetiringKey
 from bucketops_operator import conditions
 from bucketops_operator.conditions import ACCESS_VERIFIED, Verdict
 
@@ -35,8 +37,8 @@ def found(spec: AccessSpec, result: RunResult, now: datetime) -> dict[str, objec
 def unreadable(spec: AccessSpec, result: RunResult) -> str:
     """Return what is wrong with a worker's result, which is then that of a failed run; empty where it can be read."""
     try:
-        found(spec, result, datetime.now(UTC))
-        retiring(result.facts)
+        fields = found(spec, result, datetime.now(UTC)) | {"retiring_keys": retiring(result.facts)}
+        AccessStatus.model_validate({name: to_jsonable_python(value) for name, value in fields.items()})
     except ValueError as error:
         return type(error).__name__
     wanted = len([place for place in places(spec) if place.bucket or result.facts.get("other")])

@@ -33,9 +33,12 @@ def data_of(documents: Iterable[Mapping[str, Any]], kind: str) -> dict[str, dict
 
 
 def require_key(key: str, what: str) -> None:
-    """ManifestError unless a key is one that Kubernetes takes: it is the name of a file in the worker's folder."""
+    """ManifestError unless a key is one that Kubernetes takes: it is the name of a file in the worker's folder.
+
+    What stands there is not shown: it may be a value, after a typing error.
+    """
     if not names.is_data_key(key):
-        raise ManifestError(f"{what}: the key {key[:50]!r} is none: write letters, digits, '-', '_' and '.' alone")
+        raise ManifestError(f"{what}: a key is none: write letters, digits, '-', '_' and '.' alone")
 
 
 def require_name(name: str, what: str) -> str:
@@ -62,7 +65,7 @@ def _mapping(document: Mapping[str, Any], field: str, what: str) -> dict[str, st
     if not isinstance(found, Mapping):
         raise ManifestError(f"{what}: {field}: write keys and values")
     for key, value in found.items():
-        require_key(str(key), what)
+        require_key(str(key), f"{what}: {field}")
         if not isinstance(value, str):
             raise ManifestError(f"{what}: {field}.{key} is no text: write it in quotes")
     return {str(key): value for key, value in found.items()}

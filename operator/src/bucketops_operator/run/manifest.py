@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from bucketops_api import names
 from bucketops_api.masking import MASK
 from bucketops_api.v1alpha1 import API_VERSION
 from bucketops_api.v1alpha1.registry import KINDS
@@ -150,9 +151,9 @@ def _made(resource: Resource) -> list[str]:
 
 def _named_file(argument: str) -> tuple[str, Path]:
     name, equals, file = argument.partition("=")
-    if not equals:
-        raise ManifestError("--secret: write NAME=FILE.env")  # what stands there may be a secret
-    return require_name(name, "--secret"), Path(file)
+    if not equals or not names.is_object_name(name):  # what stands there may be a secret
+        raise ManifestError("--secret: write NAME=FILE.env, with a NAME of lower-case letters, digits, '-' and '.'")
+    return name, Path(file)
 
 
 def _require(manifest: Manifest) -> None:
