@@ -38,6 +38,10 @@ def misfit(counts: Mapping[str, int], marks: Mapping[str, datetime], facts: Mapp
         return f"counts that are none: {_listed(odd)}"
     if odd := [name for name, when in marks.items() if when.tzinfo is None or when.year not in _YEARS]:
         return f"times that are none: {_listed(odd)}"
+    return _odd_facts(facts)
+
+
+def _odd_facts(facts: Mapping[str, str]) -> str:
     if not _SHARDS.fullmatch(facts.get("shards", "1")):
         return "a number of shards that is none"
     if odd := [name for name in ("records", "report") if len(facts.get(name, "")) > _PLACE_CHARACTERS]:
