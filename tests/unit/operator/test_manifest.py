@@ -131,7 +131,7 @@ def test_secrets_of_the_command_line_follow_the_same_rules(tmp_path: Path) -> No
     env.write_text("../../KEY=value\n")
     assert "letters, digits" in refusal(tmp_path, RESOURCE, CONFIG_MAP, secrets=(f"s={env}",))
     env.write_text("KEY=value\n")
-    assert "no name" in refusal(tmp_path, RESOURCE, CONFIG_MAP, secrets=(f"../s={env}",))
+    assert "NAME=FILE.env" in refusal(tmp_path, RESOURCE, CONFIG_MAP, secrets=(f"../s={env}",))
 
 
 def mode(file: Path) -> int:
