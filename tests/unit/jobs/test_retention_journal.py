@@ -22,7 +22,7 @@ from bucketops_jobs.records import Records
 from bucketops_jobs.retention import guards, report, rules
 from bucketops_jobs.retention.journal import STRANGERS, Journal, Seal
 from bucketops_jobs.s3.fake import FakeServer
-from support.deployments import NOW, folder, spec
+from support.deployments import NOW, folder, gone, spec
 
 FOLDER = ".bucketops/s3retention/default/web/0/"
 KEY = "the secret key of the identity"
@@ -216,3 +216,11 @@ def test_a_later_plan_of_the_same_name_does_not_hide_the_approved_one(records: R
     digest = written(records, made)
     records.store.put(f"{FOLDER}plans/99991231T000000Z-{digest}.ndjson.gz", b"", {})
     assert report.approved(records, digest) == {guards.identity(folder("old", days=60))}
+
+
+def test_what_was_begun_and_has_no_age_by_the_rules_of_now_is_as_old_as_its_newest_object() -> None:
+    """`namePattern` was changed since: the folder went, though `olderThan` holds for all."""
+    later = spec(folders={"age": "name", "namePattern": "^v(?P<version>[0-9]+)$"}, keep={"last": 1})
+    for days, goes in ((10, set()), (40, {"deploy"})):
+        found = [folder("deploy", days, begun=True), folder("v9", 1)]
+        assert gone(rules.plan(found, later, NOW)) == goes

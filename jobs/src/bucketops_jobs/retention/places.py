@@ -28,6 +28,8 @@ class Version:
     version: str
     live: bool
     """The one that a reader gets."""
+    latest: bool = True
+    """It stands above all others of its key: without it, a reader would get the one below."""
 
 
 Entry: TypeAlias = Object | Version
@@ -36,6 +38,11 @@ Entry: TypeAlias = Object | Version
 def is_live(entry: Entry) -> bool:
     """Whether a reader of the bucket can get this entry."""
     return not isinstance(entry, Version) or entry.live
+
+
+def is_latest(entry: Entry) -> bool:
+    """Whether nothing of the same key stands above this entry: it hides, or is, what a reader gets."""
+    return not isinstance(entry, Version) or entry.latest
 
 
 Remaining: TypeAlias = Sequence[tuple[Entry, Exception]]
@@ -88,7 +95,7 @@ class Versions:
         for level in self._store.levels.versions(self._prefix + _slashed(path)):
             for row in level.current:
                 if not is_record(row["Key"]):
-                    yield _version(row, live=row.get("IsLatest", "true") == "true")
+                    yield _version(row, live=_is_latest(row))
             for row in level.deleted:
                 if not is_record(row["Key"]):
                     yield _version(row, live=False)
@@ -109,7 +116,12 @@ def _version(row: Mapping[str, str], *, live: bool) -> Version:
         size, modified = int(row.get("Size") or 0), datetime.fromisoformat(row["LastModified"])
     except (KeyError, ValueError) as error:
         raise TransientError(f"the listing shows a version of {row['Key']!r} that cannot be read: {error}") from error
-    return Version(row["Key"], row.get("ETag", "").strip('"'), size, modified, row["VersionId"], live)
+    etag = row.get("ETag", "").strip('"')
+    return Version(row["Key"], etag, size, modified, row["VersionId"], live, _is_latest(row))
+
+
+def _is_latest(row: Mapping[str, str]) -> bool:
+    return row.get("IsLatest", "true") == "true"
 
 
 def _slashed(path: str) -> str:
@@ -122,4 +134,4 @@ def _folders(path: str, prefix: str, levels: Iterable[Level]) -> list[str]:
     return [_slashed(path) + name for name in names if name]
 
 
-__all__ = ["DELETE_BATCH", "Current", "Entry", "Place", "Remaining", "Version", "Versions", "is_live"]
+__all__ = ["DELETE_BATCH", "Current", "Entry", "Place", "Remaining", "Version", "Versions", "is_latest", "is_live"]

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from bucketops_jobs.errors import TransientError
-from bucketops_jobs.retention.batches import Batches
+from bucketops_jobs.retention.batches import Batches, Refused
 from bucketops_jobs.retention.context import Context
 from bucketops_jobs.retention.folders import Folder, Outcome, Verdict
 from bucketops_jobs.retention.journal import Journal
-from bucketops_jobs.retention.places import Entry
+from bucketops_jobs.retention.places import Entry, is_latest
 
 log = logging.getLogger(__name__)
 
@@ -116,11 +116,21 @@ class Removal:
     def _delete(self, folder: Folder, look: Look) -> int:
         """How many entries could not be deleted."""
         self._journal.begin(folder)
-        failed = self._batches.delete(look.first)
+        failed = self._emptied(lambda: look.first)
         sent = {(entry.key, getattr(entry, "version", None)) for entry in look.first}
-        rest = look.rest if look.whole else self._again(folder, sent)
-        failed += self._batches.delete(rest)
+        failed += self._emptied(lambda: look.rest if look.whole else self._again(folder, sent))
         return failed or self._left(folder)
+
+    def _emptied(self, entries: Callable[[], Iterable[Entry]]) -> int:
+        """How many entries could not be deleted. Of each key the latest goes last, and only where nothing is below it.
+
+        Else a crash, or a version under a lock, would have readers get again what was deleted or replaced long ago.
+        """
+        failed = Refused()
+        if self._context.spec.versions == "All":
+            failed = self._batches.delete(entry for entry in entries() if not is_latest(entry))
+        last = (entry for entry in entries() if is_latest(entry) and not failed.may_hold(entry.key))
+        return failed.count + self._batches.delete(last).count
 
     def _again(self, folder: Folder, sent: Iterable[object]) -> Iterator[Entry]:
         """A large folder, listed while its batches are on their way."""

@@ -137,10 +137,9 @@ def _too_young(folder: Folder, aged: Aged | None, spec: RetentionSpec, now: date
     """Whatever a name or a marker says, what was written lately is young."""
     if now - max(folder.newest, aged.date if aged else folder.newest) < parse_duration(spec.guards.min_age):
         yield f"younger than guards.minAge {spec.guards.min_age}"
-    date = aged.date if aged and folder.current else None if folder.current else folder.newest
-    if date is None:
-        if not folder.begun:
-            yield f"age unknown: folders.age is {spec.folders.age}, and it has none"
+    date = aged.date if aged and folder.current else folder.whole.newest
+    if not aged and folder.current and not folder.begun:
+        yield f"age unknown: folders.age is {spec.folders.age}, and it has none"
     elif spec.delete.older_than and now - date <= parse_duration(spec.delete.older_than):
         yield f"not older than {spec.delete.older_than}"
 
