@@ -1,17 +1,21 @@
-"""A start imports what it needs: each worker until it first calls a server, read from Python's own list of imports."""
+"""A start imports what it needs: each worker until it first calls a server, help until its end."""
 
 from __future__ import annotations
 
+import argparse
 import os
+import pkgutil
 import re
 import socket
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
 from bench.programs import SPECS, programs
+from bucketops.__main__ import GROUP
 
 PATIENCE = 120.0
 LIBRARIES = {
@@ -30,6 +34,21 @@ PACKAGES = {
     "S3Access": {"bucketops_jobs.access", "bucketops_api.v1alpha1.access"},
 }
 """What is of one kind alone."""
+COMMANDS = {point.name: point for point in entry_points(group=GROUP)}
+MINIMAL = {
+    "demo": [],
+    "policy": ["S3Migration", "-f", "avatars.yaml"],
+    "run": ["-f", "avatars.yaml"],
+    "strip": ["photo.jpg", "-d", "clean"],
+}
+_HELP = """
+import sys
+from bucketops.__main__ import main
+try:
+    main()
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
 _LINE = re.compile(r"import time:[ \d]+\|[ \d]+\| +([\w.]+)$", re.MULTILINE)
 
 
@@ -61,3 +80,19 @@ def test_a_worker_that_calls_a_server_has_imported_its_own_kind_and_no_library_t
     assert found >= PACKAGES[kind]
     assert not found & (LIBRARIES - NEEDED.get(kind, set()))
     assert not found & others
+
+
+@pytest.mark.parametrize("named", [[], *([name] for name in COMMANDS)], ids=str)
+def test_help_imports_the_arguments_of_what_is_asked_for_and_none_of_its_work(named: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-c", _HELP, *named, "--help"], capture_output=True, text=True, check=True)
+    found = set(done.stderr.split())
+    assert {point.name for point in COMMANDS.values() if point.module in found} == set(named or COMMANDS)
+    assert not found & (LIBRARIES - {"bucketops", "bucketops_operator"} | {"pydantic", "asyncio"})
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_names_a_function_that_is_there(name: str) -> None:
+    parser = argparse.ArgumentParser()
+    COMMANDS[name].load()(parser.add_subparsers())
+    run = parser.parse_args([name, *MINIMAL[name]]).run
+    assert callable(pkgutil.resolve_name(run))

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import NoReturn
 
 from bucketops_api import __version__, names
 
 GROUP = "bucketops.commands"
-"""An entry point takes argparse's subparsers and adds one, with `set_defaults(run=…)` that answers the exit code."""
+"""An entry point takes argparse's subparsers and adds one, with `set_defaults(run="package.module:function")`.
+
+The function takes what was parsed and answers the exit code. Only then its module is imported, with all that it needs:
+an entry point's own module imports nothing but arguments.
+"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -31,11 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for found in _points(given[:1]):
         found.load()(commands)
     parsed = parser.parse_args(given)
-    return int(parsed.run(parsed))
+    run: Callable[[argparse.Namespace], int] = pkgutil.resolve_name(parsed.run)
+    return run(parsed)
 
 
 def _points(named: Sequence[str]) -> Sequence[EntryPoint]:
-    """Return the command that is named, or all for help and for a typing error: each brings libraries of its own."""
+    """Return the command that is named, or all for help and for a typing error."""
     points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
     return [point for point in points if point.name in named] or points
 

@@ -127,7 +127,7 @@ def test_bad_usage_ends_with_64(photo: Path, out: Path, capsys: pytest.CaptureFi
     assert "'Turn' is none of Keep, Drop, Rotate" in capsys.readouterr().err
     assert usage([str(photo), "--output-dir", str(out), "--icc-profile", "Rotate"]) == 64
     assert "'Rotate' is none of Keep, Drop" in capsys.readouterr().err
-    assert usage([str(photo), "--output-dir", str(out), "--max-object-bytes", "much"]) == 64
+    assert main(["strip", str(photo), "--output-dir", str(out), "--max-object-bytes", "much"]) == 64
     assert "write bytes or a quantity such as 512Mi" in capsys.readouterr().err
     assert not out.exists()
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bucketops_api.privileges.parts import Owner, Part
-from bucketops_api.privileges.registry import PRIVILEGES
+from bucketops_api.privileges.registry import parts_of
 from bucketops_api.v1alpha1.migration import MigrationSpec
 
 ROLE, WEBSITE = "avatars", "website"
@@ -37,4 +37,4 @@ def grants(spec: MigrationSpec) -> Sequence[str]:
 
 
 def _parts(spec: MigrationSpec) -> Sequence[Part]:
-    return PRIVILEGES["S3Migration"](spec, Owner("default", "avatars", ROLE))
+    return parts_of("S3Migration", spec, Owner("default", "avatars", ROLE))

@@ -8,9 +8,9 @@ import stat
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from bucketops_api import names
 from bucketops_api.v1alpha1.scalars import parse_quantity
@@ -19,9 +19,6 @@ from bucketops_jobs.exif import rotate
 from bucketops_jobs.exif.strip import strip
 from bucketops_jobs.exif.verdict import Choice, Options, Verdict
 
-HELP = "write clean copies of JPEG files: no metadata, the coded image byte for byte as it was, or turned without loss"
-EPILOG = """exit codes: 0 every file is clean; 1 some were refused or could not be read or written, the others are
-clean; 64 the command itself must be changed, nothing was written. docs/exif.md: what is removed and kept, and why."""
 EXIT_REFUSED = 1
 Identity = tuple[int, int]
 """Device and inode."""
@@ -31,66 +28,10 @@ class UsageError(Exception):
     """The command must be changed; the message says how."""
 
 
-def add(commands: Any) -> None:  # noqa: ANN401 - argparse has no public type for it
-    """Add `strip` to the subcommands."""
-    parser = commands.add_parser("strip", help=HELP, description=HELP, epilog=EPILOG)
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a JPEG file; it is only read")
-    parser.add_argument(
-        "-d", "--output-dir", type=Path, required=True, metavar="DIR", help="where each clean file gets its own name"
-    )
-    _add_choice(
-        parser,
-        "--orientation",
-        [Choice.KEEP, Choice.DROP, Choice.ROTATE],
-        "Keep: a fresh EXIF with that tag alone; Rotate: the picture itself is turned, where that is lossless",
-    )
-    _add_choice(parser, "--icc-profile", [Choice.KEEP, Choice.DROP], "Keep: colours stay as they are")
-    _add_choice(
-        parser, "--hdr-gain-map", [Choice.DROP, Choice.KEEP], "Keep: Ultra HDR pictures stay so, with fresh metadata"
-    )
-    parser.add_argument(
-        "--max-object-bytes",
-        type=_size,
-        default=Options.max_bytes,
-        metavar="SIZE",
-        help="larger files are refused (512Mi)",
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON object per file and line")
-    parser.set_defaults(run=run)
-
-
-def _add_choice(parser: argparse.ArgumentParser, name: str, choices: list[Choice], text: str) -> None:
-    """An option whose default is the first of its choices."""
-    told = f"{text} (default {choices[0]})"
-    parser.add_argument(name, type=_among(choices), default=choices[0], metavar="|".join(choices), help=told)
-
-
-def _among(choices: list[Choice]) -> Callable[[str], Choice]:
-    def choice(text: str) -> Choice:
-        if text.capitalize() not in choices:
-            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(choices)}")
-        return Choice(text.capitalize())
-
-    return choice
-
-
-def _size(text: str) -> int:
-    try:
-        return parse_quantity(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
 def run(parsed: argparse.Namespace) -> int:
     """Strip, tell, answer the exit code."""
-    options = Options(
-        orientation=parsed.orientation,
-        icc_profile=parsed.icc_profile,
-        hdr_gain_map=parsed.hdr_gain_map,
-        max_bytes=parsed.max_object_bytes,
-    )
     try:
-        _can_rotate(options)
+        options = _options(parsed)
         inputs = _checked(parsed.files, parsed.output_dir)
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
@@ -104,9 +45,19 @@ def run(parsed: argparse.Namespace) -> int:
     return EXIT_REFUSED if told[False] else names.EXIT_DONE
 
 
-def _can_rotate(options: Options) -> None:
-    if options.orientation is Choice.ROTATE and not rotate.program():
+def _options(parsed: argparse.Namespace) -> Options:
+    try:
+        max_bytes = parse_quantity(parsed.max_object_bytes)
+    except ValueError as error:
+        raise UsageError(f"--max-object-bytes: {error}") from error
+    if parsed.orientation is Choice.ROTATE and not rotate.program():
         raise UsageError(f"--orientation Rotate needs {rotate.HOW_TO_GET_IT}")
+    return Options(
+        orientation=parsed.orientation,
+        icc_profile=parsed.icc_profile,
+        hdr_gain_map=parsed.hdr_gain_map,
+        max_bytes=max_bytes,
+    )
 
 
 def _checked(files: Sequence[Path], folder: Path) -> set[Identity]:

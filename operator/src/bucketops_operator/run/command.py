@@ -1,4 +1,4 @@
-"""The command itself: flags, the loop, the exit code."""
+"""The command itself: the loop, the exit code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from bucketops_api import names
@@ -21,42 +20,16 @@ from bucketops_operator.reconcile import reconcile
 from bucketops_operator.run import display, stopping, terminal
 from bucketops_operator.run.data import ManifestError
 from bucketops_operator.run.manifest import Manifest, read
-from bucketops_operator.run.output import FORMS, dump
+from bucketops_operator.run.output import dump
 from bucketops_operator.run.stopping import Stop, on_signals
 from bucketops_operator.run.summary import Ending, Summary, ending
 from bucketops_operator.run.workspace import workspace
 from bucketops_operator.settings import Settings
 
-HELP = "run a resource from a file on this machine: the same work as in a cluster, resumable, stopped by Ctrl-C"
-EPILOG = """exit codes: 0 complete or planned; 1 failed, wholly or in part, or complete with rows that have no object or
-objects that have no row; 64 something must be changed first; 130 stopped by Ctrl-C at a safe point (pressed twice: at
-once): the same command goes on from there."""
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 LOOK_SECONDS = 0.2
 _NOT_THE_USERS = {Reason.RUN_FAILED, Reason.RESULT_UNKNOWN, Reason.RESULT_TOO_LARGE}
 SETTINGS = Settings(status_seconds=0.25)
-
-
-def add(commands: Any) -> None:  # noqa: ANN401 - argparse has no public type for it
-    """Add `run` to the subcommands."""
-    parser = commands.add_parser("run", help=HELP, description=HELP, epilog=EPILOG)
-    parser.add_argument(
-        "-f", "--file", type=Path, required=True, help="the resource in YAML; its Secrets may stand beside it"
-    )
-    parser.add_argument(
-        "--secret",
-        action="append",
-        default=[],
-        metavar="NAME=FILE.env",
-        help="a Secret, KEY=VALUE per line; one that S3Access makes is written there",
-    )
-    parser.add_argument(
-        "--in-process", action="store_true", help="workers are threads, so that a debugger's breakpoints hold"
-    )
-    parser.add_argument(
-        "-o", "--output", choices=FORMS, help="all fields of the final status on stdout; the rest goes to stderr"
-    )
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

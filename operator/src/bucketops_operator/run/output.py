@@ -13,11 +13,10 @@ from rich.text import Text
 from bucketops_operator.run import terminal
 
 Status = Mapping[str, Any]
-FORMS = ("json", "yaml", "table")
 
 
 def dump(status: Status, form: str, stream: TextIO) -> None:
-    """Write all fields of a status, in one of FORMS."""
+    """Write all fields of a status, in one of arguments.FORMS."""
     if form == "json":
         stream.write(json.dumps(status, indent=2) + "\n")
     elif form == "yaml":

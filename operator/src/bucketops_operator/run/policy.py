@@ -16,7 +16,7 @@ from rich.table import Table
 
 from bucketops_api import names
 from bucketops_api.privileges.parts import Owner, Part
-from bucketops_api.privileges.registry import PRIVILEGES
+from bucketops_api.privileges.registry import parts_of
 from bucketops_api.v1alpha1.common import Model
 from bucketops_api.v1alpha1.migration import S3MIGRATION
 from bucketops_api.v1alpha1.registry import KINDS
@@ -25,27 +25,6 @@ from bucketops_operator.kinds.migration_rollback import NotNowError, spec_of
 from bucketops_operator.run import terminal
 from bucketops_operator.run.data import ManifestError
 from bucketops_operator.run.manifest import origin_of, resources
-
-HELP = "print the least privileges that a resource needs: S3 policies by identity, SQL grants, RBAC"
-EPILOG = """with --part, the bare document for the next program:
-  bucketops policy S3Migration -f avatars.yaml --part source > p.json && mc admin policy create s3 avatars p.json
-  bucketops policy S3Migration -f avatars.yaml --part database --role avatars | psql
-  bucketops policy S3Access -f user.yaml --part rbac | kubectl apply -f -"""
-
-
-def add(commands: Any) -> None:  # noqa: ANN401 - argparse has no public type for it
-    """Add `policy` to the subcommands."""
-    formatter = argparse.RawDescriptionHelpFormatter
-    parser = commands.add_parser("policy", help=HELP, description=HELP, epilog=EPILOG, formatter_class=formatter)
-    parser.add_argument("kind", choices=sorted(PRIVILEGES), metavar="KIND", help=" or ".join(sorted(PRIVILEGES)))
-    parser.add_argument("-f", "--file", type=Path, required=True, help="the resource in YAML")
-    parser.add_argument("--name", default="", help="which resource, where the file has several of the kind")
-    parser.add_argument(
-        "--part", default="", help="one part alone: source, destination, database, user, admin, rbac, …"
-    )
-    parser.add_argument("--role", default="bucketops", help="the role in the database (default: %(default)s)")
-    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="", help="table; --part: its own")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -75,7 +54,7 @@ def _resource(options: argparse.Namespace) -> Resource:
 
 def _parts(resource: Resource, options: argparse.Namespace) -> Sequence[Part]:
     owner = Owner(resource.namespace, resource.name, options.role)
-    found = PRIVILEGES[resource.kind](_spec(resource, options.file), owner)
+    found = parts_of(resource.kind, _spec(resource, options.file), owner)
     chosen = [part for part in found if options.part in {"", part.name}]
     if not chosen:
         raise ManifestError(f"--part {options.part}: this resource needs {', '.join(part.name for part in found)}")
