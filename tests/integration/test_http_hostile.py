@@ -18,7 +18,7 @@ from botocore.exceptions import HTTPClientError
 
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs import retries
-from bucketops_jobs.errors import DeniedError, ItemError, ShardError, UserError, WorkerError
+from bucketops_jobs.errors import DeniedError, ItemError, ShardError, TransientError, UserError, WorkerError
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.retention.places import Current, Versions
 from bucketops_jobs.s3 import boto, ranges
@@ -243,6 +243,18 @@ def test_a_signature_that_is_refused_of_everybody_is_the_secrets() -> None:
         doubting.everybody = True
         with pytest.raises(UserError, match="mend the credentials' Secret"):
             store.put("good", b"1", {})
+
+
+def test_a_deletion_that_fails_for_the_time_being_stops_no_other_one() -> None:
+    """All of them go by one stream of requests."""
+
+    def script(asked: Asked) -> Iterator[Piece]:
+        yield answer(b"", status=b"503 Busy" if asked.path.endswith("/b") else b"204 No Content")
+
+    with RawServer(script) as server, store_at(server.url) as store:
+        left = store.delete([ENTRY._replace(key=key) for key in "abc"], conditional=True)
+    assert {key: type(error) for key, error in left.items()} == {"b": TransientError}
+    assert {asked.path for asked in server.requests} == {"/bucket/a", "/bucket/b", "/bucket/c"}
 
 
 def _page(kind: str, number: int, rows: str) -> bytes:

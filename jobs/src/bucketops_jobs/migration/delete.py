@@ -239,20 +239,19 @@ def _postpone(context: Context, key: str, reason: str) -> None:
 
 def _delete(context: Context, ready: Sequence[Ready], until: float, *, conditional: bool) -> list[Refused]:
     """Each candidate with why it stays, or None once it is gone."""
-    if conditional:
-        answers = context.engine.map(lambda one: _delete_one(context, one, until), ready)
-        return [(one.candidate, answer) for one, answer in zip(ready, answers, strict=True)]
     objects = [one.verified.original for one in ready]
-    remaining = context.source.delete(objects, conditional=False, until=until) if ready else {}
-    return [(one.candidate, remaining.get(one.verified.original.key)) for one in ready]
+    remaining: dict[str, Exception] = dict(
+        context.source.delete(objects, conditional=conditional, until=until) if ready else {}
+    )
+    if conditional and time.monotonic() < until:
+        refused = [one for one in ready if isinstance(remaining.get(_key(one)), PreconditionFailedError)]
+        told = context.engine.map(lambda one: _refused_though_unchanged(context, one), refused)
+        remaining |= {_key(one): error for one, error in zip(refused, told, strict=True) if error is not None}
+    return [(one.candidate, remaining.get(_key(one))) for one in ready]
 
 
-def _delete_one(context: Context, one: Ready, until: float) -> Exception | None:
-    remaining = context.source.delete([one.verified.original], conditional=True, until=until)
-    error = remaining.get(one.verified.original.key)
-    if isinstance(error, PreconditionFailedError) and time.monotonic() < until:
-        return _refused_though_unchanged(context, one) or error
-    return error
+def _key(one: Ready) -> str:
+    return one.verified.original.key
 
 
 def _refused_though_unchanged(context: Context, one: Ready) -> ItemError | None:

@@ -14,6 +14,7 @@ from bucketops_jobs.errors import (
     NotFoundError,
     NotSupportedError,
     PreconditionFailedError,
+    StoppedError,
     TransientError,
     WorkerError,
 )
@@ -53,9 +54,9 @@ class Deletions:
         self.bulk = True
 
     def conditional(self, objects: Iterable[Object], until: float) -> Remaining:
-        """Each only while its ETag holds."""
+        """Each only while its ETag holds; what fails for the time being remains, and stops no other one."""
         single = (_Deletion(((one.key, ""),), self._calls.delete(one.key, one.etag)) for one in objects)
-        return self._deleted(single, until)
+        return self._deleted(single, until, own=(ItemError, TransientError, StoppedError))
 
     def plain(self, names: Iterable[Name], until: float = math.inf) -> Remaining:
         """Whatever is there by then; keys that the server fails on for the time being are tried again."""
@@ -68,7 +69,10 @@ class Deletions:
             remaining |= self._deleted(self._batches(iter(again)), until)
         return remaining
 
-    def _deleted(self, deletions: Iterable[_Deletion], until: float) -> Remaining:
+    def _deleted(
+        self, deletions: Iterable[_Deletion], until: float, *, own: tuple[type[WorkerError], ...] = (ItemError,)
+    ) -> Remaining:
+        """`own`: errors that are those of one request alone; any other is raised."""
         remaining: Remaining = {}
 
         def start(one: _Deletion, done: Callable[[Remaining | WorkerError], None]) -> Callable[[], None]:
@@ -83,7 +87,7 @@ class Deletions:
             elif isinstance(answer, _UnreadableError):
                 log.warning("asked for one by one", extra={"why": str(answer)})
                 remaining |= self._deleted(self._singles(deletion.names), until)
-            elif isinstance(answer, ItemError):
+            elif isinstance(answer, own):
                 remaining |= dict.fromkeys(deletion.names, answer)
             else:
                 raise answer
