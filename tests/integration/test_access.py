@@ -16,7 +16,7 @@ from bucketops_api import names
 from bucketops_api.privileges import access
 from bucketops_api.privileges.access import policy_name
 from bucketops_api.v1alpha1.access import AccessSpec
-from bucketops_jobs.access.minio_users import same_document
+from bucketops_jobs.access.documents import same_document
 from support.access import AccessLab, allowed, check, delete, matrix, settled
 from support.avatars import s3_client
 from support.driver import condition, message, reason

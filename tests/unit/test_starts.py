@@ -25,7 +25,7 @@ LIBRARIES = {
 """None of these is needed before a worker calls a server, but for what NEEDED says."""
 NEEDED = {
     "S3Migration": {"psycopg2"},  # its first call is the database's
-    "S3Access": {"boto3", "botocore", "urllib3", "minio"},  # its first call is one of boto3
+    "S3Access": {"boto3", "botocore", "urllib3", "minio"},  # its first call is one of boto3, here to MinIO
 }
 PACKAGES = {
     "S3Migration": {"bucketops_jobs.migration", "bucketops_api.v1alpha1.migration"},
@@ -52,12 +52,12 @@ finally:
 _LINE = re.compile(r"import time:[ \d]+\|[ \d]+\| +([\w.]+)$", re.MULTILINE)
 
 
-def imported(kind: str, folder: Path) -> set[str]:
+def imported(start: str, folder: Path) -> set[str]:
     """All modules that a worker has imported when it calls a server, and the packages that they are in."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(PATIENCE)
         found = programs(f"http://127.0.0.1:{server.getsockname()[1]}", folder)
-        worker = next(program for name, program in found.items() if name.startswith(f"worker: {kind} "))
+        worker = next(program for name, program in found.items() if f"{name} ".startswith(f"worker: {start} "))
         # Without -I, which would leave out PYTHONPATH and so the sources of a mutant.
         command = [sys.executable, "-X", "importtime", *worker.command[2:]]
         with (folder / "imports").open("wb") as log:
@@ -80,6 +80,12 @@ def test_a_worker_that_calls_a_server_has_imported_its_own_kind_and_no_library_t
     assert found >= PACKAGES[kind]
     assert not found & (LIBRARIES - NEEDED.get(kind, set()))
     assert not found & others
+
+
+def test_a_worker_for_users_of_aws_has_not_imported_the_client_of_minio(tmp_path: Path) -> None:
+    found = imported("S3Access grant on AWS", tmp_path)
+    assert "bucketops_jobs.access.aws_users" in found
+    assert not found & {"minio", "bucketops_jobs.access.minio_users"}
 
 
 @pytest.mark.parametrize("named", [[], *([name] for name in COMMANDS)], ids=str)

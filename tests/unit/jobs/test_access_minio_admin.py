@@ -7,8 +7,8 @@ from typing import NoReturn
 import pytest
 from minio.error import MinioAdminException
 
+from bucketops_jobs.access.documents import same_document
 from bucketops_jobs.access.minio_admin import call
-from bucketops_jobs.access.minio_users import same_document
 from bucketops_jobs.errors import TransientError, UserError
 
 

@@ -20,8 +20,8 @@ from bucketops_api.privileges.access import document, oversize, owner_tag, polic
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.access import AccessSpec
 from bucketops_jobs.access.delivery import Delivery
+from bucketops_jobs.access.documents import same_document
 from bucketops_jobs.access.keys import Key, Pair
-from bucketops_jobs.access.minio_users import same_document
 from bucketops_jobs.errors import NotFoundError, UserError
 from bucketops_jobs.s3.boto import pages
 from bucketops_jobs.s3.failures import translate

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import pkgutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,20 +13,20 @@ from bucketops_api.contract import RunSpec
 from bucketops_api.masking import MASK
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.access import AccessSpec
-from bucketops_jobs.access import minio_admin
-from bucketops_jobs.access.aws_users import AwsUsers
 from bucketops_jobs.access.delivery import Delivery
-from bucketops_jobs.access.keys import Pair
-from bucketops_jobs.access.minio_users import MinioUsers
+from bucketops_jobs.access.keys import Pair, pair_of
 from bucketops_jobs.access.users import Users
 from bucketops_jobs.errors import UserError
 from bucketops_jobs.pace import Pace
 from bucketops_jobs.s3.boto import control, session, session_as
-from bucketops_jobs.s3.identity import ca_file, secret
+from bucketops_jobs.s3.identity import secret
 from bucketops_jobs.tally import Tally
 
-_REGION = "us-east-1"
-"""Of IAM, which is one for all regions of a partition; STS is asked where nothing else is said."""
+USERS: Mapping[str, str] = {
+    "MinIO": "bucketops_jobs.access.minio_connect:users",
+    "AWS": "bucketops_jobs.access.aws_connect:users",
+}
+"""A worker imports the libraries of its own provider alone."""
 
 
 @dataclass(frozen=True)
@@ -98,38 +99,12 @@ def build(run: RunSpec, root: Path, pace: Pace, tally: Tally) -> Context:
     spec = AccessSpec.model_validate(run.spec)
     ref = spec.admin.bucket(spec.grants[0].bucket)
     s3 = control(session(ref, root), ref, root)
-    return Context(run, spec, root, _USERS[spec.provider](run, spec, root), s3, pace, tally)
-
-
-def _minio(run: RunSpec, spec: AccessSpec, root: Path) -> Users:
-    found = secret(root, spec.admin.credentials.secret_ref.name) if spec.admin.credentials else {}
-    pair = _pair(found)
-    if pair is None:
-        raise UserError(Reason.CREDENTIALS_MISSING, f"admin.credentials: {names.ACCESS_KEY} is missing in the Secret")
-    return MinioUsers(minio_admin.connect(spec.admin, root, pair), spec, run.namespace, run.name)
-
-
-def _aws(run: RunSpec, spec: AccessSpec, root: Path) -> Users:
-    ref = spec.admin.bucket(spec.grants[0].bucket)
-    own = [ref.model_copy(update={"assume_role": None})] if ref.assume_role else []
-    where = {"endpoint_url": ref.endpoint, "region_name": ref.region or _REGION}
-    where |= {"verify": str(ca_file(ref.ca_bundle, root))} if ref.ca_bundle else {}
-    identities = [session(each, root).client("sts", **where) for each in (ref, *own)]
-    delivery = Delivery(run.namespace, spec.credentials_secret.name, root, run.secret_uid)
-    iam = session(ref, root).client("iam", **where)
-    return AwsUsers(iam, spec, run.namespace, run.name, delivery, identities=identities)
-
-
-_USERS: dict[str, Callable[[RunSpec, AccessSpec, Path], Users]] = {"MinIO": _minio, "AWS": _aws}
+    users: Users = pkgutil.resolve_name(USERS[spec.provider])(run, spec, root)
+    return Context(run, spec, root, users, s3, pace, tally)
 
 
 def _shown(found: dict[str, str]) -> Pair | None:
     """The pair of the user that is made: the status names its key, so that is no secret."""
-    pair = _pair(found)
+    pair = pair_of(found)
     MASK.publish([pair.id] if pair else [])
     return pair
-
-
-def _pair(found: dict[str, str]) -> Pair | None:
-    key, value = found.get(names.ACCESS_KEY), found.get(names.SECRET_KEY)
-    return Pair(key, value) if key and value else None

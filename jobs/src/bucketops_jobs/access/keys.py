@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -72,3 +72,9 @@ def retirement(text: str) -> datetime | None:
 def password() -> str:
     """A secret that nobody is told."""
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(_SECRET_LENGTH))
+
+
+def pair_of(found: Mapping[str, str]) -> Pair | None:
+    """Return the pair that a Secret holds; None where either half is missing."""
+    key, value = found.get(names.ACCESS_KEY), found.get(names.SECRET_KEY)
+    return Pair(key, value) if key and value else None

@@ -6,7 +6,6 @@ resource, stands before the user does, and stays where somebody detaches it. doc
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +15,7 @@ from bucketops_api.names import MANAGER
 from bucketops_api.privileges.access import claim, document, oversize, policy_name
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.access import AccessSpec
+from bucketops_jobs.access.documents import same_document
 from bucketops_jobs.access.keys import Key, Pair, description, password, retirement
 from bucketops_jobs.access.minio_admin import AdminClient, call, read
 from bucketops_jobs.errors import UserError
@@ -187,25 +187,6 @@ class MinioUsers:
             call(f"remove user {self._user}", lambda: self._admin.user_remove(self._user))
         call("remove the policy", lambda: self._admin.policy_remove(self._policy))
         return True
-
-
-def same_document(one: object, other: object) -> bool:
-    """Return whether two policies say the same: order, repetition and the names of statements say nothing."""
-    return _canonical(one) == _canonical(other)
-
-
-def _canonical(node: object) -> object:
-    """Lists are sets in a policy, and one text is a list of one."""
-    if isinstance(node, dict):
-        return {key: _canonical(_listed(key, value)) for key, value in node.items() if key != "Sid"}
-    if isinstance(node, list | tuple):
-        texts = {json.dumps(_canonical(child), sort_keys=True) for child in node}
-        return sorted(texts)
-    return node
-
-
-def _listed(key: str, value: object) -> object:
-    return [value] if isinstance(value, str) and key not in {"Effect", "Version"} else value
 
 
 def _texts(value: object) -> list[str]:

@@ -1,4 +1,4 @@
-"""What S3Access needs of a provider of users; minio.py and aws.py have it."""
+"""What S3Access needs of a provider of users; minio_users.py and aws_users.py have it."""
 
 from __future__ import annotations
 
