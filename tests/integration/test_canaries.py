@@ -159,9 +159,7 @@ def test_a_server_of_aws_that_shows_what_it_was_told(canaries: Canaries, tmp_pat
     for number, (status, code) in enumerate(ANSWERS):
         with Echo(status, code) as echo:
             folder = tmp_path / str(number)
-            words = run(
-                "S3Access", aws(f"http://{echo.address}"), {"s3": canaries.s3()}, folder, lambda: echo.asked > 9
-            )
+            words = run("S3Access", aws(echo.url), {"s3": canaries.s3()}, folder, lambda: echo.asked > 9)
             assert echo.asked
         canaries.require_absent(words)
 
@@ -197,7 +195,7 @@ def test_an_api_server_that_shows_what_it_was_told(
     """Its error has the operator's token in it, and the whole Secret that was to be made."""
     token = canaries("token")
     with Echo(status, code) as echo:
-        configuration = kubernetes.client.Configuration(host=f"http://{echo.address}")
+        configuration = kubernetes.client.Configuration(host=echo.url)
         configuration.api_key["authorization"] = f"Bearer {token}"
         api = Api(kubernetes.client.ApiClient(configuration))
         owner = Resource("S3Access", "team", "canary", "uid-1", 1, {})

@@ -201,8 +201,8 @@ def warnings(context: Context, newest: datetime | None, seen: fit.Fit) -> Iterat
     """What people should know before they go on; none of it stops the run."""
     if newest is not None and datetime.now(UTC) - newest < YOUNG and not context.goes_back:
         yield (
-            f"a legacy object was written at {newest.isoformat()}: if the application still writes there, let it write "
-            "the new form first"
+            f"a legacy object was written at {newest.isoformat(timespec='seconds')}: if the application still writes "
+            "there, let it write the new form first"
         )
     yield from _versioned(context)
     yield from _unfinished(context.source, context.spec.source.prefix)

@@ -117,8 +117,8 @@ def _require_quiet(context: Context) -> None:
     if newest is not None and datetime.now(UTC) - newest < QUIET:
         raise UserError(
             Reason.CLAIMED,
-            f"{_rolled_back(context)} wrote its journal at {newest.isoformat()}, so it may be at work: stop it "
-            f"(spec.suspend: true, or Ctrl-C), wait {QUIET.total_seconds():.0f} s and try again",
+            f"{_rolled_back(context)} wrote its journal at {newest.isoformat(timespec='seconds')}, so it may be at "
+            f"work: stop it (spec.suspend: true, or Ctrl-C), wait {QUIET.total_seconds():.0f} s and try again",
         )
 
 

@@ -81,7 +81,7 @@ def _require_time(context: Context) -> None:
     if due is None or context.spec.cleanup.policy != "Delete":
         raise UserError(Reason.CONTRACT_MISMATCH, "a delete needs cleanup.policy: Delete and a time to wait for")
     if clock.earliest(context.source, context.spec.source.prefix) < due:
-        raise TransientError(f"the grace lasts until {due.isoformat()}")
+        raise TransientError(f"the grace lasts until {due.isoformat(timespec='seconds')}")
 
 
 def _candidates(context: Context, items: Iterable[Item]) -> Iterator[Candidate]:
