@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bucketops_api.reasons import Reason
-from bucketops_jobs.errors import UserError
+from bucketops_jobs.errors import DatabaseError, UserError
 from bucketops_jobs.migration import visibility
 from bucketops_jobs.migration.rows import Rows
 from bucketops_jobs.shards import Range
@@ -105,6 +105,31 @@ def test_a_single_partition_is_refused_and_the_whole_is_named(database: Database
     assert "name the table avatars" in str(refusal(database, table="newest"))
 
 
+@pytest.mark.parametrize("kind", ["heir", "heir of an heir"])
+def test_a_table_that_inherits_its_paths_is_refused(database: Database, kind: str) -> None:
+    """Rows of the other tables are read through the parent, and name the same objects."""
+    between = "CREATE TABLE middle () INHERITS (base);" if kind != "heir" else ""
+    parent = "middle" if between else "base"
+    database.make(
+        f"CREATE TABLE base (id serial, path text NOT NULL);{between}"
+        f"CREATE TABLE avatars (PRIMARY KEY (id)) INHERITS ({parent})"
+    )
+    refused = refusal(database)
+    assert refused.reason is Reason.INVALID_SPEC
+    assert f"ALTER TABLE public.avatars NO INHERIT {parent}" in str(refused), refused
+    database.sql(f"ALTER TABLE avatars NO INHERIT {parent}")
+    with contextlib.closing(database.rows()) as rows:
+        visibility.require(rows, rows.tables[0])
+
+
+def test_a_table_that_inherits_other_columns_is_taken(database: Database) -> None:
+    database.make(
+        "CREATE TABLE stamped (at date); CREATE TABLE avatars (id int PRIMARY KEY, path text) INHERITS (stamped)"
+    )
+    with contextlib.closing(database.rows()) as rows:
+        visibility.require(rows, rows.tables[0])
+
+
 def test_a_role_whose_operators_are_not_postgresqls_is_refused(database: Database) -> None:
     database.make(TABLE)
     database.sql(f"CREATE SCHEMA app; GRANT USAGE ON SCHEMA app TO {database.role}")
@@ -197,3 +222,43 @@ def test_a_role_that_may_only_read_from_now_on_is_named_in_mid_run(lab: Any) -> 
     lab.world.sql(f"ALTER ROLE {role} RESET default_transaction_read_only")
     status = driver.until(lambda status: condition(status, "Complete"))
     assert not any(seen.get("rowOutcomes", {}).get("failed") for seen in driver.seen)
+
+
+ALTERED = {
+    "bytes": ("ALTER TABLE avatars ALTER path TYPE bytea USING convert_to(path, 'UTF8')", "is of type bytea"),
+    "json": ("ALTER TABLE avatars ALTER path TYPE jsonb USING to_jsonb(path)", "is of type jsonb"),
+    "array": ("ALTER TABLE avatars ALTER path TYPE text[] USING ARRAY[path]", "is of type text[]"),
+    "heir": ("CREATE TABLE older () INHERITS (avatars)", "older inherit from public.avatars"),
+    "rule": ("CREATE RULE never AS ON UPDATE TO avatars DO INSTEAD NOTHING", "DISABLE RULE never"),
+}
+
+
+@pytest.mark.parametrize("phase", ["copy", "delete"])
+@pytest.mark.parametrize("how", ALTERED)
+def test_a_table_that_is_altered_in_mid_run_stops_it_and_nothing_goes(lab: Any, how: str, phase: str) -> None:
+    """Texts of another type are no paths: the last look would find no row, and the original of each would go."""
+    lab.world.seed(legacy=range(1, 4))
+    ddl, words = ALTERED[how]
+    driver = lab.drive(lab.spec())
+    driver.before(phase, lambda: lab.world.sql(ddl))
+    status = driver.finish()
+    assert reason(status, "Stalled") == "InvalidSpec", status
+    assert words in message(status, "Stalled")
+    assert len(lab.world.keys(lab.world.source)) == 3
+
+
+@pytest.mark.parametrize("how", ["bytes", "json", "array"])
+def test_no_look_takes_texts_of_another_type_for_paths(database: Database, how: str) -> None:
+    """A worker that is under way meets it, too: right before it deletes, and in the last look of the audit."""
+    database.make(TABLE, LEGACY + "a")
+    with contextlib.closing(database.rows()) as rows:
+        assert rows.naming(["a"]) == {"a"}
+        database.sql(ALTERED[how][0])
+        for look in (_named, _left_over):
+            with pytest.raises(DatabaseError) as caught:
+                look(rows)
+            assert not caught.value.transient, caught.value
+
+
+def _left_over(rows: Rows) -> object:
+    return list(rows.leftover())

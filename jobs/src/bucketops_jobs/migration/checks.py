@@ -127,6 +127,15 @@ def still_allowed(context: Context) -> None:
             _privileges(context.rows, table)
 
 
+def still_as_planned(context: Context) -> None:
+    """In mid-run: UserError where a table has become one that the preflight would have refused."""
+    if context.rows is None:
+        return
+    for table in context.rows.tables:
+        visibility.require_whole(context.rows, table)
+        columns.require(context.rows, table)
+
+
 def _statistics(rows: Rows) -> None:
     """Whoever may not read statistics sees no replica's lag, and would take it for none."""
     if not rows.query("look at the privileges", sql()["statistics"])[0][0]:

@@ -36,13 +36,20 @@ def work(run: RunSpec, shard: int, root: Path, engine: Engine, tally: Tally) -> 
 def _phase(made: Context) -> RunResult:
     """What is refused in mid-run is looked into: a right that was taken away has a name, and a role that may only read.
 
+    A table that was altered since the preflight stops the phase at its beginning, or at the statement that meets it.
     Another server that takes no writes (a failover) is nobody's to mend.
     """
     try:
+        if made.run.phase != "preflight":
+            checks.still_as_planned(made)
         return phases.PHASES[made.run.phase](made)
     except DatabaseReadOnlyError:
         if made.rows is not None:
             visibility.require_session(made.rows)
+        raise
+    except DatabaseError as error:
+        if not error.transient:
+            checks.still_as_planned(made)
         raise
     except (DeniedError, UserError) as error:
         if isinstance(error, DeniedError) or error.reason is Reason.ACCESS_DENIED:

@@ -58,6 +58,9 @@ SELECT r.relkind::text AS kind, r.relpersistence::text AS persistence, pg_get_us
        CASE WHEN r.relispartition THEN pg_partition_root(r.oid)::text END AS root,
        (SELECT array_agg(i.inhrelid::regclass::text ORDER BY 1) FROM pg_catalog.pg_inherits i
         WHERE i.inhparent = r.oid AND r.relkind = 'r') AS heirs,
+       (SELECT array_agg(i.inhparent::regclass::text ORDER BY 1) FROM pg_catalog.pg_inherits i
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = i.inhparent AND a.attname = %(column)s AND NOT a.attisdropped
+        WHERE i.inhrelid = r.oid AND NOT r.relispartition) AS ancestors,
        (SELECT array_agg(p.relid::text ORDER BY 1) FROM pg_partition_tree(r.oid) p
         JOIN pg_catalog.pg_class c ON c.oid = p.relid WHERE c.relkind = 'f') AS abroad,
        (SELECT array_agg(w.rulename::text ORDER BY 1) FROM pg_catalog.pg_rewrite w
@@ -107,8 +110,9 @@ JOIN pg_catalog.pg_class rp ON rp.oid = coalesce(pg_partition_root(c.confrelid),
 JOIN pg_catalog.pg_namespace nc ON nc.oid = rc.relnamespace JOIN pg_catalog.pg_namespace np ON np.oid = rp.relnamespace
 WHERE c.contype = 'f' ORDER BY 1, 2, 3
 
--- leftover: rows whose value begins so, found without a shard and without a range of keys
+-- leftover: rows whose value begins so, found without a shard and without a range of keys; of another type as above
 SELECT {keys}, t.{column}::text FROM {table} t WHERE starts_with(t.{column}::text COLLATE "C", %(start)s)
+UNION ALL SELECT {keys}, {column} FROM {table} t WHERE false
 
 -- sample: any value that begins so
 SELECT {column}::text FROM {table} WHERE starts_with({column}::text COLLATE "C", %(start)s) LIMIT 1
@@ -137,9 +141,11 @@ WHERE schemaname = %(schema)s AND tablename = %(table)s AND attname = %(column)s
 -- longest: the longest value in a range, in characters
 SELECT coalesce(max(length(t.{column}::text)), 0) FROM {table} t WHERE {within}
 
--- naming: which of these values stand in the column now; one lookup each in the index that the preflight asks for
+-- naming: which of these values stand in the column now; one lookup each in the index that the preflight asks for. The
+-- second part has no row: it is an error where the column has become one of another type since, whose texts are no paths
 SELECT DISTINCT t.{column}::text COLLATE "C" FROM {table} t
 WHERE t.{column}::text COLLATE "C" = ANY(%(values)s::text[] COLLATE "C")
+UNION ALL SELECT {column} FROM {table} WHERE false
 
 -- rewrite: compare and swap in the order of the keys; a row that somebody holds is skipped, not waited for. Answers the
 -- rows that are ours until the end of the transaction: what the database made of them is looked at afterwards

@@ -40,6 +40,8 @@ class Relation:
     """The partitioned table that this is a partition of."""
     heirs: list[str] | None
     """Tables that inherit from this one."""
+    ancestors: list[str] | None
+    """Tables that this one inherits its paths from."""
     abroad: list[str] | None
     """Partitions that are foreign tables."""
     rules: list[str] | None
@@ -49,9 +51,16 @@ class Relation:
 def require(session: Session, table: Table) -> None:
     """UserError where rows of a table may be hidden from this role, or where no UPDATE reaches them."""
     role = require_session(session)
-    found = session.query(f"look at {table.name}", queries()["relation"], {"table": table.regclass})
-    _require_a_table(table, Relation(*found[0]))
-    _require_all_rows(table, Relation(*found[0]), role)
+    found = require_whole(session, table)
+    _require_all_rows(table, found, role)
+
+
+def require_whole(session: Session, table: Table) -> Relation:
+    """What the catalog says of a table; UserError where it is not the whole of its rows, or takes no UPDATE."""
+    values = {"table": table.regclass, "column": table.reference.column}
+    found = Relation(*session.query(f"look at {table.name}", queries()["relation"], values)[0])
+    _require_a_table(table, found)
+    return found
 
 
 def require_session(session: Session) -> str:
@@ -98,6 +107,13 @@ def _require_a_table(table: Table, found: Relation) -> None:
             Reason.INVALID_SPEC,
             f"{', '.join(found.heirs)} inherit from {name}: a key is unique in each of these tables alone, and a "
             "rewrite could reach the wrong row; make them partitions of one table",
+        )
+    if found.ancestors:
+        raise UserError(
+            Reason.INVALID_SPEC,
+            f"{name} inherits its paths from {found.ancestors[0]}, whose own rows and other heirs may name the same "
+            f"objects: ALTER TABLE {name} NO INHERIT {found.ancestors[0]} and give each of these tables a reference, "
+            "or make them partitions of one table",
         )
     if found.abroad:
         raise UserError(
