@@ -112,6 +112,24 @@ def test_an_answer_that_is_no_listing_is_no_empty_listing(body: bytes) -> None:
         parse(body)
 
 
+@pytest.mark.parametrize("all_of_them", [True, False])
+@pytest.mark.parametrize(
+    "told", ["2024-01-01T00:00:00", "9999-12-31T23:59:59.999Z", "9000-01-01T00:00:00Z", "2024-01-01", ""]
+)
+def test_a_time_that_nobody_can_reckon_with_is_no_time(told: str, all_of_them: bool) -> None:
+    """Without a zone it compares with no other; beyond the calendar there is no grace after it."""
+    right = "2026-01-01T00:00:00.000Z"
+    rows = "".join(
+        f"<Contents><Key>{n}</Key><LastModified>{told if all_of_them or n == 1 else right}</LastModified>"
+        f"<ETag>&quot;{'0' * 32}&quot;</ETag><Size>7</Size></Contents>"
+        for n in range(3)
+    )
+    body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>"
+    with pytest.raises(OddAnswerError) as caught:
+        parse(body.encode())
+    assert repr(told) in str(caught.value)
+
+
 def test_a_token_after_the_last_page_is_not_followed() -> None:
     assert parse(BODY.replace(b"<IsTruncated>true", b"<IsTruncated>false")).token is None
 

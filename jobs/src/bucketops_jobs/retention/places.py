@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 from bucketops_api.reasons import Reason
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import TransientError, UserError
+from bucketops_jobs.s3 import dates
 from bucketops_jobs.s3.client import S3Store
 from bucketops_jobs.s3.deletions import DELETE_BATCH
 from bucketops_jobs.s3.levels import Level
@@ -113,7 +114,7 @@ def _version(row: Mapping[str, str], *, live: bool) -> Version:
             f"{row['Key']!r} is listed without a version, so the server has none: choose versions: Current",
         )
     try:
-        size, modified = int(row.get("Size") or 0), datetime.fromisoformat(row["LastModified"])
+        size, modified = int(row.get("Size") or 0), dates.listed([row["LastModified"]])[0]
     except (KeyError, ValueError) as error:
         raise TransientError(f"the listing shows a version of {row['Key']!r} that cannot be read: {error}") from error
     etag = row.get("ETag", "").strip('"')

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from functools import cache, lru_cache, partial
 from urllib.parse import unquote_plus
 
 from bucketops_jobs.errors import OddAnswerError, ShardError
-from bucketops_jobs.s3 import documents
+from bucketops_jobs.s3 import dates, documents
 from bucketops_jobs.s3.store import Object, Page
 
 _ROOT = "ListBucketResult"
@@ -146,7 +145,7 @@ def _objects(columns: Columns, *, encoded: bool) -> list[Object]:
         keys = [_decoded(key) if "%" in key or "+" in key else key for key in keys]
     elif not encoded and LOST in whole:
         raise hidden(next(n for n, key in enumerate(keys) if LOST in key), keys)
-    rows = zip(keys, etags, map(int, sizes), map(datetime.fromisoformat, times), classes, strict=True)
+    rows = zip(keys, etags, map(int, sizes), dates.listed(times), classes, strict=True)
     return list(map(_OBJECT, rows))
 
 

@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import BinaryIO
 from urllib.parse import quote, urlencode, urlsplit
 
 from bucketops_api import names
 from bucketops_api.v1alpha1.common import BucketRef
 from bucketops_jobs.errors import ItemError
+from bucketops_jobs.s3 import dates
 from bucketops_jobs.s3.documents import FORBIDDEN, read
 from bucketops_jobs.s3.store import STORAGE_CLASS, Copy, Expect, Object
 
@@ -319,7 +319,7 @@ def length(answer: Response) -> int:
 def dated(answer: Response) -> datetime | None:
     """The server's time; None where the answer has no Date header."""
     text = answer.header("date")
-    return http_date(text) if text else None
+    return dates.http(text) if text else None
 
 
 def tags(answer: Response) -> list[tuple[str, str]]:
@@ -334,7 +334,7 @@ def headed(key: str, answer: Response) -> Object:
         key,
         bare(answer.header("etag")),
         length(answer),
-        http_date(answer.header("last-modified")),
+        dates.http(answer.header("last-modified")),
         answer.header("x-amz-storage-class") or "STANDARD",
     )
 
@@ -348,11 +348,6 @@ def whole_checksums(answer: Response) -> dict[str, str]:
         return {}
     found = ((name.lower().removeprefix(_CHECKSUM), value) for name, value in answer.headers)
     return {name: value for name, value in found if name in _CHECKSUMS and "-" not in value}
-
-
-def http_date(text: str) -> datetime:
-    """https://www.rfc-editor.org/rfc/rfc9110#name-date-time-formats."""
-    return parsedate_to_datetime(text)
 
 
 def content_headers(answer: Response) -> dict[str, str]:
