@@ -223,3 +223,18 @@ def test_versitygw_is_asked_by_its_listing_for_names_that_it_changes(versitygw: 
     assert status["outcomes"]["failed"] == 3, status
     assert source.keys("image/") == odd
     assert destination.body("avatar/a/b") == b"image/a/b"
+
+
+def test_an_object_that_no_listing_showed_stays_and_the_application_is_not_blamed_alone(
+    minio: str, tmp_path: Path
+) -> None:
+    """MinIO lists nothing below `a` as long as there is an object `a`."""
+    source, destination = (Place("minio", minio).make() for _ in range(2))
+    for key in ("a", "a/b"):
+        source.put(f"image/{key}")
+    with migrating(tmp_path, source, destination) as driver:
+        status = driver.finish(120)
+    assert condition(status, "Failed"), status
+    assert "no listing showed it before" in message(status, "Failed")
+    assert source.body("image/a/b") == b"image/a/b"
+    assert destination.body("avatar/a") == b"image/a"

@@ -98,7 +98,10 @@ def _unfinished(item: Item, kind: str) -> str:
     rows = ", ".join(row.pk for row in item.legacy)
     if rows:
         return f"row {rows} names the {kind} object: the application still writes {kind} paths"
-    return f"a {kind} object that was not moved: the application still writes there"
+    return (
+        f"a {kind} object that was not moved: the application still writes there, or no listing showed it before "
+        "(MinIO shows nothing below a key that is an object itself): set a new trigger"
+    )
 
 
 def _afresh(context: Context, items: Sequence[Item]) -> list[Item]:
