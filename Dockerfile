@@ -8,24 +8,25 @@ FROM ${BASE} AS debian
 RUN apt-get update -q && apt-get install -q -y --no-install-recommends libjpeg-turbo-progs
 
 FROM debian AS dependencies
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python3 -m venv /opt/bucketops
 COPY requirements/runtime.lock /tmp/
-RUN /opt/bucketops/bin/pip install --require-hashes --only-binary :all: --requirement /tmp/runtime.lock
+RUN /opt/bucketops/bin/pip install --no-compile --require-hashes --only-binary :all: --requirement /tmp/runtime.lock
 
 # Our own packages stand apart, so that a change of theirs moves a small layer.
 FROM dependencies AS packages
 COPY api /src/api
 COPY operator /src/operator
 COPY jobs /src/jobs
-RUN /opt/bucketops/bin/pip install --no-deps --no-build-isolation --prefix /packages /src/api /src/operator /src/jobs \
- && /opt/bucketops/bin/python -m compileall -q --invalidation-mode unchecked-hash -s /packages -p /opt/bucketops /packages
+RUN /opt/bucketops/bin/pip install --no-compile --no-deps --no-build-isolation --prefix /packages \
+    /src/api /src/operator /src/jobs \
+ && /opt/bucketops/bin/python -m compileall -q -f --invalidation-mode unchecked-hash -s /packages -p /opt/bucketops /packages
 
 # What installed the rest is not needed any more. Bytecode without time stamps stays valid, however layers are copied.
 FROM dependencies AS runtime
 RUN /opt/bucketops/bin/pip uninstall --yes hatchling packaging pathspec pluggy tomlkit trove-classifiers pip \
  && rm /opt/bucketops/bin/*ctivate* \
- && /opt/bucketops/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/bucketops/lib
+ && /opt/bucketops/bin/python -m compileall -q -f --invalidation-mode unchecked-hash /opt/bucketops/lib
 
 # Of Debian: Python, jpegtran (for ExifPipeline's orientation: Rotate) and their libraries. No shell, no package manager,
 # no Perl, no setuid file.
