@@ -25,6 +25,7 @@ def normalise(folder: Path, epoch: int, base: str) -> str:
     config["created"] = datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     for entry in config["history"]:
         entry["created"] = config["created"]
+        entry.pop("comment", None)  # Buildah names the image of the step before by a digest with a date in it
     manifest["config"] |= _put(folder, config)
     manifest["layers"] = [{"mediaType": GZIP, **described} for _, described in layers]
     manifest["annotations"] = _annotations(config, base)
