@@ -12,7 +12,7 @@ from bucketops_api import names
 from bucketops_api.contract import Limits, RunSpec
 from bucketops_operator import rest
 from bucketops_operator.cluster import Cluster as Executor
-from bucketops_operator.executor import Resource
+from bucketops_operator.executor import ObservedRun, Resource
 from bucketops_operator.objects import run_objects
 from bucketops_operator.settings import Settings
 from support.cluster import Cluster, example
@@ -42,6 +42,11 @@ def manifests(owner: Resource, run: str) -> dict[str, Any]:
     return {manifest["kind"]: copy.deepcopy(dict(manifest)) for manifest in made}
 
 
+def former(run: str) -> ObservedRun:
+    """A run of that name as a look saw it, whose Job was deleted since."""
+    return ObservedRun(run=run, phase="copy", state="Succeeded", shards=1, uid="ffffffff-ffff-4fff-bfff-ffffffffffff")
+
+
 @pytest.mark.parametrize("references", [[], [{"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "x"}]])
 def test_a_job_with_our_labels_and_without_our_reference_is_no_run_and_is_left_alone(
     cluster: Cluster, owner: Resource, references: list[dict[str, Any]]
@@ -55,7 +60,7 @@ def test_a_job_with_our_labels_and_without_our_reference_is_no_run_and_is_left_a
     cluster.apply(job)
     executor = Executor(rest.connect())
     assert executor.observe(owner) == []
-    executor.remove(owner, {run})
+    executor.remove(owner, [former(run)])
     assert "deletionTimestamp" not in cluster.get("job", run)["metadata"]
     cluster.kubectl("delete", "job", run)
 
@@ -71,7 +76,7 @@ def test_a_copy_of_a_job_under_another_name_breaks_nothing(cluster: Cluster, own
 def test_a_config_map_of_somebody_else_is_not_deleted_for_its_name(cluster: Cluster, owner: Resource) -> None:
     run = f"{NAME}-9-copy"
     cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": run}, "data": {"keep": "me"}})
-    Executor(rest.connect()).remove(owner, {run})
+    Executor(rest.connect()).remove(owner, [former(run)])
     assert cluster.get("configmap", run)["data"] == {"keep": "me"}
     cluster.kubectl("delete", "configmap", run)
 

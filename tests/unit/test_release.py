@@ -68,7 +68,7 @@ def image(folder: Path, built: int) -> Path:
         "os": "linux",
         "config": {"Labels": labels},
         "rootfs": {"type": "layers", "diff_ids": ["sha256:a", "sha256:b"]},
-        "history": [{"created": f"built at {built}"}],
+        "history": [{"created": f"built at {built}", "comment": f"FROM {built}"}],
     }
     manifest = put(
         json.dumps({"schemaVersion": 2, "config": put(json.dumps(config).encode()), "layers": layers}).encode()

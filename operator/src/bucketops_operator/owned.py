@@ -8,6 +8,7 @@ from typing import Any
 from bucketops_api import names
 from bucketops_operator import children, podstate
 from bucketops_operator.children import Standing
+from bucketops_operator.errors import ApiError
 from bucketops_operator.executor import Resource
 from bucketops_operator.rest import Api, path
 
@@ -27,6 +28,7 @@ API_VERSIONS = {
     "StatefulSet": "apps/v1",
     "Service": "v1",
 }
+_CONFLICT = 409
 
 
 class Children:
@@ -68,12 +70,20 @@ class Children:
         found = self._api.find(target)
         if found is None or not self._is_owned(owner, found):
             return False
-        self._api.delete(target, uid=found["metadata"]["uid"])
+        self._delete(target, found["metadata"]["uid"])
         return True
 
     def delete_job(self, owner: Resource, name: str, uid: str) -> None:
         """Delete a Job that `jobs` has returned, as it was then: another one of that name stays."""
-        self._api.delete(path("batch/v1", "jobs", owner.namespace, name), uid=uid)
+        self._delete(path("batch/v1", "jobs", owner.namespace, name), uid)
+
+    def _delete(self, target: str, uid: str) -> None:
+        """Delete the object that was seen there; another one that has its name now is told by a conflict, and stays."""
+        try:
+            self._api.delete(target, uid=uid)
+        except ApiError as error:
+            if error.status != _CONFLICT:
+                raise
 
     def _is_owned(self, owner: Resource, found: Json) -> bool:
         found_to_be = children.standing(found, owner)
