@@ -49,7 +49,6 @@ def test_each_distribution_has_the_version_and_wants_its_siblings_in_the_same(pr
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_new_version_is_one_line_and_make_generate(tmp_path: Path) -> None:
     old, new = __version__, "9.8.7rc6"
     files = [name for name in _tracked() if (ROOT / name).is_file()]
