@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
+from rich.table import Table
 
 from bucketops_api.v1alpha1.registry import KINDS
 from bucketops_operator.executor import Resource
@@ -75,6 +76,14 @@ def test_a_plan_says_what_would_be() -> None:
 def test_what_is_no_terminal_gets_no_blanks_up_to_its_width() -> None:
     shown = printed(MIGRATION, status(samples=[{"key": "k", "outcome": "failed"}]), width=10_000)
     assert max(map(len, shown.splitlines())) < 200
+
+
+def test_lines_of_a_block_end_where_their_words_end_where_nobody_has_a_terminal() -> None:
+    stream = io.StringIO()
+    table = Table("short", "x" * 500, box=None)
+    table.add_row("a word", "and another")
+    terminal.console_of(stream, {}).print(table)
+    assert [line for line in stream.getvalue().splitlines() if line != line.rstrip()] == []
 
 
 def test_what_failed_is_told_once_with_what_to_do() -> None:

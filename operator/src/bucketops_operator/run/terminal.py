@@ -6,6 +6,7 @@ NO_COLOR: https://no-color.org. CLICOLOR, CLICOLOR_FORCE: http://bixense.com/cli
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,6 +20,7 @@ _COERCED = {"C.UTF-8", "C.utf8", "UTF-8"}
 """What Python puts into LC_CTYPE where the locale is C: https://peps.python.org/pep-0538/."""
 _ENDLESS = 10_000
 """Columns of what is no terminal: its lines are searched by programs, and break nowhere."""
+_BLANKS = re.compile(r" +$", re.MULTILINE)
 
 
 def is_live(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
@@ -39,7 +41,9 @@ def glyphs_of(stream: TextIO, environ: Mapping[str, str] = os.environ) -> Glyphs
 def console_of(stream: TextIO, environ: Mapping[str, str] = os.environ) -> Console:
     """Return a console that shows texts as they are: no markup, no words in colours of their own."""
     live, coloured = is_live(stream, environ), has_colours(stream, environ)
-    file = Ascii(stream) if glyphs_of(stream, environ).ascii else stream
+    file = Ascii(stream) if glyphs_of(stream, environ).ascii else Through(stream)
+    if not stream.isatty():
+        file = Unpadded(file)
     return _Console(
         file=file,  # type: ignore[arg-type]
         force_terminal=live or coloured,
@@ -81,16 +85,15 @@ class _Console(Console):
             os.close(nowhere)
 
 
-class Ascii:
-    """A stream to which rich writes ASCII alone; it reads what it may write from `encoding`."""
+class Through:
+    """A stream behind another one; rich reads from `encoding` what it may write."""
 
-    encoding = "ascii"
-
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | Through) -> None:
         self._stream = stream
+        self.encoding: str = stream.encoding
 
     def write(self, text: str) -> int:
-        return self._stream.write(text.encode("ascii", "backslashreplace").decode())
+        return self._stream.write(text)
 
     def flush(self) -> None:
         self._stream.flush()
@@ -100,3 +103,21 @@ class Ascii:
 
     def fileno(self) -> int:
         return self._stream.fileno()
+
+
+class Ascii(Through):
+    """Writes ASCII alone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self.encoding = "ascii"
+
+    def write(self, text: str) -> int:
+        return super().write(text.encode("ascii", "backslashreplace").decode())
+
+
+class Unpadded(Through):
+    """Ends each line where its words end: rich fills the lines of a block with blanks up to its longest."""
+
+    def write(self, text: str) -> int:
+        return super().write(_BLANKS.sub("", text))
