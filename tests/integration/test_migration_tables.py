@@ -224,6 +224,11 @@ NO_KEYS = {
         "id",
         "id of the key is computed from path",
     ),
+    "the name of a table": (
+        "CREATE TABLE t (id regclass PRIMARY KEY, path text NOT NULL)",
+        "id",
+        "id of the key names an object of the database",
+    ),
     "the partition of the path": (
         "CREATE TABLE t (id int, path text, PRIMARY KEY (id, path)) PARTITION BY RANGE (path)",
         ["id", "path"],

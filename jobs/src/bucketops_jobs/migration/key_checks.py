@@ -57,6 +57,13 @@ def require(session: Session, table: Table) -> None:
             f"{_listed(computed)} of the key is computed from {typed(table.reference.column)}, so that a rewrite would "
             "make another row of it: name a unique key without it",
         )
+    named = [name for (name,) in session.query("look at the key", queries()["named"], values)]
+    if named:
+        raise _refusal(
+            table,
+            f"{_listed(named)} of the key names an object of the database, and another text names it once it has "
+            "another name or is gone: name a unique key without it",
+        )
     nullable = [name for (name,) in session.query("look at the key", queries()["nullable"], values)]
     if nullable:
         remedies = ", ".join(f"ALTER COLUMN {typed(name)} SET NOT NULL" for name in nullable)

@@ -47,6 +47,11 @@ WHERE a.attrelid = to_regclass(%(table)s) AND a.attname = ANY(%(keys)s) AND a.at
            OR (d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = e.oid))
 ) ORDER BY a.attnum
 
+-- named: columns of the key whose text is the name that an object of the database has now (regclass, regrole, …)
+SELECT a.attname::text FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+WHERE a.attrelid = to_regclass(%(table)s) AND a.attname = ANY(%(keys)s)
+  AND t.typname LIKE 'reg%%' AND t.typnamespace = 'pg_catalog'::regnamespace ORDER BY a.attnum
+
 -- session: what every session of this role begins with; nothing of this is looked up by the search path
 SELECT current_user::text AS role, pg_catalog.current_schemas(true)::text[] AS search_path,
        pg_catalog.pg_is_in_recovery() AS in_recovery, pg_catalog.current_setting('transaction_read_only') AS read_only,
