@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucketops_jobs.errors import TransientError
+from bucketops_jobs.errors import ShardError
 from bucketops_jobs.s3.fake import FakeServer, FakeStore
 from bucketops_jobs.s3.forward import Forward
 from bucketops_jobs.s3.store import Page
@@ -78,5 +78,5 @@ class Backwards(Counting):
 
 
 def test_a_listing_out_of_order_is_believed_in_nothing() -> None:
-    with pytest.raises(TransientError, match="out of order"):
+    with pytest.raises(ShardError, match="out of order"):
         Forward(store_of({"a", "b"}, Backwards), PREFIX).find("a")
