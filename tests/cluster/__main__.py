@@ -11,6 +11,7 @@ import host
 import kind
 from cache import locked
 from engine import Engine
+from settings import TEST_PACKAGES
 from shell import ClusterError, say
 
 ENGINES: dict[str, Engine] = {"host": host, "kind": kind}
@@ -22,7 +23,7 @@ COMMANDS = {
     "kubeconfig": "print the path of the cluster's kubeconfig",
     "env": "print shell lines that point kubectl and helm to the cluster",
     "image": "build and load the project's image only, print its name",
-    "packages": "install the Debian packages only",
+    "packages": "install the Debian packages that the tests need",
     "tool": "have one of the programs built, print its path",
     "kill": "kill the kubelet with SIGKILL and have it started again, for tests of faults",
 }
@@ -74,7 +75,7 @@ def ask(arguments: argparse.Namespace, engine: Engine) -> None:
             for name, value in addons.environment(engine).items():
                 print(f"export {name}={shlex.quote(value)}")
         case "packages":
-            debian.install()
+            debian.install(TEST_PACKAGES)
         case "tool":
             print(binaries.tool(arguments.name))
         case "kill":

@@ -11,7 +11,7 @@ import kubeadm
 import project
 import settings
 from cache import remove
-from settings import CACHE, RUN
+from settings import CACHE, CLUSTER_PACKAGES, RUN, TEST_PACKAGES
 from shell import say, step, unmount_below
 
 KUBECONFIG = settings.KUBECONFIG
@@ -20,7 +20,8 @@ LOCK = Path("/run/lock/bucketops-cluster.lock")
 
 def up() -> None:
     """Build what is missing, then start the cluster or keep the one that runs."""
-    debian.install()
+    debian.require_debian()
+    debian.install((*CLUSTER_PACKAGES, *TEST_PACKAGES))
     _build()
     if kubeadm.healthy():
         say("✓ the cluster runs already")
@@ -31,7 +32,7 @@ def up() -> None:
 
 
 def down() -> None:
-    debian.require_root()
+    debian.require_debian()
     kubeadm.down()
 
 

@@ -50,18 +50,20 @@ PROJECT_IMAGE: Final = "ghcr.io/bucketops/bucketops"
 PROJECT_SOURCES: Final = ("Dockerfile", ".dockerignore", "requirements/runtime.lock", "api", "operator", "jobs",
                           "tools/image_files.py")  # fmt: skip
 
-DEBIAN_PACKAGES: Final = (
+CLUSTER_PACKAGES: Final = (
     "buildah",
     "ca-certificates",
     "containerd",
     "containernetworking-plugins",
     "debootstrap",
-    "gnupg",  # not for the cluster: the signature of a release
-    "faketime",  # not for the cluster: the tests of wrong clocks
     "iproute2",
-    "libimage-exiftool-perl",  # not for the cluster: an independent reader of metadata, for the tests of the stripper
-    "libjpeg-turbo-progs",  # jpegtran turns pictures; for the tests, djpeg tells each warning of libjpeg
-    "pgbouncer",  # not for the cluster: the tests of migrations through a pooler
-    "postgresql",  # not for the cluster: the integration tests start its server themselves
     "runc",
+)
+TEST_PACKAGES: Final = (
+    "faketime",  # the tests of wrong clocks
+    "gnupg",  # the signature of a release
+    "libimage-exiftool-perl",  # an independent reader of metadata, for the tests of the stripper
+    "libjpeg-turbo-progs",  # jpegtran turns pictures; for the tests, djpeg tells each warning of libjpeg
+    "pgbouncer",  # the tests of migrations through a pooler
+    "postgresql",  # the integration tests start its server themselves
 )
