@@ -147,7 +147,7 @@ HOSTILE: tuple[Hostile, ...] = (
             "schema", "a key of bucketops"),
     Hostile("owner in capitals", "the pods of another resource", _template(labels={"Bucketops.dev/Owner-uid": "other"}),
             "schema", "a key of bucketops"),
-    Hostile("label of Kubernetes", "what a controller of Kubernetes gives", _template(labels={"X-K8S.io/x": "y"}),
+    Hostile("label of Kubernetes", "what a controller of Kubernetes gives", _template(labels={"X-K8S.io/x": "mine"}),
             "schema", "a key of bucketops"),
     Hostile("label of a Service", "traffic of an application", _template(labels={"app": "shop"}), "policy",
             f"spec.worker.template.labels: .*{_NOT_HERE}"),
