@@ -106,7 +106,7 @@ def test_bucketops_run_is_killed_and_the_same_command_goes_on(
 
 def percent_of(line: str) -> int:
     """What a line of progress shows; 0 in any other."""
-    found = re.search(r"(\d+) %", line)
+    found = re.search(r"(\d+)%", line)
     return int(found[1]) if found else 0
 
 
