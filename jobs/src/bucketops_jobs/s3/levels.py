@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote_plus, urlencode
 
 from bucketops_jobs.errors import ASK, OddAnswerError, ShardError
 from bucketops_jobs.s3 import documents, pages
-from bucketops_jobs.s3.listing import LOOKS, MOST_EMPTY
+from bucketops_jobs.s3.listing import MOST_EMPTY, checked
 from bucketops_jobs.s3.wire import Calls, Request, Response
 
 _BEGINNING: Mapping[str, str] = {}
@@ -62,24 +62,15 @@ class Levels:
         while True:
             query = {**how, "encoding-type": "url", "max-keys": "1000", "prefix": prefix, **after}
             path = f"{self._calls.bucket_path}?{urlencode(query, quote_via=quote)}"
-            level = self._checked(Request(operation, "GET", path, self._calls.payer), what, progress)
+            request = Request(operation, "GET", path, self._calls.payer)
+            level = checked(partial(self._page, request, what), progress.check)
             yield level
             if not level.after:
                 return
             after = level.after
 
-    def _checked(self, request: Request, what: str, progress: Progress) -> Level:
-        """A page that may follow the last one; one that cannot is asked for again, and is a ShardError then."""
-        for left in reversed(range(LOOKS)):
-            level = self._ask(request, f"list {what}", partial(_level, f"list {what} ({self._bucket})"))
-            try:
-                progress.check(level)
-            except OddAnswerError as error:
-                if not left:
-                    raise error.final from error
-            else:
-                return level
-        raise AssertionError("unreachable")
+    def _page(self, request: Request, what: str) -> Level:
+        return self._ask(request, f"list {what}", partial(_level, f"list {what} ({self._bucket})"))
 
 
 class Progress:

@@ -7,16 +7,17 @@ that are not UTF-8 would be ordered otherwise; the parser refuses them (pages.py
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, pairwise
 from operator import itemgetter, lt
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from bucketops_api import names
 from bucketops_jobs.errors import ASK, OddAnswerError, ShardError, WorkerError
 from bucketops_jobs.s3.store import Object, Page
 
+T = TypeVar("T")
 _KEY = itemgetter(0)
 _OURS = names.RECORDS_FOLDER.removesuffix("/")
 """Part of the keys of all records, and of few others."""
@@ -83,9 +84,8 @@ def check(store: Pages, prefix: str, objects: list[Object], after: str) -> None:
         return
     keys = [after, *map(_KEY, objects)]
     if not all(map(lt, keys, islice(keys, 1, None))):
-        wrong = next(two for one, two in pairwise(keys) if one >= two)
-        one = next(one for one, two in pairwise(keys) if one >= two)
-        raise odd(store, prefix, f"is out of order: it shows {wrong!r} behind {one!r}")
+        last, wrong = next((one, two) for one, two in pairwise(keys) if one >= two)
+        raise odd(store, prefix, f"is out of order: it shows {wrong!r} behind {last!r}")
     if not (keys[1].startswith(prefix) and keys[-1].startswith(prefix)):
         raise odd(store, prefix, f"shows {keys[1]!r} to {keys[-1]!r}")
 
@@ -119,21 +119,27 @@ def next_page(store: Pages, prefix: str, page: Page, after: str = "") -> Page:
 
 
 def looked(store: Pages, prefix: str, token: str | None, after: str, last: str) -> Page:
-    """Return a page that was checked: by token, or after a key. `last`: the last key that was shown before it.
+    """Return a page that was checked: by token, or after a key. `last`: the last key that was shown before it."""
 
-    One that cannot be is asked for again, and is a ShardError then.
-    """
+    def require(page: Page) -> None:
+        check(store, prefix, page.objects, last)
+        if token is not None and page.token == token:
+            raise odd(store, prefix, f"does not go on from {last!r}: its token leads to itself")
+
+    return checked(lambda: store.page(prefix, token=token) if token else store.page(prefix, after=after), require)
+
+
+def checked(ask: Callable[[], T], require: Callable[[T], None]) -> T:
+    """Return an answer that passes; one that is odd is asked for again, up to LOOKS times, and is final then."""
     for left in reversed(range(LOOKS)):
-        page = store.page(prefix, token=token) if token else store.page(prefix, after=after)
+        answer = ask()
         try:
-            check(store, prefix, page.objects, last)
-            if token is not None and page.token == token:
-                raise odd(store, prefix, f"does not go on from {last!r}: its token leads to itself")
+            require(answer)
         except OddAnswerError as error:
             if not left:
                 raise error.final from error
         else:
-            return page
+            return answer
     raise AssertionError("unreachable")
 
 
