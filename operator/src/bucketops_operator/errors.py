@@ -17,7 +17,7 @@ _QUOTA_DELAY = timedelta(seconds=30)
 _CONFLICT_DELAY = timedelta(seconds=1)
 
 _FORBIDDEN = 403
-_CONFLICT = 409
+CONFLICT = 409
 _INVALID = {400, 422}
 """Values of a wrong type are refused as a bad request, wrong values of the right type as unprocessable."""
 
@@ -93,7 +93,7 @@ def refusal(error: ApiError, what: str) -> Exception:
     A quota and a terminating namespace answer 403 as missing rights do; only the text tells them apart:
     https://kubernetes.io/docs/concepts/policy/resource-quotas/
     """
-    if error.status == _CONFLICT:
+    if error.status == CONFLICT:
         return WaitingError(f"{what}: {error.message}", _CONFLICT_DELAY)
     if error.status in _INVALID:
         return StalledError(Reason.INVALID_SPEC, f"the API server refuses {what}: {error.message}")

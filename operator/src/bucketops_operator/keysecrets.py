@@ -12,14 +12,13 @@ from collections.abc import Mapping
 
 from bucketops_api import names
 from bucketops_api.v1alpha1 import API_VERSION
-from bucketops_operator.errors import ApiError, refusal
+from bucketops_operator.errors import CONFLICT, ApiError, refusal
 from bucketops_operator.executor import Manifest, Resource, SecretChange
 from bucketops_operator.key_pairs import new_pair, not_ours
 from bucketops_operator.rest import Api, path
 
 Pair = Mapping[str, str]
 
-_CONFLICT = 409
 _LOG = logging.getLogger(__name__)
 
 
@@ -86,7 +85,7 @@ class KeySecrets:
         try:
             made = self._api.call("POST", path("v1", "secrets", owner.namespace), body=body)
         except ApiError as error:
-            if error.status != _CONFLICT:
+            if error.status != CONFLICT:
                 raise refusal(error, f"Secret {change.name}") from error
             return ""
         return str(made["metadata"]["uid"])
@@ -99,7 +98,7 @@ class KeySecrets:
         try:
             self._api.delete(path("v1", "secrets", owner.namespace, name), uid=uid)
         except ApiError as error:
-            if error.status != _CONFLICT:
+            if error.status != CONFLICT:
                 raise refusal(error, f"Secret {name}") from error
             _LOG.warning("a secret stays: it is another one of that name", extra={"secret": name})
             return False

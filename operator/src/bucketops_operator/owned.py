@@ -8,7 +8,7 @@ from typing import Any
 from bucketops_api import names
 from bucketops_operator import children, podstate
 from bucketops_operator.children import Standing
-from bucketops_operator.errors import ApiError
+from bucketops_operator.errors import CONFLICT, ApiError
 from bucketops_operator.executor import Resource
 from bucketops_operator.rest import Api, path
 
@@ -28,7 +28,6 @@ API_VERSIONS = {
     "StatefulSet": "apps/v1",
     "Service": "v1",
 }
-_CONFLICT = 409
 
 
 class Children:
@@ -82,7 +81,7 @@ class Children:
         try:
             self._api.delete(target, uid=uid)
         except ApiError as error:
-            if error.status != _CONFLICT:
+            if error.status != CONFLICT:
                 raise
 
     def _is_owned(self, owner: Resource, found: Json) -> bool:

@@ -13,11 +13,9 @@ from bucketops_jobs.migration.context import Context
 from bucketops_jobs.migration.plans import Plan
 from bucketops_jobs.migration.transfer import ARCHIVED, MOST_AT_ONCE, STANDARD, copies
 from bucketops_jobs.s3.capabilities import Capabilities
-from bucketops_jobs.s3.store import Object
+from bucketops_jobs.s3.store import LONGEST_KEY, Object
 from bucketops_jobs.shards import Sampler, spread
 
-LONGEST_KEY = 1024
-"""Bytes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""
 LOOKED_AT = 1000
 """Objects that are asked at first for properties that hardly anybody has."""
 _LONGEST_CHARACTER = 4

@@ -14,10 +14,7 @@ from typing import BinaryIO
 
 from bucketops_jobs.errors import ItemError, NotFoundError, PreconditionFailedError, WorkerError
 from bucketops_jobs.s3 import listing
-from bucketops_jobs.s3.store import ANYTHING, TOO_LATE, Content, Copy, Described, Expect, Object, Page
-
-LONGEST_KEY = 1024
-"""Bytes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""
+from bucketops_jobs.s3.store import ANYTHING, LONGEST_KEY, TOO_LATE, Content, Copy, Described, Expect, Object, Page
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from bucketops_jobs.s3.listing import next_page, without_records
-from bucketops_jobs.s3.store import Object, Page, Store
+from bucketops_jobs.s3.store import LONGEST_KEY, Object, Page, Store
 
 _FIRST, _SURROGATES = "!", range(0xD800, 0xE000)
-_LONGEST_KEY = 1024
-"""Bytes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""
 
 
 class Forward:
@@ -31,7 +29,7 @@ class Forward:
         names no object, and nobody is asked for it.
         """
         name = self._prefix + key
-        if len(name.encode(errors="surrogatepass")) > _LONGEST_KEY:
+        if len(name.encode(errors="surrogatepass")) > LONGEST_KEY:
             return None
         if name < self._last:
             raise ValueError(f"{name!r} is asked for after {self._last!r}: its page has gone by")

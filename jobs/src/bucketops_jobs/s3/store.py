@@ -10,6 +10,8 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 from bucketops_jobs.errors import ItemError, WorkerError
 
+LONGEST_KEY = 1024
+"""Bytes of UTF-8 that a key may have: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""
 TOO_LATE = "the check took too long: it is made anew"
 """Why a deletion was not sent after its time."""
 
