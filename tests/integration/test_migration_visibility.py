@@ -137,12 +137,16 @@ def test_a_role_whose_operators_are_not_postgresqls_is_refused(database: Databas
     assert "puts schema app before pg_catalog" in str(refusal(database))
 
 
+def begin_sessions_with(database: Database, whose: str, setting: str) -> None:
+    database.make(TABLE)
+    named = whose.replace("{role}", database.role).replace("{name}", database.name)
+    database.sql(f"ALTER {named} SET {setting}")
+
+
 @pytest.mark.parametrize("whose", ["ROLE {role}", "DATABASE {name}"])
 def test_sessions_in_which_no_trigger_and_no_foreign_key_acts_are_refused(database: Database, whose: str) -> None:
     """Tables that follow by ON UPDATE CASCADE would not, and name objects that are deleted."""
-    database.make(TABLE)
-    named = whose.replace("{role}", database.role).replace("{name}", database.name)
-    database.sql(f"ALTER {named} SET session_replication_role = replica")
+    begin_sessions_with(database, whose, "session_replication_role = replica")
     refused = refusal(database)
     assert refused.reason is Reason.DATABASE_REFUSED
     assert "RESET session_replication_role" in str(refused)
@@ -150,9 +154,7 @@ def test_sessions_in_which_no_trigger_and_no_foreign_key_acts_are_refused(databa
 
 @pytest.mark.parametrize("whose", ["ROLE {role}", "DATABASE {name}"])
 def test_sessions_that_only_read_are_refused(database: Database, whose: str) -> None:
-    database.make(TABLE)
-    named = whose.replace("{role}", database.role).replace("{name}", database.name)
-    database.sql(f"ALTER {named} SET default_transaction_read_only = on")
+    begin_sessions_with(database, whose, "default_transaction_read_only = on")
     refused = refusal(database)
     assert refused.reason is Reason.DATABASE_REFUSED
     assert "SET default_transaction_read_only = off" in str(refused)

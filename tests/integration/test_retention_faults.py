@@ -21,7 +21,7 @@ from bucketops_api.v1alpha1.retention import RetentionSpec
 from support.avatars import s3_client
 from support.identities import Identity, retention_user
 from support.proxy import Answer, Proxy, Request
-from support.retention import Deployments, Retainer, retain_place
+from support.retention import Deployments, Retainer, retain_place, versions
 from support.servers import ADMIN, PASSWORD
 
 pytestmark = pytest.mark.slow
@@ -230,18 +230,6 @@ def test_entry_points_go_first(deployments: Deployments, retain: Retainer) -> No
         retain(place={"endpoint": proxy.url}, keep={"last": 1})
     assert seen[0] == {f"old/assets/{number:05}.css" for number in range(20)}
     assert seen[-1] == set()
-
-
-@pytest.fixture
-def versioned(deployments: Deployments) -> Deployments:
-    deployments.s3.put_bucket_versioning(Bucket=deployments.bucket, VersioningConfiguration={"Status": "Enabled"})
-    return deployments
-
-
-def versions(deployments: Deployments) -> list[str]:
-    found = deployments.s3.list_object_versions(Bucket=deployments.bucket)
-    rows = [*found.get("Versions", ()), *found.get("DeleteMarkers", ())]
-    return sorted(row["Key"] for row in rows if not row["Key"].startswith(names.RECORDS_FOLDER))
 
 
 def test_a_versioned_bucket_keeps_old_versions_and_says_that_no_space_is_freed(

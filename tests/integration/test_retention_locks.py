@@ -8,23 +8,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from bucketops_api import names
 from bucketops_jobs.retention.places import Entry, Remaining, Versions
 from support.avatars import s3_client
-from support.retention import Deployments, Retainer
+from support.retention import Deployments, Retainer, versions
 from support.servers import ADMIN, PASSWORD
-
-
-@pytest.fixture
-def versioned(deployments: Deployments) -> Deployments:
-    deployments.s3.put_bucket_versioning(Bucket=deployments.bucket, VersioningConfiguration={"Status": "Enabled"})
-    return deployments
-
-
-def versions(deployments: Deployments) -> list[str]:
-    found = deployments.s3.list_object_versions(Bucket=deployments.bucket)
-    rows = [*found.get("Versions", ()), *found.get("DeleteMarkers", ())]
-    return sorted(row["Key"] for row in rows if not row["Key"].startswith(names.RECORDS_FOLDER))
 
 
 def held(minio: str, retain: Retainer) -> Deployments:

@@ -235,3 +235,16 @@ def retain(deployments: Deployments, tmp_path: Path) -> Iterator[Retainer]:
         return users[rights]
 
     return Retainer(tmp_path, deployments, user)
+
+
+@pytest.fixture
+def versioned(deployments: Deployments) -> Deployments:
+    deployments.s3.put_bucket_versioning(Bucket=deployments.bucket, VersioningConfiguration={"Status": "Enabled"})
+    return deployments
+
+
+def versions(deployments: Deployments) -> list[str]:
+    """The key of each version and delete marker, without records."""
+    found = deployments.s3.list_object_versions(Bucket=deployments.bucket)
+    rows = [*found.get("Versions", ()), *found.get("DeleteMarkers", ())]
+    return sorted(row["Key"] for row in rows if not row["Key"].startswith(names.RECORDS_FOLDER))
