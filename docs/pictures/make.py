@@ -47,7 +47,7 @@ _FORMAT = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="ht
 </g>
 </svg>
 """
-"""Of rich, without the fonts that it would have the reader's browser load from elsewhere."""
+"""The SVG template of rich, without the fonts that a browser would load from elsewhere."""
 
 
 def main() -> int:

@@ -42,7 +42,7 @@ class _Bounded(ThreadingMixIn, WSGIServer):
         self.setup_environ()
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - of socketserver
-        """Of socketserver."""
+        """Take a new connection, and cut the oldest one where there are too many."""
         with self._lock:
             while len(self._open) >= MOST_CONNECTIONS:
                 self._cut(next(iter(self._open)))
@@ -50,13 +50,13 @@ class _Bounded(ThreadingMixIn, WSGIServer):
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - of socketserver
-        """Of socketserver."""
+        """Forget a connection that is over."""
         with self._lock:
             self._open.pop(request, None)
         super().shutdown_request(request)
 
     def service_actions(self) -> None:
-        """Of socketserver, twice a second."""
+        """Cut connections that have lasted too long; socketserver calls this twice a second."""
         now = time.monotonic()
         with self._lock:
             for request in [one for one, since in self._open.items() if now - since > CONNECTION_SECONDS]:
@@ -69,7 +69,7 @@ class _Bounded(ThreadingMixIn, WSGIServer):
             request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - of socketserver
-        """Of socketserver: a client that went away, or was cut, is nobody's concern."""
+        """Say nothing: a client that went away, or was cut, is nobody's concern."""
 
 
 class _Handler(WSGIRequestHandler):

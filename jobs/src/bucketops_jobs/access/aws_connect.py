@@ -12,7 +12,7 @@ from bucketops_jobs.s3.boto import session
 from bucketops_jobs.s3.identity import ca_file
 
 _REGION = "us-east-1"
-"""Of IAM, which is one for all regions of a partition; STS is asked where nothing else is said."""
+"""The region that IAM calls are signed for: IAM is one for all regions. STS is asked there unless another is said."""
 
 
 def users(run: RunSpec, spec: AccessSpec, root: Path) -> AwsUsers:

@@ -121,7 +121,7 @@ class _Bounded(urllib3.PoolManager):
 
 
 class _BoundedByProxy(_Bounded, urllib3.ProxyManager):  # type: ignore[misc]  # of the arguments of urlopen
-    """The same through a proxy."""
+    """Bounded connections that go through a proxy."""
 
 
 def call(what: str, function: Callable[[], T]) -> T | None:

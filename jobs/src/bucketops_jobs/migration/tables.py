@@ -31,7 +31,7 @@ _PERIOD = (
     f""" || coalesce('"' || {_ENDS["lower"]} || '"', '') || ',' || coalesce('"' || {_ENDS["upper"]} || '"', '')"""
     " || CASE WHEN upper_inc({value}) THEN ']' ELSE ')' END END"
 )
-"""The same of a tstzrange, which the keys of temporal tables have."""
+"""A tstzrange, which the keys of temporal tables have, with both ends told in UTC."""
 
 
 @dataclass(frozen=True)
